@@ -1,0 +1,67 @@
+# Two commands do all: `make demo` and `make test`. Everything is built under build/.
+
+BUILD_JOBS ?= $(shell nproc)
+PYTHON ?= python3
+DEMO_DIR := build/demo
+
+.PHONY: help demo test build bench bench-real-width lint format golden setup asan clean
+
+help:
+	@echo "make demo    install what is missing, build, generate a video with MXFP8 weights"
+	@echo "make test    build and run every test"
+	@echo "make build   build/release/mxvideo"
+	@echo "make bench   measure the kernels against this machine's roof and against oneDNN"
+	@echo "make asan    every test under AddressSanitizer and UndefinedBehaviorSanitizer"
+	@echo "make lint    clang-tidy, layers, formatting"
+	@echo "make format  clang-format in place"
+	@echo "make golden  make the golden files again (PYTHON=… with tools/requirements-golden.txt)"
+
+setup:
+	@tools/setup.sh
+
+build: setup
+	@cmake --preset release
+	@cmake --build build/release -j $(BUILD_JOBS) --target mxvideo mxvideo-make-checkpoint
+
+demo: build
+	@rm -rf $(DEMO_DIR) && mkdir -p $(DEMO_DIR)
+	build/release/mxvideo-make-checkpoint --variant t2v-a14b --preset demo --output $(DEMO_DIR)/model
+	build/release/mxvideo generate --model-path $(DEMO_DIR)/model --quantization mxfp8 \
+	  --prompt "a red fox runs through fresh snow" --size 256x160 --num-frames 33 --fps 16 \
+	  --num-inference-steps 12 --seed 7 --output $(DEMO_DIR)/demo.mp4 --report $(DEMO_DIR)/report.json
+
+test: setup
+	@cmake --preset dev
+	@cmake --build build/dev -j $(BUILD_JOBS)
+	@ctest --preset dev
+
+asan: setup
+	@cmake --preset asan
+	@cmake --build build/asan -j $(BUILD_JOBS)
+	@ctest --preset asan
+
+bench: setup
+	@cmake --preset release
+	@cmake --build build/release -j $(BUILD_JOBS) --target mxvideo_bench
+	build/release/bench/mxvideo_bench
+
+# Writes a random checkpoint of 10 GB under build/, loads it with MXFP8, runs one forward, removes it.
+bench-real-width: setup
+	@cmake --preset release
+	@cmake --build build/release -j $(BUILD_JOBS) --target mxvideo_real_width
+	build/release/bench/mxvideo_real_width --directory build/real-width
+
+lint:
+	@tools/setup.sh --developer
+	@cmake --preset dev
+	@tools/lint.sh
+
+format:
+	@tools/setup.sh --developer
+	@tools/format.sh
+
+golden:
+	$(PYTHON) tools/make_golden.py
+
+clean:
+	rm -rf build

@@ -1,0 +1,131 @@
+#include <gtest/gtest.h>
+#include <omp.h>
+
+#include <atomic>
+#include <filesystem>
+#include <functional>
+#include <vector>
+
+#include "base/atomic_file.h"
+#include "base/checked.h"
+#include "base/cpu_features.h"
+#include "base/error.h"
+#include "base/mapped_file.h"
+#include "base/memory_usage.h"
+#include "base/parallel.h"
+#include "support/test_support.h"
+
+namespace mxvideo {
+namespace {
+
+namespace fs = std::filesystem;
+
+class BaseFiles : public testing::Test {
+ protected:
+  test::TemporaryDirectory temporary_;
+  const fs::path& directory_ = temporary_.path();
+};
+
+Code code_of(const std::function<void()>& action) { return test::expect_error(action).code(); }
+
+TEST(Checked, ThrowsInsteadOfWrapping) {
+  EXPECT_EQ(checked_mul(1 << 20, 1 << 20, "x"), int64_t{1} << 40);
+  EXPECT_EQ(code_of([] { checked_mul(INT64_MAX, 2, "x"); }), Code::kInvalidArgument);
+  EXPECT_EQ(code_of([] { checked_add(INT64_MAX, 1, "x"); }), Code::kInvalidArgument);
+  EXPECT_EQ(checked_product({2, 3, 7}, "x"), 42);
+}
+
+TEST(Parallel, CoversEveryIndexOnceAndStartsAtMultiplesOfTheGrain) {
+  for (int threads : {1, 2, 7}) {
+    set_num_threads(threads);
+    for (int64_t count : {0, 1, 5, 64, 1000}) {
+      std::vector<std::atomic<int>> visits(static_cast<size_t>(count));
+      std::atomic<bool> aligned{true};
+      parallel_for(count, 6, [&](int64_t begin, int64_t end) {
+        if (begin % 6 != 0) aligned = false;
+        for (int64_t i = begin; i < end; ++i) visits[static_cast<size_t>(i)]++;
+      });
+      EXPECT_TRUE(aligned);
+      for (const auto& visit : visits) EXPECT_EQ(visit, 1);
+    }
+  }
+}
+
+// OMP_DYNAMIC and OMP_THREAD_LIMIT give a team of fewer threads than asked for.
+TEST(Parallel, CoversEveryIndexWithASmallerTeam) {
+  const int threads_before = num_threads();
+  omp_set_dynamic(1);
+  set_num_threads(512);
+  constexpr int64_t kCount = 5000;
+  std::atomic<int64_t> visited{0};
+  parallel_for(kCount, 1, [&](int64_t begin, int64_t end) { visited += end - begin; });
+  EXPECT_EQ(visited, kCount);
+  omp_set_dynamic(0);
+  set_num_threads(threads_before);
+}
+
+TEST(CpuFeatures, NamesRoundTrip) {
+  EXPECT_EQ(parse_cpu_features("avx2,avx512"), kCpuAvx2 | kCpuAvx512);
+  EXPECT_EQ(cpu_features_to_string(kCpuAvx2 | kCpuAvx512Fp16), "avx2 avx512_fp16");
+  EXPECT_EQ(code_of([] { parse_cpu_features("sse9"); }), Code::kInvalidArgument);
+}
+
+TEST_F(BaseFiles, AtomicFileAppearsOnlyOnCommit) {
+  const fs::path path = directory_ / "out.txt";
+  {
+    AtomicFile abandoned(path);
+    abandoned.write("half");
+  }
+  EXPECT_TRUE(fs::is_empty(directory_));
+  AtomicFile file(path);
+  file.write("whole");
+  EXPECT_FALSE(fs::exists(path));
+  file.commit();
+  EXPECT_EQ(read_file(path, 100), "whole");
+  EXPECT_FALSE(fs::exists(file.temporary_path()));
+}
+
+TEST_F(BaseFiles, SignalCleanupRemovesOpenTemporaryFiles) {
+  AtomicFile file(directory_ / "out.txt");
+  file.write("half");
+  remove_open_atomic_files();
+  EXPECT_TRUE(fs::is_empty(directory_));
+}
+
+TEST_F(BaseFiles, AtomicFileReportsMissingDirectory) {
+  EXPECT_EQ(code_of([&] { AtomicFile file(directory_ / "absent" / "x"); }), Code::kIo);
+}
+
+TEST_F(BaseFiles, ReadFileHonoursItsLimit) {
+  write_file_atomically(directory_ / "f", "12345");
+  EXPECT_EQ(read_file(directory_ / "f", 5), "12345");
+  EXPECT_EQ(code_of([&] { read_file(directory_ / "f", 4); }), Code::kCorruptFile);
+  EXPECT_EQ(code_of([&] { read_file(directory_ / "g", 4); }), Code::kNotFound);
+}
+
+TEST_F(BaseFiles, MappedFileShowsTheBytesAndNoticesChanges) {
+  const fs::path path = directory_ / "f";
+  write_file_atomically(path, "mapped");
+  const MappedFile file(path);
+  ASSERT_EQ(file.bytes().size(), 6u);
+  EXPECT_EQ(static_cast<char>(file.bytes()[0]), 'm');
+  file.check_unchanged();
+  fs::resize_file(path, 3);
+  EXPECT_EQ(code_of([&] { file.check_unchanged(); }), Code::kIo);
+  EXPECT_EQ(code_of([&] { MappedFile missing(directory_ / "absent"); }), Code::kNotFound);
+  EXPECT_EQ(code_of([&] { MappedFile directory(directory_); }), Code::kNotFound);
+}
+
+TEST(MemoryUsage, PeakFollowsAnAllocation) {
+  ASSERT_TRUE(reset_peak_resident_bytes());
+  const int64_t before = peak_resident_bytes();
+  {
+    const std::vector<char> block(64 << 20, 1);
+    const volatile char* bytes = block.data();  // or clang leaves the block out
+    EXPECT_EQ(bytes[1 << 20], 1);
+  }
+  EXPECT_GE(peak_resident_bytes() - before, 60 << 20);
+}
+
+}  // namespace
+}  // namespace mxvideo

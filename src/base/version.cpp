@@ -1,0 +1,7 @@
+#include "base/version.h"
+
+namespace mxvideo {
+
+const char* version() { return MXVIDEO_VERSION; }
+
+}  // namespace mxvideo

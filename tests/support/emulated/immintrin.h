@@ -1,0 +1,23 @@
+// Stands in for the compiler's <immintrin.h> where a test compiles the source of an AVX-512 kernel
+// for any CPU: SIMDe under the native names, and what SIMDe 0.7.4 lacks.
+#pragma once
+
+#define SIMDE_ENABLE_NATIVE_ALIASES
+#include <simde/x86/avx512.h>
+#include <simde/x86/f16c.h>
+
+static inline __m512 emulated_mm512_cvtph_ps(__m256i half) {
+  return simde_mm512_insertf32x8(
+      simde_mm512_castps256_ps512(simde_mm256_cvtph_ps(simde_mm256_castsi256_si128(half))),
+      simde_mm256_cvtph_ps(simde_mm256_extracti128_si256(half, 1)), 1);
+}
+#define _mm512_cvtph_ps emulated_mm512_cvtph_ps
+
+static inline __m512i emulated_mm512_cvtepu8_epi32(__m128i bytes) {
+  unsigned char narrow[16];
+  int wide[16];
+  simde_mm_storeu_si128(narrow, bytes);
+  for (int i = 0; i < 16; ++i) wide[i] = narrow[i];
+  return simde_mm512_loadu_si512(wide);
+}
+#define _mm512_cvtepu8_epi32 emulated_mm512_cvtepu8_epi32

@@ -1,0 +1,25 @@
+// Runs a check once for every instruction set that a Highway kernel was compiled for and this CPU
+// has; those that it lacks are announced as skipped. Link with a library that brings Highway.
+#pragma once
+
+#include <hwy/targets.h>
+
+#include "support/test_support.h"
+
+namespace mxvideo::test {
+
+// `check` receives the target's name and runs while Highway dispatches to that target only.
+template <class Check>
+void for_each_highway_target(const Check& check) {
+  for (const int64_t target : hwy::SupportedAndGeneratedTargets()) {
+    hwy::SetSupportedTargetsForTest(target);
+    hwy::GetChosenTarget().Update(target);
+    check(hwy::TargetName(target));
+  }
+  hwy::SetSupportedTargetsForTest(0);
+  hwy::GetChosenTarget().Update(hwy::SupportedTargets());
+  require_cpu(kCpuAvx2, "Highway target AVX2");
+  require_cpu(kCpuAvx512, "Highway target AVX3");
+}
+
+}  // namespace mxvideo::test

@@ -1,0 +1,46 @@
+// What several test binaries share.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/cpu_features.h"
+#include "base/error.h"
+
+namespace mxvideo::test {
+
+// True when this CPU has `features`. Otherwise notes that `what` is skipped: the count is printed,
+// and it is a failure when the environment's MXVIDEO_REQUIRE lists all of `features`.
+bool require_cpu(CpuFeatures features, const std::string& what);
+std::vector<std::string> skipped_checks();
+bool required_check_was_skipped();
+
+// ||actual - expected|| / ||expected||, in double. 0 for two empty or all-zero ranges; infinity
+// when the sizes differ or something is not finite.
+double relative_rms(std::span<const float> actual, std::span<const float> expected);
+
+// CRC-32 of zlib and PNG.
+uint32_t crc32(std::span<const uint8_t> bytes);
+
+// Runs `action`, which must throw Error, and returns it; a test failure otherwise.
+Error expect_error(const std::function<void()>& action);
+
+// A directory that is removed with its contents at the end of the scope.
+class TemporaryDirectory {
+ public:
+  TemporaryDirectory();
+  ~TemporaryDirectory();
+  TemporaryDirectory(const TemporaryDirectory&) = delete;
+  TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+}  // namespace mxvideo::test
