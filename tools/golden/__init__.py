@@ -1,0 +1,1 @@
+"""Generators of the golden files of mxvideo, one module per topic."""
