@@ -1,0 +1,93 @@
+#include "tensor/tensor.h"
+
+#include <cstring>
+#include <string>
+
+#include "base/checked.h"
+#include "base/error.h"
+#include "base/parallel.h"
+#include "formats/half.h"
+
+namespace mxvideo {
+namespace {
+
+constexpr int64_t kConvertGrain = 1 << 14;  // elements: enough work to pay for a thread
+
+template <float (*kDecode)(uint16_t)>
+void convert_halves(const std::byte* source, int64_t count, float* destination) {
+  parallel_for(count, kConvertGrain, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      uint16_t bits = 0;
+      std::memcpy(&bits, source + i * 2, 2);
+      destination[i] = kDecode(bits);
+    }
+  });
+}
+
+}  // namespace
+
+Tensor::Tensor(DType dtype, const Shape& shape, Device& device)
+    : dtype_(dtype),
+      shape_(shape),
+      buffer_(device, checked_mul(shape.count(), dtype_size(dtype), "tensor bytes")) {}
+
+Tensor Tensor::zeros(const Shape& shape) {
+  Tensor tensor(DType::kF32, shape);
+  if (!tensor.empty()) std::memset(tensor.data(), 0, static_cast<size_t>(tensor.bytes()));
+  return tensor;
+}
+
+Tensor Tensor::from_values(const Shape& shape, std::span<const float> values) {
+  check(shape.count() == static_cast<int64_t>(values.size()), "shape matches values");
+  Tensor tensor(DType::kF32, shape);
+  if (!tensor.empty()) std::memcpy(tensor.data(), values.data(), values.size_bytes());
+  return tensor;
+}
+
+float* Tensor::f32() {
+  check(dtype_ == DType::kF32, "tensor is F32");
+  return reinterpret_cast<float*>(buffer_.data());
+}
+
+const float* Tensor::f32() const {
+  check(dtype_ == DType::kF32, "tensor is F32");
+  return reinterpret_cast<const float*>(buffer_.data());
+}
+
+Tensor Tensor::clone() const {
+  Tensor copy(dtype_, shape_);
+  if (!copy.empty()) std::memcpy(copy.data(), data(), static_cast<size_t>(bytes()));
+  return copy;
+}
+
+void Tensor::reshape(const Shape& shape) {
+  check(shape.count() == count(), "reshape keeps the element count");
+  shape_ = shape;
+}
+
+void convert_to_f32(const TensorView& view, float* destination) {
+  const int64_t count = view.count();
+  if (count == 0) return;
+  switch (view.dtype) {
+    case DType::kF32:
+      std::memcpy(destination, view.data, static_cast<size_t>(count) * sizeof(float));
+      return;
+    case DType::kBF16:
+      convert_halves<formats::decode_bf16>(view.data, count, destination);
+      return;
+    case DType::kF16:
+      convert_halves<formats::decode_fp16>(view.data, count, destination);
+      return;
+    default:
+      throw Error(Code::kUnsupported, "cannot convert " + std::string(dtype_name(view.dtype)) +
+                                          " to F32; expected F32, F16 or BF16");
+  }
+}
+
+Tensor to_f32(const TensorView& view) {
+  Tensor tensor(DType::kF32, view.shape);
+  convert_to_f32(view, tensor.f32());
+  return tensor;
+}
+
+}  // namespace mxvideo
