@@ -1,0 +1,27 @@
+// What one generation hands to every kernel call: which rows are allowed, what was chosen.
+// One Context per generation; not shared between threads (a kernel's own worker threads never
+// touch it).
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <utility>
+
+#include "base/cpu_features.h"
+
+namespace mxvideo::kernels {
+
+struct Context {
+  // Features that select() may use; tests narrow it to run one instruction set only.
+  CpuFeatures cpu = cpu_features();
+  // op -> row name, from `--kernel op=row`.
+  std::map<std::string, std::string, std::less<>> forced_rows;
+  // (op, row) -> number of calls; goes into the run report.
+  std::map<std::pair<std::string, std::string>, int64_t> choices;
+
+  std::string forced_row(const char* op) const;
+  void note_choice(const char* op, const char* row);
+};
+
+}  // namespace mxvideo::kernels

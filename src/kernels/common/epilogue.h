@@ -1,0 +1,41 @@
+// What a matrix product does to its accumulators before they are stored; shared by every GEMM op so
+// that an epilogue means the same for each weight format. Pure functions.
+//
+//   value = accumulator + bias[column]
+//   kNone:          y = value
+//   kGeluTanh:      y = gelu_tanh(value)
+//   kGatedResidual: y = residual[row][column] + gate[gate_row[row]][column] · value
+#pragma once
+
+#include <cstdint>
+
+namespace mxvideo::kernels {
+
+enum class Epilogue : uint8_t {
+  kNone,
+  kGeluTanh,       // gelu, tanh approximation
+  kGatedResidual,  // residual + gate · value; residual may be the output itself
+};
+
+struct EpilogueArgs {
+  Epilogue kind = Epilogue::kNone;
+  const float* bias = nullptr;        // [n] or null
+  const float* residual = nullptr;    // [m, n], kGatedResidual only
+  const float* gate = nullptr;        // [gate_rows, n], row stride gate_stride; null means 1
+  int64_t gate_stride = 0;            // floats between rows of `gate`
+  const int32_t* gate_row = nullptr;  // [m]: row of `gate` for each row of y; null means row 0
+  int64_t residual_stride = 0;        // floats between rows of `residual`
+};
+
+// The definition, in double; the caller rounds once to float.
+double epilogue_value(const EpilogueArgs& args, int64_t row, int64_t column,
+                      double accumulator) noexcept;
+
+// fp32, vectorised: y[c] for `count` columns of one row starting at `column`. `accumulators` and y
+// point to the first of them and may be the same. Error against epilogue_value of the same
+// accumulator: one rounding for each addition (gated residual: a fused multiply-add where the CPU
+// has it), and for kGeluTanh the bound of activation-inl.h.
+void apply_epilogue(const EpilogueArgs& args, int64_t row, int64_t column,
+                    const float* accumulators, float* y, int64_t count) noexcept;
+
+}  // namespace mxvideo::kernels

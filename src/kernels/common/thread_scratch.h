@@ -1,0 +1,28 @@
+// Scratch memory for the threads of one parallel_for, allocated before it starts because kernels
+// allocate nothing.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include "device/buffer.h"
+
+namespace mxvideo::kernels {
+
+class ThreadScratch {
+ public:
+  // Enough slots of `floats` floats for parallel_for(count, 1, …). Contents are uninitialised.
+  // Throws Code::kOutOfMemory.
+  ThreadScratch(int64_t count, int64_t floats);
+
+  // A slot that no other call has got, 64-byte aligned. Call once per body of the parallel_for;
+  // thread-safe.
+  float* take() noexcept;
+
+ private:
+  Buffer buffer_;
+  int64_t slot_bytes_;
+  std::atomic<int64_t> next_{0};
+};
+
+}  // namespace mxvideo::kernels

@@ -1,0 +1,64 @@
+// y = epilogue(X Wᵀ + bias) with X and W in MXFP8 (E4M3 elements, E8M0 scale per 32 along k).
+//
+//   acc[i][j] = Σ_b 2^(sx[i][b]-127) · 2^(sw[j][b]-127) · Σ_{t<32} x[i][32b+t] · w[j][32b+t]
+//
+// Numerics: products of decoded values are exact in fp32; the reference accumulates in double and
+// rounds once; fast rows accumulate in fp32 in an order that depends on k only, so bits depend on
+// neither the thread count nor m or n. The bound that every row keeps for acc, per output, against
+// the exact value: 2·(k+8)·2^-24·Σ|x·w| + k·2^-149, the last term for sums among the fp32
+// subnormals; common/epilogue.h adds its own. Needs FTZ and DAZ off.
+// Scales so large that a sum might overflow fp32 (their bytes together above about 350) make the
+// fast rows decline; the reference computes them.
+// Weight scale bytes are never 0xFF and codes never NaN: refused when loading.
+// Activation scale byte 0xFF (a block that held NaN or infinity) makes the whole output row NaN.
+// Re-entrant: calls from different threads may share the weight.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "kernels/common/epilogue.h"
+#include "kernels/common/kernel_table.h"
+#include "tensor/tensor.h"
+
+namespace mxvideo::kernels {
+
+// Weights as the CPU rows of this op read them: 8-bit codes in panels of kPanel output features,
+// element (j, t) of panel p at codes[(p·k + t)·kPanel + j]; scales [(p·(k/32) + b)·kPanel + j].
+// The last panel is padded with zero codes. Packed once at load, never unpacked.
+struct PackedMxfp8Weight {
+  static constexpr int64_t kPanel = 32;
+
+  Tensor codes;   // U8 [ceil(n/32), k, 32]
+  Tensor scales;  // U8 [ceil(n/32), k/32, 32]
+  int64_t n = 0;
+  int64_t k = 0;          // multiple of 32
+  uint8_t max_scale = 0;  // largest scale byte
+
+  int64_t bytes() const { return codes.bytes() + scales.bytes(); }
+};
+
+// `codes` [n, k] and `scales` [n, k/32], row-major. Parallel.
+PackedMxfp8Weight pack_mxfp8_weight(const uint8_t* codes, const uint8_t* scales, int64_t n,
+                                    int64_t k);
+// Inverse of packing; for saving and for tests. Arrays sized as above.
+void unpack_mxfp8_weight(const PackedMxfp8Weight& weight, uint8_t* codes, uint8_t* scales);
+
+struct GemmMxfp8Args {
+  const uint8_t* x_codes = nullptr;   // [m, k]
+  const uint8_t* x_scales = nullptr;  // [m, k/32]
+  const PackedMxfp8Weight* weight = nullptr;
+  const float* bias = nullptr;  // [n] or null
+  float* y = nullptr;           // [m, n]
+  int64_t m = 0;
+  Epilogue epilogue = Epilogue::kNone;
+  const float* residual = nullptr;    // [m, n], kGatedResidual only
+  const float* gate = nullptr;        // [gate_rows, n] with the row stride below; null means 1
+  int64_t gate_stride = 0;            // floats between rows of `gate`
+  const int32_t* gate_row = nullptr;  // [m]: row of `gate` for each row of y; null means row 0
+};
+
+std::span<const Row<GemmMxfp8Args>> gemm_mxfp8_rows();
+void gemm_mxfp8(const GemmMxfp8Args& args, Context& context);
+
+}  // namespace mxvideo::kernels

@@ -1,0 +1,33 @@
+// Rows of floats -> MXFP8: E4M3 codes and one E8M0 scale per 32 consecutive elements of a row.
+//
+// Definition: formats/mx_block.h; every row gives the bits of the reference. FTZ and DAZ do not
+// matter; the rounding mode is the default, to nearest.
+//
+// A row of the table runs on the calling thread. The entry splits the matrix into ranges of whole
+// blocks, which are independent, so bits do not depend on the thread count.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "formats/mx_block.h"
+#include "kernels/common/kernel_table.h"
+
+namespace mxvideo::kernels {
+
+struct QuantizeMxfp8Args {
+  const float* x = nullptr;   // [m, k]
+  uint8_t* codes = nullptr;   // [m, k]
+  uint8_t* scales = nullptr;  // [m, k/32]
+  int64_t m = 0;
+  int64_t k = 0;               // multiple of 32
+  formats::MxOptions options;  // scale rule, element rounding, flush
+};
+
+std::span<const Row<QuantizeMxfp8Args>> quantize_mxfp8_rows();
+
+// Runs the best row on all threads. `x`, `codes` and `scales` need no alignment and do not overlap;
+// nothing is allocated. Throws as select() does when a row was forced.
+void quantize_mxfp8(const QuantizeMxfp8Args& args, Context& context);
+
+}  // namespace mxvideo::kernels
