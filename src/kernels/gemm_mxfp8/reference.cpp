@@ -1,0 +1,48 @@
+// The definition of gemm_mxfp8: decode, multiply, accumulate in double, round once.
+#include "base/parallel.h"
+#include "formats/e4m3.h"
+#include "formats/e8m0.h"
+#include "formats/mx_block.h"
+#include "kernels/gemm_mxfp8/blocked.h"
+
+namespace mxvideo::kernels {
+
+namespace {
+
+// x[i] · w[j] without epilogue.
+double dot(const GemmMxfp8Args& args, int64_t i, int64_t j) noexcept {
+  constexpr int64_t kBlock = formats::kMxBlockSize;
+  constexpr int64_t kPanel = PackedMxfp8Weight::kPanel;
+  const int64_t k = args.weight->k;
+  const auto* codes = reinterpret_cast<const uint8_t*>(args.weight->codes.data());
+  const auto* scales = reinterpret_cast<const uint8_t*>(args.weight->scales.data());
+  const uint8_t* panel_codes = codes + j / kPanel * kPanel * k + j % kPanel;
+  const uint8_t* panel_scales = scales + j / kPanel * kPanel * (k / kBlock) + j % kPanel;
+  double acc = 0;
+  for (int64_t b = 0; b < k / kBlock; ++b) {
+    double sum = 0;
+    for (int64_t t = b * kBlock; t < (b + 1) * kBlock; ++t) {
+      sum += static_cast<double>(formats::decode_e4m3(args.x_codes[i * k + t])) *
+             formats::decode_e4m3(panel_codes[t * kPanel]);
+    }
+    const double x_scale = formats::decode_e8m0(args.x_scales[i * (k / kBlock) + b]);
+    acc += x_scale * formats::decode_e8m0(panel_scales[b * kPanel]) * sum;
+  }
+  return acc;
+}
+
+}  // namespace
+
+void run_gemm_mxfp8_reference(const GemmMxfp8Args& args) noexcept {
+  const int64_t n = args.weight->n;
+  const EpilogueArgs epilogue = epilogue_args(args);
+  parallel_for(args.m * n, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t output = begin; output < end; ++output) {
+      const int64_t i = output / n;
+      const int64_t j = output % n;
+      args.y[output] = static_cast<float>(epilogue_value(epilogue, i, j, dot(args, i, j)));
+    }
+  });
+}
+
+}  // namespace mxvideo::kernels

@@ -1,0 +1,467 @@
+// Every row of the table, and the AVX-512 source on SIMDe as one more row.
+#include <gtest/gtest.h>
+
+#include <bit>
+#include <filesystem>
+#include <oneapi/dnnl/dnnl.hpp>
+#include <string>
+
+#include "base/parallel.h"
+#include "kernels/common/test_rows.h"
+#include "kernels/gemm_mxfp8/blocked.h"
+#include "kernels/gemm_mxfp8/test_problem.h"
+#include "support/golden_file.h"
+#include "support/test_support.h"
+
+namespace mxvideo::kernels {
+
+extern const GemmMicroKernel kGemmMxfp8Avx512Emulated;
+
+namespace test {
+namespace {
+
+using mxvideo::test::Guarded;
+
+struct TestRow {
+  std::string name;
+  Row<GemmMxfp8Args> row;
+  bool blocked;
+};
+
+void PrintTo(const TestRow& row, std::ostream* out) { *out << row.name; }
+
+std::vector<TestRow> test_rows() {
+  std::vector<TestRow> rows;
+  for (const Row<GemmMxfp8Args>& row : gemm_mxfp8_rows()) {
+    rows.push_back({row.name, row, std::string(row.name) != "reference"});
+  }
+  const auto run_emulated = [](const GemmMxfp8Args& args) noexcept {
+    run_gemm_mxfp8_blocked(args, kGemmMxfp8Avx512Emulated);
+  };
+  rows.push_back({"avx512_emulated",
+                  {"avx512 (emulated)", kCpuNone, reject_gemm_mxfp8_blocked, run_emulated},
+                  true});
+  return rows;
+}
+
+class GemmMxfp8Row : public testing::TestWithParam<TestRow> {
+ protected:
+  void SetUp() override {
+    const char* test = testing::UnitTest::GetInstance()->current_test_info()->name();
+    if (!mxvideo::test::require_cpu(GetParam().row.requires_cpu,
+                                    std::string("gemm_mxfp8 ") + test)) {
+      GTEST_SKIP();
+    }
+  }
+  void TearDown() override { set_num_threads(threads_); }
+
+  // Runs the row on `p`; `args` may carry an epilogue.
+  Guarded run(const Problem& p, GemmMxfp8Args args = {}) const {
+    const PackedMxfp8Weight weight = p.packed();
+    Guarded y(p.shape().m * p.shape().n);
+    args.x_codes = p.x_codes.data();
+    args.x_scales = p.x_scales.data();
+    args.weight = &weight;
+    args.y = y.data();
+    args.m = p.shape().m;
+    EXPECT_EQ(GetParam().row.reject(args), nullptr);
+    GetParam().row.run(args);
+    EXPECT_TRUE(y.intact());
+    return y;
+  }
+
+ private:
+  int threads_ = num_threads();
+};
+
+INSTANTIATE_TEST_SUITE_P(Rows, GemmMxfp8Row, testing::ValuesIn(test_rows()),
+                         [](const auto& instance) { return instance.param.name; });
+
+bool same_bits(float a, float b) {
+  return std::bit_cast<uint32_t>(a) == std::bit_cast<uint32_t>(b);
+}
+
+void expect_same_bits(const Guarded& a, const Guarded& b) {
+  ASSERT_EQ(a.count(), b.count());
+  for (int64_t i = 0; i < a.count(); ++i) {
+    ASSERT_TRUE(same_bits(a[i], b[i])) << "at " << i << ": " << a[i] << " and " << b[i];
+  }
+}
+
+void expect_in_bound(const Problem& p, const Guarded& y) {
+  for (int64_t i = 0; i < p.shape().m; ++i) {
+    for (int64_t j = 0; j < p.shape().n; ++j) {
+      const ExactSum sum = p.exact_sum(i, j);
+      ASSERT_NEAR(y[i * p.shape().n + j], sum.value, accumulator_bound(p.shape(), sum))
+          << "row " << i << " column " << j;
+    }
+  }
+}
+
+std::vector<Shape> tail_shapes() {
+  std::vector<Shape> shapes;
+  for (const int64_t m : {1, 2, 3, 4, 5, 6, 7, 8, 11, 12, 13, 24, 25}) {
+    for (const int64_t n : {1, 7, 31, 32, 33, 64, 65}) {
+      for (const int64_t k : {32, 96, 160, 256, 288}) shapes.push_back({m, n, k});
+    }
+  }
+  for (int64_t m = 9; m <= 23; ++m) shapes.push_back({m, 40, 64});
+  for (int64_t n = 2; n <= 64; ++n) shapes.push_back({3, n, 32});
+  for (int64_t k = 32; k <= 544; k += 32) shapes.push_back({5, 37, k});
+  shapes.push_back({197, 33, 288});  // more than one block of rows
+  shapes.push_back({5, 545, 544});
+  shapes.push_back({3, 1057, 96});  // more than one block of columns
+  shapes.push_back({385, 520, 32});
+  return shapes;
+}
+
+TEST_P(GemmMxfp8Row, ExactInputsGiveExactBits) {
+  uint32_t seed = 1;
+  for (const Shape& shape : tail_shapes()) {
+    const Problem p = Problem::exact(shape, seed++);
+    const Guarded y = run(p);
+    for (int64_t i = 0; i < shape.m; ++i) {
+      for (int64_t j = 0; j < shape.n; ++j) {
+        const auto expected = static_cast<float>(p.exact_sum(i, j).value);
+        ASSERT_TRUE(same_bits(y[i * shape.n + j], expected))
+            << "m " << shape.m << " n " << shape.n << " k " << shape.k << " row " << i << " column "
+            << j << ": " << y[i * shape.n + j] << ", expected " << expected;
+      }
+    }
+  }
+}
+
+TEST_P(GemmMxfp8Row, RandomInputsStayInTheBound) {
+  const Shape shapes[] = {{7, 33, 32}, {13, 70, 160}, {25, 96, 544}, {3, 5, 3072}, {1, 40, 14336}};
+  uint32_t seed = 100;
+  for (const Shape& shape : shapes) {
+    const Problem p = Problem::random(shape, seed++);
+    expect_in_bound(p, run(p));
+  }
+}
+
+// Scales that differ by block in one operand only, so that a scale of a neighbouring block or row
+// cannot pass.
+TEST_P(GemmMxfp8Row, EveryBlockUsesItsOwnScales) {
+  Problem p = Problem::random({9, 35, 320}, 7, 127, 127);
+  for (size_t i = 0; i < p.x_scales.size(); ++i) {
+    p.x_scales[i] = static_cast<uint8_t>(90 + i * 37 % 71);
+  }
+  expect_in_bound(p, run(p));
+  for (size_t i = 0; i < p.w_scales.size(); ++i) {
+    p.w_scales[i] = static_cast<uint8_t>(80 + i * 53 % 89);
+  }
+  expect_in_bound(p, run(p));
+  std::fill(p.x_scales.begin(), p.x_scales.end(), uint8_t{127});
+  expect_in_bound(p, run(p));
+}
+
+// Row i of one operand has scale byte i, and holds each code once; the other operand has one
+// non-zero element per row, so that each output is a single exact product.
+TEST_P(GemmMxfp8Row, EveryCodeAndScaleIsExact) {
+  constexpr int kLargest = 246;  // the fast rows decline more
+  for (const bool scale_of_x : {true, false}) {
+    for (const int other_scale : {0, 40, 93}) {
+      const Shape shape = {scale_of_x ? kLargest + 1 : 256, scale_of_x ? 256 : kLargest + 1, 256};
+      Problem p(shape);
+      auto& codes = scale_of_x ? p.x_codes : p.w_codes;
+      auto& scales = scale_of_x ? p.x_scales : p.w_scales;
+      auto& other_codes = scale_of_x ? p.w_codes : p.x_codes;
+      auto& other_scales = scale_of_x ? p.w_scales : p.x_scales;
+      for (size_t i = 0; i < codes.size(); ++i) {
+        codes[i] = static_cast<uint8_t>((i & 0x7f) == 0x7f ? 0 : i & 0xff);
+      }
+      for (size_t i = 0; i < scales.size(); ++i) scales[i] = static_cast<uint8_t>(i / 8);
+      for (size_t i = 0; i < 256; ++i) other_codes[i * 256 + i] = 0x38;  // 1.0
+      std::fill(other_scales.begin(), other_scales.end(), static_cast<uint8_t>(other_scale));
+      const Guarded y = run(p);
+      for (int64_t i = 0; i < shape.m; ++i) {
+        for (int64_t j = 0; j < shape.n; ++j) {
+          const double expected = e4m3_value(codes[static_cast<size_t>(scale_of_x ? j : i)]) *
+                                  e8m0_value(static_cast<uint8_t>(scale_of_x ? i : j)) *
+                                  e8m0_value(static_cast<uint8_t>(other_scale));
+          ASSERT_EQ(y[i * shape.n + j], static_cast<float>(expected))
+              << "row " << i << " column " << j << " other scale " << other_scale;
+        }
+      }
+    }
+  }
+}
+
+TEST_P(GemmMxfp8Row, SubnormalSumsStayInTheBound) {
+  expect_in_bound(Problem::random({5, 33, 96}, 1, 0, 3),
+                  run(Problem::random({5, 33, 96}, 1, 0, 3)));
+  const Problem p = Problem::random({7, 40, 288}, 2, 48, 60);
+  expect_in_bound(p, run(p));
+}
+
+TEST_P(GemmMxfp8Row, ScalesThatMightOverflowAreDeclinedOrRight) {
+  for (const auto& [x_scale, w_scale] :
+       {std::pair{247, 10}, {10, 247}, {254, 0}, {0, 254}, {180, 180}, {200, 170}}) {
+    Problem p = Problem::random({3, 5, 64}, 3, 100, 100);
+    p.x_scales[2] = static_cast<uint8_t>(x_scale);
+    p.w_scales[3] = static_cast<uint8_t>(w_scale);
+    const PackedMxfp8Weight weight = p.packed();
+    Guarded y(15);
+    const GemmMxfp8Args args = {.x_codes = p.x_codes.data(),
+                                .x_scales = p.x_scales.data(),
+                                .weight = &weight,
+                                .y = y.data(),
+                                .m = 3};
+    EXPECT_EQ(GetParam().row.reject(args) != nullptr, GetParam().blocked)
+        << x_scale << " " << w_scale;
+    Context context;
+    gemm_mxfp8(args, context);
+    EXPECT_EQ((context.choices[{"gemm_mxfp8", "reference"}]), 1);
+    for (int64_t i = 0; i < 15; ++i) {
+      ASSERT_EQ(y[i], static_cast<float>(p.exact_sum(i / 5, i % 5).value)) << i;
+    }
+  }
+}
+
+TEST_P(GemmMxfp8Row, NanScaleMakesItsRowNan) {
+  for (const int64_t m : {1, 3, 8}) {
+    Problem p = Problem::random({m, 37, 288}, 4);
+    const int64_t nan_row = m / 2;
+    p.x_scales[static_cast<size_t>(nan_row * 9 + 8)] = 255;
+    for (const Epilogue epilogue : {Epilogue::kNone, Epilogue::kGeluTanh}) {
+      const Guarded y = run(p, {.epilogue = epilogue});
+      for (int64_t i = 0; i < y.count(); ++i) {
+        ASSERT_EQ(std::isnan(y[i]), i / 37 == nan_row) << "m " << m << " at " << i;
+      }
+    }
+  }
+}
+
+TEST_P(GemmMxfp8Row, NanCodeOfAnActivationMakesItsRowNan) {
+  for (const uint8_t code : {uint8_t{0x7f}, uint8_t{0xff}}) {
+    Problem p = Problem::random({4, 6, 64}, 5);
+    p.x_codes[64 + 50] = code;
+    const Guarded y = run(p);
+    for (int64_t i = 0; i < y.count(); ++i) ASSERT_EQ(std::isnan(y[i]), i / 6 == 1) << i;
+  }
+}
+
+TEST_P(GemmMxfp8Row, SameBitsForAnyThreadCount) {
+  for (const Shape& shape : {Shape{1, 200, 320}, {8, 65, 320}, {230, 130, 288}}) {
+    const Problem p = Problem::random(shape, 6);
+    set_num_threads(1);
+    const Guarded one = run(p);
+    for (const int threads : {2, 7}) {
+      set_num_threads(threads);
+      expect_same_bits(one, run(p));
+    }
+  }
+}
+
+TEST_P(GemmMxfp8Row, BitsOfAnOutputDependOnItsRowAndColumnOnly) {
+  const Problem all = Problem::random({29, 70, 544}, 8);
+  const Guarded y = run(all, {.epilogue = Epilogue::kGeluTanh});
+  for (int64_t i = 0; i < 29; i += 4) {
+    Problem one({1, 35, 544});
+    std::copy_n(all.x_codes.begin() + i * 544, 544, one.x_codes.begin());
+    std::copy_n(all.x_scales.begin() + i * 17, 17, one.x_scales.begin());
+    std::copy_n(all.w_codes.begin() + 30 * 544, 35 * 544, one.w_codes.begin());
+    std::copy_n(all.w_scales.begin() + 30 * 17, 35 * 17, one.w_scales.begin());
+    const Guarded part = run(one, {.epilogue = Epilogue::kGeluTanh});
+    for (int64_t j = 0; j < 35; ++j) ASSERT_TRUE(same_bits(part[j], y[i * 70 + 30 + j])) << j;
+  }
+}
+
+// All blocked rows add in the same order, and products are exact.
+TEST_P(GemmMxfp8Row, BlockedRowsAgreeBitForBit) {
+  if (!GetParam().blocked) return;
+  const Problem p = Problem::random({31, 70, 544}, 9);
+  const PackedMxfp8Weight weight = p.packed();
+  Guarded emulated(31 * 70);
+  run_gemm_mxfp8_blocked({.x_codes = p.x_codes.data(),
+                          .x_scales = p.x_scales.data(),
+                          .weight = &weight,
+                          .y = emulated.data(),
+                          .m = 31},
+                         kGemmMxfp8Avx512Emulated);
+  expect_same_bits(emulated, run(p));
+}
+
+std::vector<float> random_floats(int64_t count, uint32_t seed) {
+  std::mt19937 random(seed);
+  std::uniform_real_distribution<float> uniform(-4, 4);
+  std::vector<float> values(static_cast<size_t>(count));
+  for (float& value : values) value = uniform(random);
+  return values;
+}
+
+TEST_P(GemmMxfp8Row, BiasIsAdded) {
+  const Problem p = Problem::random({6, 41, 96}, 10, 118, 126);
+  const std::vector<float> bias = random_floats(41, 11);
+  const Guarded y = run(p, {.bias = bias.data()});
+  for (int64_t i = 0; i < y.count(); ++i) {
+    const ExactSum sum = p.exact_sum(i / 41, i % 41);
+    const double expected = sum.value + bias[static_cast<size_t>(i % 41)];
+    ASSERT_NEAR(y[i], expected, accumulator_bound(p.shape(), sum) + 0x1p-23 * std::fabs(expected));
+  }
+}
+
+// Bounds: |gelu'| < 1.13, and that of common/activation-inl.h with 4 operations not fused.
+TEST_P(GemmMxfp8Row, GeluStaysInTheBound) {
+  const Problem p = Problem::random({40, 41, 96}, 12, 112, 126);
+  std::vector<float> bias = random_floats(41, 13);
+  bias[0] = -30;
+  bias[1] = 1e12f;
+  bias[2] = -1e12f;
+  bias[40] = -8;
+  const Guarded y = run(p, {.bias = bias.data(), .epilogue = Epilogue::kGeluTanh});
+  for (int64_t i = 0; i < y.count(); ++i) {
+    const ExactSum sum = p.exact_sum(i / 41, i % 41);
+    const double v = sum.value + bias[static_cast<size_t>(i % 41)];
+    const double w = 2 * std::sqrt(2 / std::acos(-1.0)) * (v + 0.044715 * v * v * v);
+    const double expected = v / (1 + std::exp(-w));
+    const double slope = w / (1 + std::exp(w));  // 0 for large w, w for very negative w
+    const double relative = (10 + (w > 0 ? 5 * slope : 5 * std::min(-w, 128.0))) * 0x1p-24;
+    const double bound = 1.13 * (accumulator_bound(p.shape(), sum) + 0x1p-23 * std::fabs(v)) +
+                         relative * std::fabs(expected) + 0x1p-126 * std::fabs(v);
+    ASSERT_NEAR(y[i], expected, bound) << "v " << v;
+  }
+}
+
+TEST_P(GemmMxfp8Row, GatedResidualMayBeInPlace) {
+  const Shape shape = {9, 41, 288};
+  const Problem p = Problem::random(shape, 14, 118, 126);
+  const std::vector<float> bias = random_floats(shape.n, 15);
+  const std::vector<float> gate = random_floats(3 * 50, 16);
+  const std::vector<float> residual = random_floats(shape.m * shape.n, 17);
+  const std::vector<int32_t> gate_row = {0, 2, 1, 1, 0, 2, 2, 0, 1};
+  const PackedMxfp8Weight weight = p.packed();
+  for (const bool in_place : {false, true}) {
+    for (const int gating : {0, 1, 2}) {  // none, one row, a row per token
+      Guarded y(shape.m * shape.n);
+      if (in_place) std::copy(residual.begin(), residual.end(), y.data());
+      GetParam().row.run({.x_codes = p.x_codes.data(),
+                          .x_scales = p.x_scales.data(),
+                          .weight = &weight,
+                          .bias = bias.data(),
+                          .y = y.data(),
+                          .m = shape.m,
+                          .epilogue = Epilogue::kGatedResidual,
+                          .residual = in_place ? y.data() : residual.data(),
+                          .gate = gating == 0 ? nullptr : gate.data(),
+                          .gate_stride = 50,
+                          .gate_row = gating == 2 ? gate_row.data() : nullptr});
+      EXPECT_TRUE(y.intact());
+      for (int64_t i = 0; i < y.count(); ++i) {
+        const auto row = static_cast<size_t>(i / shape.n);
+        const auto column = static_cast<size_t>(i % shape.n);
+        const ExactSum sum = p.exact_sum(i / shape.n, i % shape.n);
+        const double g =
+            gating == 0 ? 1 : gate[(gating == 2 ? gate_row[row] : 0) * size_t{50} + column];
+        const double value = sum.value + bias[column];
+        const double expected = residual[static_cast<size_t>(i)] + g * value;
+        const double bound =
+            std::fabs(g) * (accumulator_bound(shape, sum) + 0x1p-23 * std::fabs(value)) +
+            0x1p-23 * (std::fabs(g * value) + std::fabs(expected));
+        ASSERT_NEAR(y[i], expected, bound) << "gating " << gating << " at " << i;
+      }
+    }
+  }
+}
+
+// oneDNN's fp32 matmul of the dequantized operands: code that shares nothing with ours.
+TEST_P(GemmMxfp8Row, AgreesWithOneDnnOnDequantizedOperands) {
+  const Shape shape = {37, 75, 416};
+  const Problem p = Problem::random(shape, 18, 110, 130);
+  const auto dequantize = [](const std::vector<uint8_t>& codes,
+                             const std::vector<uint8_t>& scales) {
+    std::vector<float> values(codes.size());
+    for (size_t i = 0; i < codes.size(); ++i) {
+      values[i] = static_cast<float>(e4m3_value(codes[i]) * e8m0_value(scales[i / kBlock]));
+    }
+    return values;
+  };
+  std::vector<float> x = dequantize(p.x_codes, p.x_scales);
+  std::vector<float> w = dequantize(p.w_codes, p.w_scales);
+  std::vector<float> expected(static_cast<size_t>(shape.m * shape.n));
+  ASSERT_EQ(dnnl_sgemm('N', 'T', shape.m, shape.n, shape.k, 1.0f, x.data(), shape.k, w.data(),
+                       shape.k, 0.0f, expected.data(), shape.n),
+            dnnl_success);
+  const Guarded y = run(p);
+  for (int64_t i = 0; i < y.count(); ++i) {
+    const ExactSum sum = p.exact_sum(i / shape.n, i % shape.n);
+    ASSERT_NEAR(y[i], expected[static_cast<size_t>(i)], 2 * accumulator_bound(shape, sum)) << i;
+  }
+}
+
+// Quantized by torchao, multiplied in float64 by PyTorch.
+TEST_P(GemmMxfp8Row, AgreesWithTorchaoGoldens) {
+  int files = 0;
+  for (const auto& entry :
+       std::filesystem::directory_iterator(mxvideo::test::golden_path("linear"))) {
+    const mxvideo::test::GoldenFile golden(entry.path().string());
+    const Shape shape = {golden.shape("x")[0], golden.shape("w")[0], golden.shape("x")[1]};
+    Problem p(shape);
+    p.x_codes = golden.u8("x.codes");
+    p.x_scales = golden.u8("x.scale");
+    p.w_codes = golden.u8("w.codes");
+    p.w_scales = golden.u8("w.scale");
+    const std::vector<float> bias = golden.f32("bias");
+    const std::vector<double> expected = golden.f64("y");
+    const std::vector<double> magnitude = golden.f64("y.abs_sum");
+    const Guarded y = run(p, {.bias = bias.data()});
+    for (int64_t i = 0; i < y.count(); ++i) {
+      const auto at = static_cast<size_t>(i);
+      const double bound = accumulator_bound(shape, {.magnitude = magnitude[at]});
+      ASSERT_NEAR(y[i], expected[at], bound + 0x1p-23 * std::fabs(expected[at]))
+          << entry.path() << " at " << i;
+    }
+    ++files;
+  }
+  EXPECT_GE(files, 5);
+}
+
+TEST_P(GemmMxfp8Row, NoRowsIsNoWork) {
+  Problem p({0, 33, 64});
+  run(p);
+}
+
+TEST(GemmMxfp8Pack, LayoutIsTheDocumentedOne) {
+  const Problem p = Problem::random({1, 70, 96}, 19, 1, 200);
+  const PackedMxfp8Weight weight = p.packed();
+  const auto* codes = reinterpret_cast<const uint8_t*>(weight.codes.data());
+  const auto* scales = reinterpret_cast<const uint8_t*>(weight.scales.data());
+  ASSERT_EQ(weight.codes.bytes(), 96 * 96);
+  ASSERT_EQ(weight.scales.bytes(), 96 * 3);
+  for (int64_t j = 0; j < 96; ++j) {
+    for (int64_t t = 0; t < 96; ++t) {
+      const uint8_t expected = j < 70 ? p.w_codes[static_cast<size_t>(j * 96 + t)] : 0;
+      ASSERT_EQ(codes[(j / 32 * 96 + t) * 32 + j % 32], expected);
+    }
+    for (int64_t b = 0; b < 3; ++b) {
+      const uint8_t expected = j < 70 ? p.w_scales[static_cast<size_t>(j * 3 + b)] : 0;
+      ASSERT_EQ(scales[(j / 32 * 3 + b) * 32 + j % 32], expected);
+    }
+  }
+  EXPECT_EQ(weight.max_scale, *std::max_element(p.w_scales.begin(), p.w_scales.end()));
+}
+
+TEST(GemmMxfp8Pack, UnpackIsTheInverse) {
+  for (const int64_t n : {1, 31, 32, 33, 64, 100}) {
+    for (const int64_t k : {32, 96, 320}) {
+      const Problem p = Problem::random({1, n, k}, 20, 0, 254);
+      std::vector<uint8_t> codes(p.w_codes.size());
+      std::vector<uint8_t> scales(p.w_scales.size());
+      unpack_mxfp8_weight(p.packed(), codes.data(), scales.data());
+      ASSERT_EQ(codes, p.w_codes);
+      ASSERT_EQ(scales, p.w_scales);
+    }
+  }
+}
+
+TEST(GemmMxfp8Table, EndsWithTheReference) {
+  ASSERT_FALSE(gemm_mxfp8_rows().empty());
+  const Row<GemmMxfp8Args>& last = gemm_mxfp8_rows().back();
+  EXPECT_STREQ(last.name, "reference");
+  EXPECT_EQ(last.requires_cpu, kCpuNone);
+}
+
+}  // namespace
+}  // namespace test
+}  // namespace mxvideo::kernels

@@ -1,0 +1,136 @@
+// Random and exact MXFP8 products with their exact results, for the tests of gemm_mxfp8.
+// The expected values come from the definition of the formats written out here in double, not from
+// formats/ or reference.cpp.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+#include <limits>
+#include <random>
+#include <vector>
+
+#include "kernels/gemm_mxfp8/gemm_mxfp8.h"
+
+namespace mxvideo::kernels::test {
+
+inline constexpr int64_t kBlock = 32;
+
+struct Shape {
+  int64_t m = 1;
+  int64_t n = 1;
+  int64_t k = 32;
+};
+
+inline double e4m3_value(uint8_t code) {
+  const int exponent = (code >> 3) & 15;
+  const int mantissa = code & 7;
+  if ((code & 0x7f) == 0x7f) return std::numeric_limits<double>::quiet_NaN();
+  const double magnitude =
+      exponent == 0 ? std::ldexp(mantissa, -9) : std::ldexp(8 + mantissa, exponent - 10);
+  return code & 0x80 ? -magnitude : magnitude;
+}
+
+inline double e8m0_value(uint8_t byte) {
+  return byte == 255 ? std::numeric_limits<double>::quiet_NaN() : std::ldexp(1.0, byte - 127);
+}
+
+// Σ x·w and Σ |x·w| of one output, exact up to double rounding.
+struct ExactSum {
+  double value = 0;
+  double magnitude = 0;
+};
+
+class Problem {
+ public:
+  explicit Problem(Shape shape)
+      : shape_(shape),
+        x_codes(static_cast<size_t>(shape.m * shape.k)),
+        x_scales(static_cast<size_t>(shape.m * shape.k / kBlock), 127),
+        w_codes(static_cast<size_t>(shape.n * shape.k)),
+        w_scales(static_cast<size_t>(shape.n * shape.k / kBlock), 127) {}
+
+  // Codes 0, ±0.5, ±1, ±2, ±3, ±4 and scales 2^-1..2^1: every partial sum in any order is exact
+  // in fp32 while k <= 4096.
+  static Problem exact(Shape shape, uint32_t seed) {
+    Problem p(shape);
+    std::mt19937 random(seed);
+    constexpr uint8_t kCodes[] = {0x00, 0x30, 0x38, 0x40, 0x44, 0x48};
+    for (auto* codes : {&p.x_codes, &p.w_codes}) {
+      for (uint8_t& code : *codes) {
+        const uint32_t sign = random() % 2 << 7;
+        code = static_cast<uint8_t>(kCodes[random() % 6] | sign);
+      }
+    }
+    p.random_scales(random, 126, 128);
+    return p;
+  }
+
+  // Any code but NaN, scales between the given bytes.
+  static Problem random(Shape shape, uint32_t seed, int lowest = 110, int highest = 140) {
+    Problem p(shape);
+    std::mt19937 random(seed);
+    for (auto* codes : {&p.x_codes, &p.w_codes}) {
+      for (uint8_t& code : *codes) {
+        do code = static_cast<uint8_t>(random());
+        while ((code & 0x7f) == 0x7f);
+      }
+    }
+    p.random_scales(random, lowest, highest);
+    return p;
+  }
+
+  PackedMxfp8Weight packed() const {
+    return pack_mxfp8_weight(w_codes.data(), w_scales.data(), shape_.n, shape_.k);
+  }
+
+  ExactSum exact_sum(int64_t i, int64_t j) const {
+    ExactSum sum;
+    const int64_t k = shape_.k;
+    for (int64_t t = 0; t < k; ++t) {
+      const double x = kTables.code[x_codes[static_cast<size_t>(i * k + t)]] *
+                       kTables.scale[x_scales[static_cast<size_t>((i * k + t) / kBlock)]];
+      const double w = kTables.code[w_codes[static_cast<size_t>(j * k + t)]] *
+                       kTables.scale[w_scales[static_cast<size_t>((j * k + t) / kBlock)]];
+      sum.value += x * w;
+      sum.magnitude += std::fabs(x * w);
+    }
+    return sum;
+  }
+
+  const Shape& shape() const { return shape_; }
+
+ private:
+  struct Tables {
+    double code[256];
+    double scale[256];
+    Tables() {
+      for (int i = 0; i < 256; ++i) {
+        code[i] = e4m3_value(static_cast<uint8_t>(i));
+        scale[i] = e8m0_value(static_cast<uint8_t>(i));
+      }
+    }
+  };
+  inline static const Tables kTables;
+
+  void random_scales(std::mt19937& random, int lowest, int highest) {
+    std::uniform_int_distribution<int> scale(lowest, highest);
+    for (uint8_t& s : x_scales) s = static_cast<uint8_t>(scale(random));
+    for (uint8_t& s : w_scales) s = static_cast<uint8_t>(scale(random));
+  }
+
+  Shape shape_;
+
+ public:
+  std::vector<uint8_t> x_codes;   // [m, k]
+  std::vector<uint8_t> x_scales;  // [m, k/32]
+  std::vector<uint8_t> w_codes;   // [n, k]
+  std::vector<uint8_t> w_scales;  // [n, k/32]
+};
+
+// |fast - exact| of the accumulator that the contract allows.
+inline double accumulator_bound(const Shape& shape, const ExactSum& sum) {
+  const auto k = static_cast<double>(shape.k);
+  return 2 * (k + 8) * 0x1p-24 * sum.magnitude + k * 0x1p-149;
+}
+
+}  // namespace mxvideo::kernels::test
