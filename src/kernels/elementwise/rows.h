@@ -1,0 +1,11 @@
+// The implementations behind elementwise_rows(); each runs the elements it is given on one thread.
+#pragma once
+
+#include "kernels/elementwise/elementwise.h"
+
+namespace mxvideo::kernels {
+
+void elementwise_highway(const ElementwiseArgs& args) noexcept;
+void elementwise_reference(const ElementwiseArgs& args) noexcept;
+
+}  // namespace mxvideo::kernels

@@ -1,0 +1,31 @@
+// y = (x - mean) / sqrt(variance + epsilon) · weight + bias, then · (1 + scale) + shift, per row.
+//
+// weight/bias (affine) and scale/shift (adaLN modulation) are each optional. Statistics are fp32
+// over the row, two passes (the reference: double). In place is allowed. Rows are independent.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "kernels/common/kernel_table.h"
+
+namespace mxvideo::kernels {
+
+struct LayerNormArgs {
+  const float* x = nullptr;  // [rows, dim]
+  float* y = nullptr;        // [rows, dim]
+  int64_t rows = 0;
+  int64_t dim = 0;
+  float epsilon = 1e-6f;
+  const float* weight = nullptr;            // [dim] or null
+  const float* bias = nullptr;              // [dim] or null
+  const float* scale = nullptr;             // [vectors, dim] with modulation_stride, or null
+  const float* shift = nullptr;             // likewise; null exactly when scale is
+  int64_t modulation_stride = 0;            // floats between vectors of scale and of shift
+  const int32_t* modulation_row = nullptr;  // [rows]: vector for each row; null means vector 0
+};
+
+std::span<const Row<LayerNormArgs>> layer_norm_rows();
+void layer_norm(const LayerNormArgs& args, Context& context);
+
+}  // namespace mxvideo::kernels

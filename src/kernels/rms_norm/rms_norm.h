@@ -1,0 +1,32 @@
+// Root-mean-square norms of rows. In place is allowed; rows are independent; statistics fp32 (the
+// reference: double).
+//
+//   kMeanSquare: y = x / sqrt(mean(x²) + epsilon) · weight          (T5LayerNorm, qk RMSNorm)
+//   kL2:         y = x / max(‖x‖₂, epsilon) · sqrt(dim) · weight    (the Wan VAE, epsilon 1e-12)
+// followed by SiLU when `silu` is set.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "kernels/common/kernel_table.h"
+
+namespace mxvideo::kernels {
+
+enum class RmsNormKind : uint8_t { kMeanSquare, kL2 };
+
+struct RmsNormArgs {
+  const float* x = nullptr;  // [rows, dim]
+  float* y = nullptr;        // [rows, dim]
+  int64_t rows = 0;
+  int64_t dim = 0;
+  float epsilon = 1e-6f;
+  const float* weight = nullptr;  // [dim]
+  RmsNormKind kind = RmsNormKind::kMeanSquare;
+  bool silu = false;
+};
+
+std::span<const Row<RmsNormArgs>> rms_norm_rows();
+void rms_norm(const RmsNormArgs& args, Context& context);
+
+}  // namespace mxvideo::kernels

@@ -1,0 +1,24 @@
+// Rotary position embedding on interleaved pairs (2j, 2j+1) of every head, in place:
+//   (a, b) -> (a·cos - b·sin, a·sin + b·cos)
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "kernels/common/kernel_table.h"
+
+namespace mxvideo::kernels {
+
+struct RopeArgs {
+  float* x = nullptr;          // [rows, heads, head_dim]
+  const float* cos = nullptr;  // [rows, head_dim/2]
+  const float* sin = nullptr;  // [rows, head_dim/2]
+  int64_t rows = 0;
+  int64_t heads = 0;
+  int64_t head_dim = 0;  // even
+};
+
+std::span<const Row<RopeArgs>> rope_rows();
+void rope(const RopeArgs& args, Context& context);
+
+}  // namespace mxvideo::kernels
