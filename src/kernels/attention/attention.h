@@ -1,0 +1,39 @@
+// out = softmax(scale · Q Kᵀ + bias) V for each head; flash-style, never a q×kv matrix in memory.
+//
+// Q, K, V and out are [length, heads, head_dim] with a row stride in floats (so that they may be
+// slices of a wider row). Softmax statistics and accumulation are fp32 (the reference: double).
+// One query row is computed by one thread over keys in ascending order: bits do not depend on the
+// thread count.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "kernels/common/kernel_table.h"
+
+namespace mxvideo::kernels {
+
+struct AttentionArgs {
+  const float* q = nullptr;  // [q_length, heads, head_dim]
+  const float* k = nullptr;  // [kv_length, heads, head_dim]
+  const float* v = nullptr;  // [kv_length, heads, head_dim]
+  float* out = nullptr;      // [q_length, heads, head_dim]
+  int64_t q_length = 0;
+  int64_t kv_length = 0;  // >= 1
+  int64_t heads = 0;
+  int64_t head_dim = 0;    // any; 128 for the Wan transformer, up to 1,024 in the VAE
+  int64_t q_stride = 0;    // floats between rows; 0 means heads·head_dim
+  int64_t kv_stride = 0;   // of k and v; 0 means heads·head_dim
+  int64_t out_stride = 0;  // 0 means heads·head_dim
+  float scale = 1;
+  // Added to the scaled scores by relative position (UMT5): bias of key j for query i under head h
+  // is relative_bias[h·(q_length + kv_length - 1) + (j - i + q_length - 1)]. Null: none.
+  const float* relative_bias = nullptr;
+  // Set by attention() for the rows: working memory of the calling thread.
+  float* scratch = nullptr;
+};
+
+std::span<const Row<AttentionArgs>> attention_rows();
+void attention(const AttentionArgs& args, Context& context);
+
+}  // namespace mxvideo::kernels

@@ -1,0 +1,56 @@
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "kernels/attention/rows.h"
+
+namespace mxvideo::kernels {
+namespace {
+
+struct Query {
+  const AttentionArgs& args;
+  int64_t head;
+  int64_t index;
+
+  const float* q() const { return args.q + index * args.q_stride + head * args.head_dim; }
+
+  double score(int64_t key) const {
+    const float* k = args.k + key * args.kv_stride + head * args.head_dim;
+    double sum = 0;
+    for (int64_t d = 0; d < args.head_dim; ++d) sum += static_cast<double>(q()[d]) * k[d];
+    sum *= args.scale;
+    if (args.relative_bias == nullptr) return sum;
+    const int64_t diagonals = args.q_length + args.kv_length - 1;
+    return sum + args.relative_bias[head * diagonals + key - index + args.q_length - 1];
+  }
+};
+
+// The textbook form in two passes over the keys: the largest score, then the weighted mean.
+void attend(const Query& query) {
+  const AttentionArgs& args = query.args;
+  double largest = -std::numeric_limits<double>::infinity();
+  for (int64_t key = 0; key < args.kv_length; ++key) {
+    largest = std::max(largest, query.score(key));
+  }
+  double weights = 0;
+  auto* sums = reinterpret_cast<double*>(args.scratch);
+  std::fill_n(sums, args.head_dim, 0.0);
+  for (int64_t key = 0; key < args.kv_length; ++key) {
+    const double weight = std::exp(query.score(key) - largest);
+    const float* v = args.v + key * args.kv_stride + query.head * args.head_dim;
+    weights += weight;
+    for (int64_t d = 0; d < args.head_dim; ++d) sums[d] += weight * v[d];
+  }
+  float* out = args.out + query.index * args.out_stride + query.head * args.head_dim;
+  for (int64_t d = 0; d < args.head_dim; ++d) out[d] = static_cast<float>(sums[d] / weights);
+}
+
+}  // namespace
+
+void attention_reference(const AttentionArgs& args) noexcept {
+  for (int64_t head = 0; head < args.heads; ++head) {
+    for (int64_t index = 0; index < args.q_length; ++index) attend({args, head, index});
+  }
+}
+
+}  // namespace mxvideo::kernels

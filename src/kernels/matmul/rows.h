@@ -1,0 +1,30 @@
+// The implementations behind matmul_rows(). Each computes on the calling thread the tile it is
+// given: at most kMatmulTileRows × kMatmulTileColumns of the output, strides and scratch set.
+#pragma once
+
+#include "kernels/matmul/matmul.h"
+
+namespace mxvideo::kernels {
+
+inline constexpr int64_t kMatmulTileRows = 256;
+inline constexpr int64_t kMatmulTileColumns = 128;
+// How much of k is multiplied at a time, so that a decoded panel of W stays in L2.
+inline constexpr int64_t kMatmulTileDepth = 512;
+// Length in floats of MatmulArgs::scratch: a decoded panel of W, then the accumulators of a tile.
+inline constexpr int64_t kMatmulScratch =
+    kMatmulTileColumns * kMatmulTileDepth + kMatmulTileRows * kMatmulTileColumns;
+
+// Most rows of X for which reading the weights takes longer than multiplying them.
+inline constexpr int64_t kMatvecRows = 4;
+
+const char* matvec_reject(const MatmulArgs& args) noexcept;
+void matvec_highway(const MatmulArgs& args) noexcept;
+void matmul_onednn(const MatmulArgs& args) noexcept;
+void matmul_reference(const MatmulArgs& args) noexcept;
+
+// `count` weights of `dtype` (F32, BF16 or F16) at any address to floats; exact.
+void decode_weights(const std::byte* weights, DType dtype, int64_t count, float* values) noexcept;
+
+EpilogueArgs matmul_epilogue(const MatmulArgs& args) noexcept;
+
+}  // namespace mxvideo::kernels
