@@ -1,0 +1,73 @@
+// 3-D convolution (cross-correlation) on channels-last video: x [frames, height, width, channels].
+//
+// The time axis has no padding of its own: causal history is the caller's, as leading frames of x,
+// or as a number of zero frames that are only counted, not computed with. Space is padded with
+// zeros. Two rows, "onednn" and "reference" (double accumulation);
+// oneDNN accumulates in fp32 and splits outputs only, so bits do not depend on the thread count.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include "kernels/common/kernel_table.h"
+#include "tensor/tensor.h"
+
+namespace mxvideo::kernels {
+
+struct Conv3dShape {
+  int64_t in_channels = 0, out_channels = 0;
+  int64_t kernel_t = 1, kernel_h = 1, kernel_w = 1;
+  int64_t stride_t = 1, stride_h = 1, stride_w = 1;
+  int64_t pad_top = 0, pad_bottom = 0, pad_left = 0, pad_right = 0;
+};
+
+struct VideoExtent {
+  int64_t t = 0, h = 0, w = 0;
+  int64_t leading_zeros = 0;  // frames before the first one, not in memory and not in t
+  // NOLINTNEXTLINE(modernize-use-nullptr): clang-tidy 14 takes the comparison with 0 for a pointer
+  auto operator<=>(const VideoExtent&) const = default;
+};
+
+// Extent of the output; a dimension is <= 0 when x is smaller than the kernel.
+VideoExtent conv3d_output(const Conv3dShape& shape, const VideoExtent& x);
+
+// A convolution with its weights. The first run() of each input extent makes a oneDNN primitive,
+// which is kept; weights are reordered to the layout that oneDNN asks for, once per layout (one in
+// practice), and the plain copy is dropped. run() from one thread at a time.
+class Conv3d {
+ public:
+  // `weight` [out, in, kt, kh, kw] (or [out, in, kh, kw] with kernel_t 1) and `bias` [out], any of
+  // F32, BF16, F16; copied. Throws Code::kInternal on other shapes.
+  Conv3d(const Conv3dShape& shape, const TensorView& weight, const TensorView& bias);
+  ~Conv3d();
+  Conv3d(Conv3d&&) noexcept;
+  Conv3d& operator=(Conv3d&&) noexcept;
+
+  const Conv3dShape& shape() const;
+  // x [t, h, w, in_channels] -> [(leading_zeros+t-kt)/st+1, …, …, out_channels]. Throws
+  // Code::kInternal when x is smaller than the kernel, Code::kOutOfMemory, and as select() does
+  // for a forced row.
+  Tensor run(const Tensor& x, Context& context, int64_t leading_zeros = 0) const;
+  // The same between buffers of the caller: `y` holds conv3d_output(shape(), extent) elements.
+  void run(const float* x, const VideoExtent& extent, float* y, Context& context) const;
+  int64_t bytes() const;  // of weights and bias as held now
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+struct Conv3dArgs {
+  const Conv3dShape* shape = nullptr;
+  const float* x = nullptr;  // [t, h, w, in]
+  VideoExtent extent;
+  const float* weight = nullptr;  // [out, in, kt, kh, kw]
+  const float* bias = nullptr;    // [out]
+  float* y = nullptr;             // [ot, oh, ow, out]
+};
+
+// The definition: plain loops, double accumulation.
+void conv3d_reference(const Conv3dArgs& args) noexcept;
+
+}  // namespace mxvideo::kernels

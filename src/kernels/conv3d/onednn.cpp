@@ -1,0 +1,230 @@
+#include <map>
+#include <oneapi/dnnl/dnnl.hpp>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/parallel.h"
+#include "kernels/conv3d/conv3d.h"
+
+namespace mxvideo::kernels {
+namespace {
+
+using dnnl::memory;
+
+constexpr const char* kOp = "conv3d";
+constexpr size_t kMaxPlans = 32;  // per convolution; each holds generated code
+
+dnnl::engine& cpu_engine() {
+  static dnnl::engine engine(dnnl::engine::kind::cpu, 0);
+  return engine;
+}
+
+[[noreturn]] void rethrow(const dnnl::error& error, const char* what) {
+  const Code code = error.status == dnnl_out_of_memory ? Code::kOutOfMemory : Code::kInternal;
+  throw Error(code, std::string("conv3d: oneDNN cannot ") + what + ": " + error.what());
+}
+
+// A convolution without extent in time is a 2-D one over a batch of frames, which oneDNN has
+// better kernels for.
+bool is_2d(const Conv3dShape& shape) { return shape.kernel_t == 1 && shape.stride_t == 1; }
+
+memory::dims weight_dims(const Conv3dShape& s) {
+  if (is_2d(s)) return {s.out_channels, s.in_channels, s.kernel_h, s.kernel_w};
+  return {s.out_channels, s.in_channels, s.kernel_t, s.kernel_h, s.kernel_w};
+}
+
+memory::desc video_desc(const Conv3dShape& s, const VideoExtent& e, int64_t channels) {
+  if (is_2d(s)) {
+    return {{e.t, channels, e.h, e.w}, memory::data_type::f32, memory::format_tag::nhwc};
+  }
+  return {{1, channels, e.t, e.h, e.w}, memory::data_type::f32, memory::format_tag::ndhwc};
+}
+
+// One layout of the weights.
+struct WeightForm {
+  memory::desc desc;
+  Tensor storage;  // U8 [desc.get_size()]
+
+  explicit WeightForm(const memory::desc& layout)
+      : desc(layout), storage(DType::kU8, {static_cast<int64_t>(layout.get_size())}) {}
+  memory as_memory() { return {desc, cpu_engine(), storage.data()}; }
+};
+
+// What is kept per input extent and thread count.
+struct Plan {
+  dnnl::convolution_forward::primitive_desc desc;
+  dnnl::convolution_forward primitive;
+  size_t form = 0;  // index into State::forms
+};
+
+}  // namespace
+
+struct Conv3d::State {
+  Conv3dShape shape;
+  std::vector<WeightForm> forms;
+  bool first_is_plain = true;  // until another layout was made from it
+  Tensor bias;
+  std::map<std::pair<VideoExtent, int>, Plan> plans;
+
+  const Plan& plan(const VideoExtent& extent);
+  size_t find_or_make_form(const memory::desc& desc);
+  void run_onednn(const float* x, const VideoExtent& extent, float* y);
+  void run_reference(const float* x, const VideoExtent& extent, float* y);
+};
+
+size_t Conv3d::State::find_or_make_form(const memory::desc& desc) {
+  for (size_t i = 0; i < forms.size(); ++i) {
+    if (forms[i].desc == desc) {
+      if (i == 0) first_is_plain = false;  // it is in use
+      return i;
+    }
+  }
+  WeightForm form(desc);
+  memory source = forms.front().as_memory();
+  memory destination = form.as_memory();
+  dnnl::stream stream(cpu_engine());
+  dnnl::reorder(source, destination).execute(stream, source, destination);
+  stream.wait();
+  if (first_is_plain) {
+    forms.clear();
+    first_is_plain = false;
+  }
+  forms.push_back(std::move(form));
+  return forms.size() - 1;
+}
+
+const Plan& Conv3d::State::plan(const VideoExtent& extent) {
+  const std::pair key{extent, num_threads()};
+  const auto found = plans.find(key);
+  if (found != plans.end()) return found->second;
+  if (plans.size() >= kMaxPlans) plans.clear();
+
+  const VideoExtent out = conv3d_output(shape, extent);
+  memory::dims strides{shape.stride_h, shape.stride_w};
+  memory::dims pad_begin{shape.pad_top, shape.pad_left};
+  memory::dims pad_end{shape.pad_bottom, shape.pad_right};
+  if (!is_2d(shape)) {
+    strides.insert(strides.begin(), shape.stride_t);
+    pad_begin.insert(pad_begin.begin(), extent.leading_zeros);
+    pad_end.insert(pad_end.begin(), 0);
+  }
+  const auto f32 = memory::data_type::f32;
+  const memory::desc any_weight(weight_dims(shape), f32, memory::format_tag::any);
+  const memory::desc bias_desc({shape.out_channels}, f32, memory::format_tag::x);
+  dnnl::primitive_attr attributes;
+  attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
+  // "direct" rather than "auto": Winograd would trade accuracy for speed.
+  const dnnl::convolution_forward::desc operation(
+      dnnl::prop_kind::forward_inference, dnnl::algorithm::convolution_direct,
+      video_desc(shape, extent, shape.in_channels), any_weight, bias_desc,
+      video_desc(shape, out, shape.out_channels), strides, pad_begin, pad_end);
+  Plan made;
+  made.desc = {operation, attributes, cpu_engine()};
+  made.primitive = dnnl::convolution_forward(made.desc);
+  made.form = find_or_make_form(made.desc.weights_desc());
+  return plans.emplace(key, std::move(made)).first->second;
+}
+
+void Conv3d::State::run_onednn(const float* x, const VideoExtent& extent, float* y) {
+  try {
+    const Plan& chosen = plan(extent);
+    const memory::desc scratch_desc = chosen.desc.scratchpad_desc();
+    Tensor scratch(DType::kU8, {static_cast<int64_t>(scratch_desc.get_size())});
+    dnnl::stream stream(cpu_engine());
+    // oneDNN's memory objects know no const; sources are only read.
+    chosen.primitive.execute(
+        stream, {{DNNL_ARG_SRC, {chosen.desc.src_desc(), cpu_engine(), const_cast<float*>(x)}},
+                 {DNNL_ARG_WEIGHTS, forms[chosen.form].as_memory()},
+                 {DNNL_ARG_BIAS, {chosen.desc.bias_desc(), cpu_engine(), bias.data()}},
+                 {DNNL_ARG_DST, {chosen.desc.dst_desc(), cpu_engine(), y}},
+                 {DNNL_ARG_SCRATCHPAD, {scratch_desc, cpu_engine(), scratch.data()}}});
+    stream.wait();
+  } catch (const dnnl::error& error) {
+    rethrow(error, "run the convolution");
+  }
+}
+
+void Conv3d::State::run_reference(const float* x, const VideoExtent& extent, float* y) {
+  try {
+    const auto tag = is_2d(shape) ? memory::format_tag::oihw : memory::format_tag::oidhw;
+    WeightForm plain(memory::desc(weight_dims(shape), memory::data_type::f32, tag));
+    memory source = forms.front().as_memory();
+    memory destination = plain.as_memory();
+    dnnl::stream stream(cpu_engine());
+    dnnl::reorder(source, destination).execute(stream, source, destination);
+    stream.wait();
+    conv3d_reference({.shape = &shape,
+                      .x = x,
+                      .extent = extent,
+                      .weight = reinterpret_cast<const float*>(plain.storage.data()),
+                      .bias = bias.f32(),
+                      .y = y});
+  } catch (const dnnl::error& error) {
+    rethrow(error, "unpack the weights");
+  }
+}
+
+Conv3d::Conv3d(const Conv3dShape& shape, const TensorView& weight, const TensorView& bias)
+    : state_(std::make_unique<State>()) {
+  const Shape full{shape.out_channels, shape.in_channels, shape.kernel_t, shape.kernel_h,
+                   shape.kernel_w};
+  const Shape flat{shape.out_channels, shape.in_channels, shape.kernel_h, shape.kernel_w};
+  check(weight.shape == full || (shape.kernel_t == 1 && weight.shape == flat),
+        "conv3d: weight shape " + weight.shape.to_string() + " is not " + full.to_string());
+  check(bias.shape == Shape{shape.out_channels},
+        "conv3d: bias shape " + bias.shape.to_string() + " is not one value per output channel");
+  state_->shape = shape;
+  state_->bias = to_f32(bias);
+  try {
+    const auto tag = is_2d(shape) ? memory::format_tag::oihw : memory::format_tag::oidhw;
+    state_->forms.emplace_back(memory::desc(weight_dims(shape), memory::data_type::f32, tag));
+  } catch (const dnnl::error& error) {
+    rethrow(error, "describe the weights");
+  }
+  convert_to_f32(weight, reinterpret_cast<float*>(state_->forms.front().storage.data()));
+}
+
+Conv3d::~Conv3d() = default;
+Conv3d::Conv3d(Conv3d&&) noexcept = default;
+Conv3d& Conv3d::operator=(Conv3d&&) noexcept = default;
+
+const Conv3dShape& Conv3d::shape() const { return state_->shape; }
+
+Tensor Conv3d::run(const Tensor& x, Context& context, int64_t leading_zeros) const {
+  check(x.shape().rank() == 4 && x.dim(3) == state_->shape.in_channels,
+        "conv3d: x is " + x.shape().to_string() + ", expected [t, h, w, " +
+            std::to_string(state_->shape.in_channels) + "]");
+  const VideoExtent extent{
+      .t = x.dim(0), .h = x.dim(1), .w = x.dim(2), .leading_zeros = leading_zeros};
+  const VideoExtent out = conv3d_output(state_->shape, extent);
+  Tensor y(DType::kF32, {out.t, out.h, out.w, state_->shape.out_channels});
+  run(x.f32(), extent, y.f32(), context);
+  return y;
+}
+
+void Conv3d::run(const float* x, const VideoExtent& extent, float* y, Context& context) const {
+  const VideoExtent out = conv3d_output(state_->shape, extent);
+  check(out.t > 0 && out.h > 0 && out.w > 0, "conv3d: x is smaller than the kernel");
+  check(extent.leading_zeros == 0 || !is_2d(state_->shape),
+        "conv3d: leading zero frames need a kernel with an extent in time");
+  const std::string forced = context.forced_row(kOp);
+  if (!forced.empty() && forced != "onednn" && forced != "reference") {
+    throw Error(Code::kInvalidArgument, std::string("kernel conv3d has no row '") + forced + "'");
+  }
+  if (forced == "reference") {
+    context.note_choice(kOp, "reference");
+    state_->run_reference(x, extent, y);
+  } else {
+    context.note_choice(kOp, "onednn");
+    state_->run_onednn(x, extent, y);
+  }
+}
+
+int64_t Conv3d::bytes() const {
+  int64_t total = state_->bias.bytes();
+  for (const WeightForm& form : state_->forms) total += form.storage.bytes();
+  return total;
+}
+
+}  // namespace mxvideo::kernels

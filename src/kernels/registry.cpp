@@ -1,0 +1,63 @@
+#include "kernels/registry.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "kernels/attention/attention.h"
+#include "kernels/elementwise/elementwise.h"
+#include "kernels/gemm_mxfp8/gemm_mxfp8.h"
+#include "kernels/layer_norm/layer_norm.h"
+#include "kernels/matmul/matmul.h"
+#include "kernels/quantize_mxfp8/quantize_mxfp8.h"
+#include "kernels/rms_norm/rms_norm.h"
+#include "kernels/rope/rope.h"
+
+namespace mxvideo::kernels {
+namespace {
+
+template <class Args>
+OpInfo describe(const char* name, std::span<const Row<Args>> rows) {
+  OpInfo op{.name = name, .rows = {}};
+  for (const Row<Args>& row : rows) {
+    op.rows.push_back({.name = row.name, .requires_cpu = row.requires_cpu});
+  }
+  return op;
+}
+
+template <class Items>
+std::string names_of(const Items& items) {
+  std::string names;
+  for (const auto& item : items) names += (names.empty() ? "" : ", ") + item.name;
+  return names;
+}
+
+}  // namespace
+
+std::vector<OpInfo> registered_ops() {
+  return {
+      describe("attention", attention_rows()),   describe("elementwise", elementwise_rows()),
+      describe("gemm_mxfp8", gemm_mxfp8_rows()), describe("layer_norm", layer_norm_rows()),
+      describe("matmul", matmul_rows()),         describe("quantize_mxfp8", quantize_mxfp8_rows()),
+      describe("rms_norm", rms_norm_rows()),     describe("rope", rope_rows())};
+}
+
+void check_row_runs(const std::string& op, const std::string& row) {
+  const std::vector<OpInfo> ops = registered_ops();
+  const auto found = std::ranges::find(ops, op, &OpInfo::name);
+  if (found == ops.end()) {
+    throw Error(Code::kInvalidArgument,
+                "--kernel: no op '" + op + "'; expected one of " + names_of(ops));
+  }
+  const auto known = std::ranges::find(found->rows, row, &RowInfo::name);
+  if (known == found->rows.end()) {
+    throw Error(Code::kInvalidArgument, "--kernel: op " + op + " has no row '" + row +
+                                            "'; expected one of " + names_of(found->rows));
+  }
+  const CpuFeatures missing = known->requires_cpu & ~cpu_features();
+  if (missing != kCpuNone) {
+    throw Error(Code::kDevice, "--kernel " + op + "=" + row + ": this CPU lacks " +
+                                   cpu_features_to_string(missing));
+  }
+}
+
+}  // namespace mxvideo::kernels
