@@ -1,0 +1,207 @@
+#include "checkpoint/checkpoint.h"
+
+#include <algorithm>
+#include <array>
+#include <set>
+#include <utility>
+
+#include "base/checked.h"
+#include "base/error.h"
+#include "checkpoint/quote.h"
+#include "checkpoint/safetensors.h"
+#include "checkpoint/shard_index.h"
+
+namespace mxvideo::checkpoint {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::array kStems = {"diffusion_pytorch_model", "model"};
+
+// Files that may hold weights, for the message when none has the expected name.
+std::vector<std::string> weight_files(const fs::path& directory) {
+  static const std::set<std::string> kExtensions = {".safetensors", ".bin", ".pth", ".pt", ".gguf"};
+  std::vector<std::string> names;
+  std::error_code error;
+  for (fs::directory_iterator entry(directory, error), end; !error && entry != end;
+       entry.increment(error)) {
+    if (kExtensions.count(entry->path().extension().string()) > 0) {
+      names.push_back(entry->path().filename().string());
+    }
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+[[noreturn]] void report_nothing_found(const fs::path& directory) {
+  std::string searched;
+  for (const char* stem : kStems) {
+    if (!searched.empty()) searched += ", ";
+    searched += std::string(stem) + ".safetensors, " + stem + ".safetensors.index.json";
+  }
+  const std::vector<std::string> present = weight_files(directory);
+  const std::string got = present.empty() ? "no weight files" : "only " + name_list(present);
+  throw Error(Code::kNotFound,
+              directory.string() + ": no checkpoint: expected one of " + searched + ", got " + got);
+}
+
+// What an index promises against what its shards hold.
+struct IndexMismatch {
+  std::vector<std::string> missing;  // in the index, not in the shard it names
+  std::vector<std::string> extra;    // in a shard, not promised for that shard
+
+  bool any() const { return !missing.empty() || !extra.empty(); }
+  std::string message() const {
+    std::string text;
+    if (!missing.empty()) {
+      text += std::to_string(missing.size()) + " tensors are not in the shard that weight_map " +
+              "names: " + name_list(missing);
+    }
+    if (!extra.empty()) {
+      text += std::string(text.empty() ? "" : "; ") + std::to_string(extra.size()) +
+              " tensors of shards are not in weight_map: " + name_list(extra);
+    }
+    return text;
+  }
+};
+
+}  // namespace
+
+void StoredTensor::release_pages() const { file->release_pages(view); }
+
+Checkpoint::Checkpoint() = default;
+Checkpoint::Checkpoint(Checkpoint&&) noexcept = default;
+Checkpoint& Checkpoint::operator=(Checkpoint&&) noexcept = default;
+Checkpoint::~Checkpoint() = default;
+
+void Checkpoint::add_file(const fs::path& path) {
+  files_.push_back(std::make_unique<SafetensorsFile>(path));
+  const SafetensorsFile* file = files_.back().get();
+  for (const SafetensorsEntry& entry : file->entries()) {
+    const auto [position, inserted] =
+        tensors_.emplace(entry.name, StoredTensor{.view = file->view(entry), .file = file});
+    if (!inserted) {
+      throw Error(Code::kCorruptFile, path.string() + ": tensor '" + printable(entry.name) +
+                                          "': also in " + position->second.file->path().string());
+    }
+  }
+}
+
+Checkpoint Checkpoint::open_file(const fs::path& file) {
+  Checkpoint checkpoint;
+  checkpoint.add_file(file);
+  checkpoint.description_ = file.string();
+  return checkpoint;
+}
+
+Checkpoint Checkpoint::open_shards(const fs::path& index_path) {
+  const ShardIndex index = read_shard_index(index_path);
+  const fs::path directory = index_path.parent_path();
+  const fs::path root = containment_root(directory);
+  const std::set<std::string> shards = index.shards();
+
+  std::vector<std::string> absent;
+  for (const std::string& shard : shards) {
+    if (!fs::exists(directory / shard)) absent.push_back(shard);
+  }
+  if (!absent.empty()) {
+    throw Error(Code::kNotFound, index_path.string() + ": " + std::to_string(absent.size()) +
+                                     " of " + std::to_string(shards.size()) +
+                                     " shards are missing: " + name_list(absent));
+  }
+
+  Checkpoint checkpoint;
+  IndexMismatch mismatch;
+  for (const std::string& shard : shards) {
+    const fs::path path = directory / shard;
+    resolve_inside(path, root);
+    checkpoint.add_file(path);
+    for (const SafetensorsEntry& entry : checkpoint.files_.back()->entries()) {
+      const auto promised = index.weight_map.find(entry.name);
+      if (promised == index.weight_map.end() || promised->second != shard) {
+        mismatch.extra.push_back(entry.name + " (" + shard + ")");
+      }
+    }
+  }
+  for (const auto& [name, shard] : index.weight_map) {
+    const auto found = checkpoint.tensors_.find(name);
+    if (found == checkpoint.tensors_.end() || found->second.file->path().filename() != shard) {
+      mismatch.missing.push_back(name + " (" + shard + ")");
+    }
+  }
+  if (mismatch.any()) {
+    throw Error(Code::kCorruptFile, index_path.string() + ": " + mismatch.message());
+  }
+  const int64_t bytes = checkpoint.tensor_bytes();
+  if (index.total_size && *index.total_size != bytes) {
+    throw Error(Code::kCorruptFile, index_path.string() + ": total_size: expected " +
+                                        std::to_string(*index.total_size) +
+                                        " bytes in the shards, got " + std::to_string(bytes));
+  }
+  checkpoint.description_ =
+      index_path.string() + " (" + std::to_string(checkpoint.files_.size()) + " shards)";
+  return checkpoint;
+}
+
+Checkpoint Checkpoint::open_directory(const fs::path& directory) {
+  const fs::path root = containment_root(directory);
+  if (!fs::is_directory(directory)) {
+    throw Error(Code::kNotFound, directory.string() + ": not a directory");
+  }
+  for (const char* stem : kStems) {
+    const fs::path file = directory / (std::string(stem) + ".safetensors");
+    const fs::path index = directory / (std::string(stem) + ".safetensors.index.json");
+    const bool has_file = fs::exists(file);
+    const bool has_index = fs::exists(index);
+    if (has_file && has_index) {
+      throw Error(Code::kCorruptFile, directory.string() + ": holds both " +
+                                          file.filename().string() + " and " +
+                                          index.filename().string() + "; remove the stale one");
+    }
+    if (!has_file && !has_index) continue;
+    resolve_inside(has_file ? file : index, root);
+    return has_file ? open_file(file) : open_shards(index);
+  }
+  report_nothing_found(directory);
+}
+
+size_t Checkpoint::file_index(const StoredTensor& tensor) const {
+  const auto found = std::find_if(files_.begin(), files_.end(),
+                                  [&](const auto& file) { return file.get() == tensor.file; });
+  check(found != files_.end(), "tensor belongs to this checkpoint");
+  return static_cast<size_t>(found - files_.begin());
+}
+
+int64_t Checkpoint::tensor_bytes() const {
+  int64_t bytes = 0;
+  for (const auto& [name, tensor] : tensors_) {
+    bytes = checked_add(bytes, tensor.view.bytes(), "checkpoint bytes");
+  }
+  return bytes;
+}
+
+std::map<std::string, std::string> Checkpoint::metadata() const {
+  std::map<std::string, std::string> merged;
+  for (const auto& file : files_) merged.insert(file->metadata().begin(), file->metadata().end());
+  return merged;
+}
+
+void Checkpoint::rename(const std::map<std::string, std::string>& new_names) {
+  std::map<std::string, StoredTensor, std::less<>> renamed;
+  for (const auto& [name, tensor] : tensors_) {
+    const auto found = new_names.find(name);
+    const std::string& target = found == new_names.end() ? name : found->second;
+    if (!renamed.emplace(target, tensor).second) {
+      throw Error(Code::kCorruptFile, description_ + ": tensor '" + printable(name) +
+                                          "': another tensor also stands for '" +
+                                          printable(target) + "'");
+    }
+  }
+  tensors_ = std::move(renamed);
+}
+
+void Checkpoint::check_unchanged() const {
+  for (const auto& file : files_) file->check_unchanged();
+}
+
+}  // namespace mxvideo::checkpoint

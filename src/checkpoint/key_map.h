@@ -1,0 +1,39 @@
+// Names of parameters in the layouts that Wan2.2 checkpoints come in: the original Wan modules and
+// the Hugging Face libraries (diffusers, transformers). mxvideo's models use the latter.
+// Thread-safe: no state. Sources: Wan-Video/Wan2.2 wan/modules; diffusers single_file_utils.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "checkpoint/checkpoint.h"
+
+namespace mxvideo::checkpoint {
+
+// Replaces a run of whole dotted components of a name, wherever it first occurs. A '#' component of
+// `from` matches a decimal number; "#1" and "#2" in `to` stand for the first and second of them.
+// A leading '^' in `from` ties it to the start of the name.
+struct RenameRule {
+  std::string_view from;
+  std::string_view to;
+};
+
+// Applies each rule at most once, in order.
+std::string rename_parameter(std::span<const RenameRule> rules, std::string_view name);
+
+// Original Wan -> Hugging Face, in the order in which they apply.
+std::span<const RenameRule> wan_transformer_rules();
+std::span<const RenameRule> wan_umt5_rules();
+std::span<const RenameRule> wan_vae_2_1_rules();
+std::span<const RenameRule> wan_vae_2_2_rules();
+
+enum class Component { kTransformer, kTextEncoder, kVae };
+enum class NamingStyle { kHuggingFace, kOriginal };
+
+// Renames a checkpoint of original names to Hugging Face names and says what it found. Names that
+// are of neither style stay as they are, for the ParameterLoader to report. Throws
+// Code::kCorruptFile when one checkpoint mixes both styles or two names become one.
+NamingStyle normalize_names(Checkpoint& checkpoint, Component component);
+
+}  // namespace mxvideo::checkpoint

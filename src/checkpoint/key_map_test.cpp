@@ -1,0 +1,129 @@
+#include "checkpoint/key_map.h"
+
+#include <gtest/gtest.h>
+
+#include <array>
+#include <fstream>
+#include <set>
+
+#include "checkpoint/checkpoint_test_support.h"
+#include "checkpoint/safetensors_writer.h"
+#include "support/test_support.h"
+
+namespace mxvideo::checkpoint {
+namespace {
+
+using mxvideo::test::TemporaryDirectory;
+using test::expect_error_with;
+
+// Pairs (original name, Hugging Face name) of one golden file.
+std::vector<std::pair<std::string, std::string>> read_pairs(const std::string& file) {
+  std::vector<std::pair<std::string, std::string>> pairs;
+  std::ifstream stream(std::string(MXVIDEO_GOLDEN_DIR) + "/checkpoint/" + file);
+  std::string line;
+  while (std::getline(stream, line)) {
+    const size_t tab = line.find('\t');
+    pairs.emplace_back(line.substr(0, tab), line.substr(tab + 1));
+  }
+  return pairs;
+}
+
+struct NamesCase {
+  const char* file;
+  size_t count;
+  std::span<const RenameRule> rules;
+  Component component;
+};
+
+class FullKeySet : public testing::TestWithParam<NamesCase> {};
+
+TEST_P(FullKeySet, MapsOneToOne) {
+  const auto pairs = read_pairs(GetParam().file);
+  ASSERT_EQ(pairs.size(), GetParam().count);
+  std::set<std::string> targets;
+  for (const auto& [original, expected] : pairs) {
+    EXPECT_EQ(rename_parameter(GetParam().rules, original), expected);
+    // Scales of quantized files lie beside their weight under the same prefix.
+    if (original.ends_with(".weight")) {
+      EXPECT_EQ(rename_parameter(GetParam().rules, original + "_scale"), expected + "_scale");
+    }
+    targets.insert(expected);
+  }
+  EXPECT_EQ(targets.size(), pairs.size());
+}
+
+TEST_P(FullKeySet, IsRecognisedInACheckpoint) {
+  const TemporaryDirectory directory;
+  const Tensor value = Tensor::zeros({1});
+  std::vector<NamedTensor> originals, others;
+  std::set<std::string> expected;
+  for (const auto& [original, other] : read_pairs(GetParam().file)) {
+    originals.push_back({original, value});
+    others.push_back({other, value});
+    expected.insert(other);
+  }
+  const auto path = directory.path() / "x.safetensors";
+  for (const bool original : {true, false}) {
+    write_safetensors(path, original ? originals : others);
+    Checkpoint checkpoint = Checkpoint::open_file(path);
+    EXPECT_EQ(normalize_names(checkpoint, GetParam().component),
+              original ? NamingStyle::kOriginal : NamingStyle::kHuggingFace);
+    std::set<std::string> got;
+    for (const auto& [name, tensor] : checkpoint.tensors()) got.insert(name);
+    EXPECT_EQ(got, expected);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    KeyMap, FullKeySet,
+    testing::Values(NamesCase{"names_transformer_a14b.tsv", 1095, wan_transformer_rules(),
+                              Component::kTransformer},
+                    NamesCase{"names_transformer_5b.tsv", 825, wan_transformer_rules(),
+                              Component::kTransformer},
+                    NamesCase{"names_umt5.tsv", 242, wan_umt5_rules(), Component::kTextEncoder},
+                    NamesCase{"names_vae_2_1.tsv", 194, wan_vae_2_1_rules(), Component::kVae},
+                    NamesCase{"names_vae_2_2.tsv", 196, wan_vae_2_2_rules(), Component::kVae}));
+
+TEST(KeyMap, MatchesWholeComponentsOnly) {
+  constexpr std::array kRules = {RenameRule{"a.#", "b.#1"}, RenameRule{"^x", "y"}};
+  EXPECT_EQ(rename_parameter(kRules, "a.12.w"), "b.12.w");
+  EXPECT_EQ(rename_parameter(kRules, "aa.12.w"), "aa.12.w");
+  EXPECT_EQ(rename_parameter(kRules, "a.1x.w"), "a.1x.w");
+  EXPECT_EQ(rename_parameter(kRules, "z.x"), "z.x");
+  EXPECT_EQ(rename_parameter(kRules, "x.x"), "y.x");
+  EXPECT_EQ(rename_parameter(kRules, ""), "");
+  EXPECT_EQ(rename_parameter(kRules, "..a"), "..a");
+}
+
+TEST(KeyMap, KeepsRotationNamesApartFromProjections) {
+  EXPECT_EQ(rename_parameter(wan_transformer_rules(), "blocks.0.self_attn.q_rot"),
+            "blocks.0.attn1.q_rot");
+  EXPECT_EQ(rename_parameter(wan_transformer_rules(), "blocks.0.self_attn.quant_type"),
+            "blocks.0.attn1.quant_type");
+}
+
+TEST(KeyMap, RenamesImageConditioningOfWan21) {
+  const auto rules = wan_transformer_rules();
+  EXPECT_EQ(rename_parameter(rules, "img_emb.proj.4.weight"),
+            "condition_embedder.image_embedder.norm2.weight");
+  EXPECT_EQ(rename_parameter(rules, "blocks.3.cross_attn.k_img.bias"),
+            "blocks.3.attn2.add_k_proj.bias");
+  EXPECT_EQ(rename_parameter(rules, "blocks.3.cross_attn.norm_k_img.weight"),
+            "blocks.3.attn2.norm_added_k.weight");
+}
+
+TEST(KeyMap, RefusesMixedStyles) {
+  const TemporaryDirectory directory;
+  const auto path = directory.path() / "x.safetensors";
+  const Tensor value = Tensor::zeros({1});
+  write_safetensors(path, std::array{NamedTensor{"blocks.0.self_attn.q.weight", value},
+                                     NamedTensor{"blocks.0.attn2.to_q.weight", value}});
+  Checkpoint checkpoint = Checkpoint::open_file(path);
+  expect_error_with(Code::kCorruptFile,
+                    "mixes original Wan names ('blocks.0.self_attn.q.weight') with Hugging Face "
+                    "names ('blocks.0.attn2.to_q.weight')",
+                    [&] { normalize_names(checkpoint, Component::kTransformer); });
+}
+
+}  // namespace
+}  // namespace mxvideo::checkpoint

@@ -1,0 +1,161 @@
+#include "checkpoint/parameter_loader.h"
+
+#include <algorithm>
+#include <array>
+#include <limits>
+#include <utility>
+
+#include "base/error.h"
+#include "checkpoint/quote.h"
+
+namespace mxvideo::checkpoint {
+namespace {
+
+constexpr std::array kFloatTypes = {DType::kF32, DType::kF16, DType::kBF16};
+
+std::span<const DType> allowed_dtypes(const ParameterSpec& spec) {
+  if (spec.dtypes.empty()) return kFloatTypes;
+  return spec.dtypes;
+}
+
+std::string dtype_list(std::span<const DType> dtypes) {
+  std::string text;
+  for (size_t i = 0; i < dtypes.size(); ++i) {
+    if (i > 0) text += i + 1 == dtypes.size() ? " or " : ", ";
+    text += dtype_name(dtypes[i]);
+  }
+  return text;
+}
+
+// Everything wrong with a checkpoint, by kind.
+struct Problems {
+  std::vector<std::string> missing, unexpected, dtypes, shapes;
+
+  bool any() const {
+    return !missing.empty() || !unexpected.empty() || !dtypes.empty() || !shapes.empty();
+  }
+
+  std::string message() const {
+    std::string text;
+    const auto append = [&](const char* kind, const std::vector<std::string>& names) {
+      if (names.empty()) return;
+      if (!text.empty()) text += "; ";
+      text += std::to_string(names.size()) + " " + kind + ": " + name_list(names);
+    };
+    append("missing", missing);
+    append("unexpected", unexpected);
+    append("of wrong dtype", dtypes);
+    append("of wrong shape", shapes);
+    return text;
+  }
+
+  void compare(const ParameterSpec& spec, const TensorView& view) {
+    const std::span<const DType> allowed = allowed_dtypes(spec);
+    if (std::find(allowed.begin(), allowed.end(), view.dtype) == allowed.end()) {
+      dtypes.push_back(spec.name + " (expected " + dtype_list(allowed) + ", got " +
+                       std::string(dtype_name(view.dtype)) + ")");
+    }
+    if (!(view.shape == spec.shape)) {
+      shapes.push_back(spec.name + " (expected " + spec.shape.to_string() + ", got " +
+                       view.shape.to_string() + ")");
+    }
+  }
+};
+
+}  // namespace
+
+void ParameterLoader::declare(std::vector<ParameterSpec> specs, GroupCallback on_loaded) {
+  for (const ParameterSpec& spec : specs) {
+    check(names_.insert(spec.name).second, "parameter '" + spec.name + "' is declared once");
+  }
+  groups_.push_back({.specs = std::move(specs), .on_loaded = std::move(on_loaded)});
+}
+
+void ParameterLoader::add_group(std::vector<ParameterSpec> specs, GroupCallback on_loaded) {
+  check(on_loaded != nullptr && !specs.empty(), "a group has tensors and a callback");
+  declare(std::move(specs), std::move(on_loaded));
+}
+
+void ParameterLoader::add_f32(const std::string& name, const Shape& shape, Tensor* destination) {
+  add_group({{.name = name, .shape = shape, .dtypes = {}}},
+            [destination](std::span<const StoredTensor> tensors) {
+              *destination = to_f32(tensors[0].view);
+            });
+}
+
+void ParameterLoader::add_unused(std::vector<ParameterSpec> specs) {
+  declare(std::move(specs), nullptr);
+}
+
+void ParameterLoader::ignore(const std::string& name) { ignored_.insert(name); }
+
+std::vector<ParameterSpec> ParameterLoader::declared() const {
+  std::vector<ParameterSpec> specs;
+  for (const Group& group : groups_) {
+    specs.insert(specs.end(), group.specs.begin(), group.specs.end());
+  }
+  return specs;
+}
+
+void ParameterLoader::check_key_set(const Checkpoint& checkpoint) const {
+  Problems problems;
+  for (const Group& group : groups_) {
+    for (const ParameterSpec& spec : group.specs) {
+      const auto found = checkpoint.tensors().find(spec.name);
+      if (found == checkpoint.tensors().end()) {
+        problems.missing.push_back(spec.name);
+      } else {
+        problems.compare(spec, found->second.view);
+      }
+    }
+  }
+  for (const auto& [name, tensor] : checkpoint.tensors()) {
+    if (names_.count(name) == 0 && ignored_.count(name) == 0) {
+      problems.unexpected.push_back(name);
+    }
+  }
+  if (problems.any()) {
+    throw Error(Code::kCorruptFile,
+                checkpoint.description() + ": tensors do not fit the model: " + problems.message());
+  }
+}
+
+LoadReport ParameterLoader::load(const Checkpoint& checkpoint) {
+  check_key_set(checkpoint);
+
+  struct ReadyGroup {
+    const Group* group = nullptr;
+    std::vector<StoredTensor> tensors;
+    std::pair<size_t, const std::byte*> position;  // file, first byte of the group in it
+  };
+  std::vector<ReadyGroup> ready;
+  for (const Group& group : groups_) {
+    if (!group.on_loaded) continue;
+    ReadyGroup& entry =
+        ready.emplace_back(ReadyGroup{.group = &group, .tensors = {}, .position = {}});
+    entry.position.first = std::numeric_limits<size_t>::max();
+    for (const ParameterSpec& spec : group.specs) {
+      const StoredTensor& tensor = checkpoint.tensors().find(spec.name)->second;
+      entry.tensors.push_back(tensor);
+      entry.position =
+          std::min(entry.position, std::pair(checkpoint.file_index(tensor), tensor.view.data));
+    }
+  }
+  std::stable_sort(ready.begin(), ready.end(), [](const ReadyGroup& a, const ReadyGroup& b) {
+    return a.position < b.position;
+  });
+
+  LoadReport report;
+  for (const ReadyGroup& entry : ready) {
+    entry.group->on_loaded(entry.tensors);
+    for (const StoredTensor& tensor : entry.tensors) {
+      tensor.release_pages();
+      report.tensors += 1;
+      report.checkpoint_bytes += tensor.view.bytes();
+    }
+  }
+  checkpoint.check_unchanged();
+  return report;
+}
+
+}  // namespace mxvideo::checkpoint

@@ -1,0 +1,17 @@
+// Names and excerpts from outside, made safe for one-line messages. Thread-safe.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace mxvideo::checkpoint {
+
+// `text` with control characters and invalid bytes written as \xNN, cut after `limit` bytes.
+std::string printable(std::string_view text, size_t limit = 200);
+
+// "a, b, c" of at most `limit` names, then ", … and N more".
+std::string name_list(const std::vector<std::string>& names, size_t limit = 20);
+
+}  // namespace mxvideo::checkpoint

@@ -1,0 +1,107 @@
+#include "checkpoint/shard_index.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "base/atomic_file.h"
+#include "base/error.h"
+#include "checkpoint/json.h"
+#include "checkpoint/quote.h"
+#include "checkpoint/safetensors.h"
+
+namespace mxvideo::checkpoint {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr size_t kMaxShards = 1024;
+constexpr std::string_view kSuffix = ".safetensors";
+
+bool is_shard_name(const std::string& name) {
+  const auto allowed = [](char c) {
+    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' ||
+           c == '_' || c == '-';
+  };
+  return name.size() > kSuffix.size() && name.size() <= 255 && name.ends_with(kSuffix) &&
+         std::all_of(name.begin(), name.end(), allowed);
+}
+
+[[noreturn]] void corrupt(const std::string& origin, const std::string& what) {
+  throw Error(Code::kCorruptFile, origin + ": " + what);
+}
+
+}  // namespace
+
+std::set<std::string> ShardIndex::shards() const {
+  std::set<std::string> result;
+  for (const auto& [name, file] : weight_map) result.insert(file);
+  return result;
+}
+
+ShardIndex parse_shard_index(std::string_view text, const std::string& origin) {
+  const nlohmann::json root = parse_json(text, origin);
+  const JsonFields fields(root, origin);
+  const nlohmann::json& map = fields.raw("weight_map");
+  if (!map.is_object() || map.empty()) {
+    corrupt(origin, "weight_map: expected a non-empty object, got " + describe_json(map));
+  }
+  if (map.size() > kMaxTensorsPerFile) {
+    corrupt(origin, "weight_map: " + std::to_string(map.size()) + " tensors, expected at most " +
+                        std::to_string(kMaxTensorsPerFile));
+  }
+  ShardIndex index;
+  for (const auto& [name, file] : map.items()) {
+    if (name.empty() || name.size() > kMaxTensorNameBytes) {
+      corrupt(origin, "weight_map: tensor name of " + std::to_string(name.size()) +
+                          " bytes, expected 1 to " + std::to_string(kMaxTensorNameBytes));
+    }
+    if (!file.is_string() || !is_shard_name(file.get_ref<const std::string&>())) {
+      corrupt(origin, "weight_map '" + printable(name) +
+                          "': expected a file name like model-00001-of-00002.safetensors, got " +
+                          describe_json(file));
+    }
+    index.weight_map.emplace(name, file.get<std::string>());
+  }
+  if (index.shards().size() > kMaxShards) {
+    corrupt(origin, "weight_map: " + std::to_string(index.shards().size()) +
+                        " shards, expected at most " + std::to_string(kMaxShards));
+  }
+  if (fields.has("metadata")) {
+    const JsonFields metadata(fields.raw("metadata"), origin + ": metadata");
+    if (metadata.has("total_size")) {
+      index.total_size = metadata.integer("total_size", 0, std::numeric_limits<int64_t>::max());
+    }
+  }
+  return index;
+}
+
+ShardIndex read_shard_index(const fs::path& path) {
+  return parse_shard_index(read_file(path, JsonLimits{}.max_bytes), path.string());
+}
+
+fs::path containment_root(const fs::path& directory) {
+  std::error_code error;
+  fs::path canonical = fs::canonical(directory, error);
+  if (error) {
+    throw Error(Code::kNotFound, directory.string() + ": no such directory: " + error.message());
+  }
+  for (fs::path folder = canonical; folder.has_relative_path(); folder = folder.parent_path()) {
+    const bool repository = folder.filename().string().starts_with("models--");
+    if (repository && fs::is_directory(folder / "snapshots", error)) return folder;
+  }
+  return canonical;
+}
+
+fs::path resolve_inside(const fs::path& file, const fs::path& root) {
+  std::error_code error;
+  fs::path canonical = fs::canonical(file, error);
+  if (error) throw Error(Code::kNotFound, file.string() + ": " + error.message());
+  const auto mismatch = std::mismatch(root.begin(), root.end(), canonical.begin(), canonical.end());
+  if (mismatch.first != root.end()) {
+    corrupt(file.string(),
+            "leads to " + canonical.string() + ", which is outside of " + root.string());
+  }
+  return canonical;
+}
+
+}  // namespace mxvideo::checkpoint

@@ -1,0 +1,34 @@
+// The index of a sharded checkpoint (*.safetensors.index.json): which tensor lies in which file.
+// Thread-safe: no state. Source: the format written by transformers and diffusers.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+
+namespace mxvideo::checkpoint {
+
+struct ShardIndex {
+  std::map<std::string, std::string> weight_map;  // tensor name -> file name
+  std::optional<int64_t> total_size;              // bytes of all tensors
+  std::set<std::string> shards() const;           // the file names, each once
+};
+
+// Throws Code::kCorruptFile. File names are one path component [A-Za-z0-9._-]+.safetensors.
+ShardIndex parse_shard_index(std::string_view text, const std::string& origin);
+ShardIndex read_shard_index(const std::filesystem::path& path);
+
+// The folder that files reached from `directory` must lie in: the repository folder
+// (models--org--name) inside a Hugging Face cache, otherwise the directory itself; canonical.
+std::filesystem::path containment_root(const std::filesystem::path& directory);
+
+// The canonical path of `file`. Throws Code::kNotFound when it is absent, Code::kCorruptFile when
+// it leads out of `root`, which must be canonical.
+std::filesystem::path resolve_inside(const std::filesystem::path& file,
+                                     const std::filesystem::path& root);
+
+}  // namespace mxvideo::checkpoint
