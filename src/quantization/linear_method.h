@@ -1,0 +1,105 @@
+// One linear layer y = x Wᵀ + b under one scheme: the seam between quantization and models.
+//
+// A model holds one LinearMethod per layer, made once by a QuantizationConfig, and never asks which
+// scheme it is. Life: create_weights() declares the tensors to the loader, which calls
+// process_weights_after_loading() with their bytes; after that the object is immutable and apply()
+// may be called from several threads with different contexts.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "checkpoint/parameter_loader.h"
+#include "formats/mx_block.h"
+#include "kernels/common/context.h"
+#include "kernels/gemm_mxfp8/gemm_mxfp8.h"
+#include "tensor/tensor.h"
+
+namespace mxvideo::quantization {
+
+struct LinearShape {
+  int64_t out_features = 0;
+  int64_t in_features = 0;
+  bool bias = true;
+};
+
+// The input of one or more linear layers: fp32 rows, and their quantized form, made at most once
+// and shared by every layer that reads it (q, k and v). Lives for one step of a forward pass.
+class LinearInput {
+ public:
+  // x [m, k], contiguous; must outlive the LinearInput unchanged.
+  LinearInput(const float* x, int64_t m, int64_t k) : x_(x), m_(m), k_(k) {}
+
+  const float* x() const { return x_; }
+  int64_t m() const { return m_; }
+  int64_t k() const { return k_; }
+
+  struct Mxfp8 {
+    const uint8_t* codes;   // [m, k]
+    const uint8_t* scales;  // [m, k/32]
+  };
+  // Quantizes at the first call with these options; later calls return the same bytes.
+  Mxfp8 mxfp8(const formats::MxOptions& options, kernels::Context& context);
+
+ private:
+  const float* x_;
+  int64_t m_;
+  int64_t k_;
+  formats::MxOptions options_;
+  Tensor codes_;
+  Tensor scales_;
+};
+
+// Where the result goes and what happens to it on the way (kernels/gemm_mxfp8/gemm_mxfp8.h).
+struct LinearOutput {
+  float* y = nullptr;  // [m, out_features]
+  kernels::Epilogue epilogue = kernels::Epilogue::kNone;
+  const float* residual = nullptr;
+  const float* gate = nullptr;
+  int64_t gate_stride = 0;
+  const int32_t* gate_row = nullptr;
+};
+
+// What a dense layer stores: "<name>.weight" [out, in] and, with bias, "<name>.bias" [out].
+std::vector<checkpoint::ParameterSpec> linear_parameter_specs(const std::string& name,
+                                                              const LinearShape& shape);
+
+class LinearMethod {
+ public:
+  LinearMethod(std::string name, const LinearShape& shape)
+      : name_(std::move(name)), shape_(shape) {}
+  virtual ~LinearMethod() = default;
+  LinearMethod(const LinearMethod&) = delete;
+  LinearMethod& operator=(const LinearMethod&) = delete;
+
+  const std::string& name() const { return name_; }  // checkpoint prefix: "blocks.0.attn1.to_q"
+  const LinearShape& shape() const { return shape_; }
+
+  // Name in the scheme table: "none", "mxfp8".
+  virtual const char* scheme() const = 0;
+  // Why the layer is not quantized although a scheme was asked for; empty when it is.
+  virtual std::string reason() const { return {}; }
+  // Declares this layer's tensors; `this` must outlive the load.
+  virtual void create_weights(checkpoint::ParameterLoader& loader) = 0;
+  virtual void process_weights_after_loading(std::span<const checkpoint::StoredTensor> tensors) = 0;
+  virtual void apply(LinearInput& input, const LinearOutput& output,
+                     kernels::Context& context) const = 0;
+  // Bytes that the loaded weights occupy.
+  virtual int64_t weight_bytes() const = 0;
+  // Bytes of the same tensors in the checkpoint.
+  int64_t checkpoint_bytes() const { return checkpoint_bytes_; }
+
+ protected:
+  void note_checkpoint_bytes(std::span<const checkpoint::StoredTensor> tensors);
+
+ private:
+  int64_t checkpoint_bytes_ = 0;
+  std::string name_;
+  LinearShape shape_;
+};
+
+}  // namespace mxvideo::quantization

@@ -1,0 +1,185 @@
+#include <gtest/gtest.h>
+
+#include <array>
+#include <cmath>
+#include <limits>
+#include <random>
+
+#include "base/error.h"
+#include "checkpoint/safetensors_writer.h"
+#include "formats/e4m3.h"
+#include "formats/e8m0.h"
+#include "quantization/mxfp8.h"
+#include "quantization/quantization_config.h"
+#include "support/test_support.h"
+
+namespace mxvideo::quantization {
+namespace {
+
+constexpr LinearShape kShape{.out_features = 33, .in_features = 96};
+
+Tensor random_tensor(const Shape& shape, uint32_t seed) {
+  std::mt19937 engine(seed);
+  std::normal_distribution<float> normal;
+  Tensor tensor(DType::kF32, shape);
+  for (int64_t i = 0; i < tensor.count(); ++i) tensor.f32()[i] = normal(engine);
+  return tensor;
+}
+
+// A checkpoint of one layer, "l", on disk.
+class OneLayer : public testing::Test {
+ protected:
+  void write(const Tensor& weight, const Tensor& bias) {
+    const std::array tensors = {checkpoint::NamedTensor{"l.weight", weight.view()},
+                                checkpoint::NamedTensor{"l.bias", bias.view()}};
+    checkpoint::write_safetensors(temporary_.path() / "model.safetensors", tensors);
+  }
+
+  std::unique_ptr<LinearMethod> load(const QuantizationOptions& options, bool quantizable = true) {
+    auto linear = make_quantization_config(options)->make_linear("l", kShape, quantizable);
+    checkpoint::ParameterLoader loader;
+    linear->create_weights(loader);
+    loader.load(checkpoint::Checkpoint::open_directory(temporary_.path()));
+    return linear;
+  }
+
+  std::vector<float> apply(const LinearMethod& linear, const Tensor& x) {
+    LinearInput input(x.f32(), x.dim(0), x.dim(1));
+    std::vector<float> y(static_cast<size_t>(x.dim(0) * kShape.out_features));
+    linear.apply(input, {.y = y.data()}, context_);
+    return y;
+  }
+
+  test::TemporaryDirectory temporary_;
+  kernels::Context context_;
+  Tensor weight_ = random_tensor({33, 96}, 1);
+  Tensor bias_ = random_tensor({33}, 2);
+};
+
+// Σ x w + b in double over arbitrary element accessors.
+template <class X, class W>
+double dot(const X& x, const W& w, double bias) {
+  double sum = bias;
+  for (int64_t k = 0; k < kShape.in_features; ++k) sum += x(k) * w(k);
+  return sum;
+}
+
+TEST_F(OneLayer, NoneMultipliesTheStoredWeights) {
+  write(weight_, bias_);
+  const auto linear = load({});
+  EXPECT_STREQ(linear->scheme(), "none");
+  EXPECT_EQ(linear->reason(), "");
+  EXPECT_EQ(linear->weight_bytes(), (33 * 96 + 33) * 4);
+  EXPECT_EQ(linear->checkpoint_bytes(), (33 * 96 + 33) * 4);
+  const Tensor x = random_tensor({5, 96}, 3);
+  const std::vector<float> y = apply(*linear, x);
+  for (int64_t i = 0; i < 5 * 33; ++i) {
+    const float* row = x.f32() + i / 33 * 96;
+    const float* weights = weight_.f32() + i % 33 * 96;
+    const double expected = dot([&](int64_t k) { return double{row[k]}; },
+                                [&](int64_t k) { return double{weights[k]}; }, bias_.f32()[i % 33]);
+    EXPECT_NEAR(y[static_cast<size_t>(i)], expected, 1e-4);
+  }
+}
+
+// The definition of the scheme, from the scalar formats: both operands quantized, products summed.
+TEST_F(OneLayer, Mxfp8MultipliesWhatTheFormatsDefine) {
+  write(weight_, bias_);
+  for (formats::ScaleRule rule : {formats::ScaleRule::kRceil, formats::ScaleRule::kFloor}) {
+    const formats::MxOptions mx{.scale_rule = rule};
+    const auto linear = load({.scheme = "mxfp8", .ignored_layers = {}, .mx = mx});
+    EXPECT_STREQ(linear->scheme(), "mxfp8");
+    const auto quantized = [&](const float* row) {
+      std::vector<double> values;
+      for (int block = 0; block < 3; ++block) {
+        std::array<uint8_t, 32> codes;
+        std::array<float, 32> decoded;
+        const uint8_t scale = formats::quantize_mxfp8_block(
+            std::span<const float, 32>(row + block * 32, 32), mx, codes);
+        formats::dequantize_mxfp8_block(codes, scale, decoded);
+        values.insert(values.end(), decoded.begin(), decoded.end());
+      }
+      return values;
+    };
+    const Tensor x = random_tensor({4, 96}, 3);
+    const std::vector<float> y = apply(*linear, x);
+    for (int64_t i = 0; i < 4 * 33; ++i) {
+      const auto row = quantized(x.f32() + i / 33 * 96);
+      const auto weights = quantized(weight_.f32() + i % 33 * 96);
+      double magnitude = 0;
+      for (size_t k = 0; k < 96; ++k) magnitude += std::abs(row[k] * weights[k]);
+      const double expected =
+          dot([&](int64_t k) { return row[static_cast<size_t>(k)]; },
+              [&](int64_t k) { return weights[static_cast<size_t>(k)]; }, bias_.f32()[i % 33]);
+      EXPECT_NEAR(y[static_cast<size_t>(i)], expected, 2 * (96 + 8) * 0x1p-24 * magnitude + 1e-6);
+    }
+  }
+}
+
+TEST_F(OneLayer, OneInputIsQuantizedOnceForAllItsConsumers) {
+  write(weight_, bias_);
+  const auto q = load({.scheme = "mxfp8", .ignored_layers = {}, .mx = {}});
+  const auto k = load({.scheme = "mxfp8", .ignored_layers = {}, .mx = {}});
+  const auto plain = load({});
+  const Tensor x = random_tensor({5, 96}, 3);
+  LinearInput input(x.f32(), 5, 96);
+  std::vector<float> y(5 * 33);
+  for (const LinearMethod* linear : {q.get(), plain.get(), k.get()}) {
+    linear->apply(input, {.y = y.data()}, context_);
+  }
+  int64_t quantizations = 0;
+  int64_t products = 0;
+  for (const auto& [choice, calls] : context_.choices) {
+    if (choice.first == "quantize_mxfp8") quantizations += calls;
+    if (choice.first == "gemm_mxfp8") products += calls;
+  }
+  EXPECT_EQ(quantizations, 1);
+  EXPECT_EQ(products, 2);
+}
+
+TEST_F(OneLayer, Mxfp8RefusesWeightsThatAreNotFinite) {
+  weight_.f32()[96 * 7 + 40] = std::numeric_limits<float>::infinity();
+  write(weight_, bias_);
+  const Error error =
+      test::expect_error([&] { load({.scheme = "mxfp8", .ignored_layers = {}, .mx = {}}); });
+  EXPECT_EQ(error.code(), Code::kCorruptFile);
+  EXPECT_NE(std::string(error.what()).find("l.weight: row 7"), std::string::npos) << error.what();
+}
+
+TEST_F(OneLayer, LayersLeftOutSayWhy) {
+  write(weight_, bias_);
+  const auto policy = load({.scheme = "mxfp8", .ignored_layers = {}, .mx = {}}, false);
+  EXPECT_STREQ(policy->scheme(), "none");
+  EXPECT_EQ(policy->reason(), "kept in high precision by policy");
+  const auto ignored = load({.scheme = "mxfp8", .ignored_layers = {"x", "?"}, .mx = {}});
+  EXPECT_STREQ(ignored->scheme(), "none");
+  EXPECT_EQ(ignored->reason(), "ignored by '?'");
+}
+
+TEST(QuantizationConfig, RefusesWhatItCannotDo) {
+  const auto code = [](const QuantizationOptions& options, const LinearShape& shape) {
+    return test::expect_error(
+               [&] { make_quantization_config(options)->make_linear("l", shape, true); })
+        .code();
+  };
+  EXPECT_EQ(code({.scheme = "mxfp9", .ignored_layers = {}, .mx = {}}, kShape),
+            Code::kInvalidArgument);
+  EXPECT_EQ(code({.scheme = "none", .ignored_layers = {"*"}, .mx = {}}, kShape),
+            Code::kInvalidArgument);
+  EXPECT_EQ(code({.scheme = "mxfp8", .ignored_layers = {}, .mx = {}},
+                 {.out_features = 4, .in_features = 100}),
+            Code::kUnsupported);
+}
+
+TEST(Glob, MatchesLikeAShell) {
+  EXPECT_TRUE(glob_match("blocks.*.attn2.*", "blocks.17.attn2.to_out.0"));
+  EXPECT_TRUE(glob_match("*", ""));
+  EXPECT_TRUE(glob_match("a?c", "abc"));
+  EXPECT_TRUE(glob_match("*a*b", "xaxxab"));
+  EXPECT_FALSE(glob_match("a?c", "ac"));
+  EXPECT_FALSE(glob_match("blocks.1.*", "blocks.10.ffn"));
+  EXPECT_FALSE(glob_match("", "a"));
+}
+
+}  // namespace
+}  // namespace mxvideo::quantization

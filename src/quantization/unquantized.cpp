@@ -1,0 +1,46 @@
+#include "quantization/unquantized.h"
+
+#include <cstring>
+
+#include "kernels/matmul/matmul.h"
+
+namespace mxvideo::quantization {
+
+UnquantizedLinear::UnquantizedLinear(std::string name, const LinearShape& shape, std::string reason)
+    : LinearMethod(std::move(name), shape), reason_(std::move(reason)) {}
+
+void UnquantizedLinear::create_weights(checkpoint::ParameterLoader& loader) {
+  loader.add_group(linear_parameter_specs(name(), shape()),
+                   [this](std::span<const checkpoint::StoredTensor> tensors) {
+                     process_weights_after_loading(tensors);
+                   });
+}
+
+void UnquantizedLinear::process_weights_after_loading(
+    std::span<const checkpoint::StoredTensor> tensors) {
+  const TensorView& stored = tensors[0].view;
+  weight_ = Tensor(stored.dtype, stored.shape);
+  std::memcpy(weight_.data(), stored.data, static_cast<size_t>(stored.bytes()));
+  if (shape().bias) bias_ = to_f32(tensors[1].view);
+  note_checkpoint_bytes(tensors);
+}
+
+void UnquantizedLinear::apply(LinearInput& input, const LinearOutput& output,
+                              kernels::Context& context) const {
+  kernels::matmul({.x = input.x(),
+                   .weight = weight_.data(),
+                   .weight_dtype = weight_.dtype(),
+                   .bias = bias_.empty() ? nullptr : bias_.f32(),
+                   .y = output.y,
+                   .m = input.m(),
+                   .n = shape().out_features,
+                   .k = shape().in_features,
+                   .epilogue = output.epilogue,
+                   .residual = output.residual,
+                   .gate = output.gate,
+                   .gate_stride = output.gate_stride,
+                   .gate_row = output.gate_row},
+                  context);
+}
+
+}  // namespace mxvideo::quantization
