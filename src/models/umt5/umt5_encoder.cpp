@@ -1,0 +1,307 @@
+#include "models/umt5/umt5_encoder.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <string>
+#include <utility>
+
+#include "base/error.h"
+#include "kernels/attention/attention.h"
+#include "kernels/elementwise/elementwise.h"
+#include "kernels/matmul/matmul.h"
+#include "kernels/rms_norm/rms_norm.h"
+
+namespace mxvideo::models {
+namespace {
+
+constexpr const char* kSharedEmbedding = "shared.weight";
+constexpr const char* kEncoderEmbedding = "encoder.embed_tokens.weight";
+
+struct Block {
+  Tensor attention_norm;          // [d_model], F32
+  Tensor q, k, v;                 // [heads·d_kv, d_model], as stored
+  Tensor o;                       // [d_model, heads·d_kv], as stored
+  Tensor relative_bias;           // [buckets, heads], F32
+  Tensor feed_forward_norm;       // [d_model], F32
+  Tensor gate_weight, up_weight;  // wi_0 and wi_1, [d_ff, d_model], as stored
+  Tensor down_weight;             // wo, [d_model, d_ff], as stored
+};
+
+// A copy in the stored type.
+void add_stored(checkpoint::ParameterLoader& loader, const std::string& name, const Shape& shape,
+                Tensor* destination) {
+  loader.add_group({{.name = name, .shape = shape, .dtypes = {}}},
+                   [destination](std::span<const checkpoint::StoredTensor> tensors) {
+                     const TensorView& view = tensors[0].view;
+                     Tensor copy(view.dtype, view.shape);
+                     std::memcpy(copy.data(), view.data, static_cast<size_t>(view.bytes()));
+                     *destination = std::move(copy);
+                   });
+}
+
+int64_t block_bytes(const Block& block) {
+  int64_t bytes = 0;
+  for (const Tensor* tensor :
+       {&block.attention_norm, &block.q, &block.k, &block.v, &block.o, &block.relative_bias,
+        &block.feed_forward_norm, &block.gate_weight, &block.up_weight, &block.down_weight}) {
+    bytes += tensor->bytes();
+  }
+  return bytes;
+}
+
+}  // namespace
+
+struct Umt5Encoder::Weights {
+  Tensor embedding;  // [vocab_size, d_model], as stored
+  std::vector<Block> blocks;
+  Tensor final_norm;  // [d_model], F32
+};
+
+namespace {
+
+// One encode() call: the buffers that all blocks share, and the steps of a block.
+class Pass {
+ public:
+  Pass(const Umt5Config& config, const Umt5Run& run, int64_t length);
+
+  // hidden = rows of the embedding table, decoded one by one.
+  void embed(const Tensor& embedding, std::span<const int32_t> ids);
+  void run_block(const Block& block, int64_t index);
+  Tensor finish(const Tensor& final_norm);
+
+ private:
+  void attend(const Block& block, const std::string& prefix);
+  void feed_forward(const Block& block, const std::string& prefix);
+  void normalize(const Tensor& weight, Tensor& out);
+  // out = x Wᵀ, or out = residual + x Wᵀ.
+  void multiply(const Tensor& x, const Tensor& weight, Tensor& out, bool add_to_out = false);
+  // [heads, 2·length - 1], the layout of AttentionArgs::relative_bias.
+  void expand_relative_bias(const Tensor& table);
+  void observe(const std::string& name, const Tensor& value) const {
+    if (run_.observe) run_.observe(name, value);
+  }
+
+  const Umt5Config& config_;
+  const Umt5Run& run_;
+  int64_t length_;
+  std::vector<int64_t> buckets_;  // of distance 0 … length - 1
+  Tensor hidden_;                 // [length, d_model]: the residual stream
+  Tensor normed_;                 // [length, d_model]
+  Tensor q_, k_, v_, heads_;      // [length, heads·d_kv]
+  Tensor gate_, up_;              // [length, d_ff]
+  Tensor bias_;                   // [heads, 2·length - 1]
+};
+
+Pass::Pass(const Umt5Config& config, const Umt5Run& run, int64_t length)
+    : config_(config),
+      run_(run),
+      length_(length),
+      buckets_(umt5_relative_buckets(config, length)),
+      hidden_(DType::kF32, {length, config.d_model}),
+      normed_(DType::kF32, {length, config.d_model}),
+      q_(DType::kF32, {length, config.num_heads * config.d_kv}),
+      k_(DType::kF32, {length, config.num_heads * config.d_kv}),
+      v_(DType::kF32, {length, config.num_heads * config.d_kv}),
+      heads_(DType::kF32, {length, config.num_heads * config.d_kv}),
+      gate_(DType::kF32, {length, config.d_ff}),
+      up_(DType::kF32, {length, config.d_ff}),
+      bias_(DType::kF32, {config.num_heads, 2 * length - 1}) {}
+
+void Pass::embed(const Tensor& embedding, std::span<const int32_t> ids) {
+  const int64_t row_bytes = config_.d_model * dtype_size(embedding.dtype());
+  for (size_t i = 0; i < ids.size(); ++i) {
+    const TensorView row = {.data = embedding.data() + ids[i] * row_bytes,
+                            .dtype = embedding.dtype(),
+                            .shape = {config_.d_model}};
+    convert_to_f32(row, hidden_.f32() + static_cast<int64_t>(i) * config_.d_model);
+  }
+  observe("embedding", hidden_);
+}
+
+void Pass::run_block(const Block& block, int64_t index) {
+  const std::string prefix = "block" + std::to_string(index) + ".";
+  attend(block, prefix);
+  feed_forward(block, prefix);
+  observe(prefix + "output", hidden_);
+}
+
+void Pass::attend(const Block& block, const std::string& prefix) {
+  normalize(block.attention_norm, normed_);
+  observe(prefix + "attn.norm", normed_);
+  multiply(normed_, block.q, q_);
+  multiply(normed_, block.k, k_);
+  multiply(normed_, block.v, v_);
+  observe(prefix + "attn.q", q_);
+  observe(prefix + "attn.k", k_);
+  observe(prefix + "attn.v", v_);
+  expand_relative_bias(block.relative_bias);
+  // UMT5 does not divide the scores by the square root of d_kv.
+  kernels::attention({.q = q_.f32(),
+                      .k = k_.f32(),
+                      .v = v_.f32(),
+                      .out = heads_.f32(),
+                      .q_length = length_,
+                      .kv_length = length_,
+                      .heads = config_.num_heads,
+                      .head_dim = config_.d_kv,
+                      .scale = 1,
+                      .relative_bias = bias_.f32()},
+                     *run_.context);
+  observe(prefix + "attn.heads", heads_);
+  multiply(heads_, block.o, hidden_, true);
+  observe(prefix + "after_attn", hidden_);
+}
+
+void Pass::feed_forward(const Block& block, const std::string& prefix) {
+  normalize(block.feed_forward_norm, normed_);
+  observe(prefix + "ffn.norm", normed_);
+  multiply(normed_, block.gate_weight, gate_);
+  multiply(normed_, block.up_weight, up_);
+  kernels::elementwise({.op = kernels::ElementwiseOp::kGeluTanhMultiply,
+                        .x = gate_.f32(),
+                        .z = up_.f32(),
+                        .y = gate_.f32(),
+                        .count = gate_.count()},
+                       *run_.context);
+  observe(prefix + "ffn.gated", gate_);
+  multiply(gate_, block.down_weight, hidden_, true);
+}
+
+Tensor Pass::finish(const Tensor& final_norm) {
+  normalize(final_norm, normed_);
+  observe("final_norm", normed_);
+  return std::move(normed_);
+}
+
+void Pass::normalize(const Tensor& weight, Tensor& out) {
+  kernels::rms_norm({.x = hidden_.f32(),
+                     .y = out.f32(),
+                     .rows = length_,
+                     .dim = config_.d_model,
+                     .epsilon = config_.layer_norm_epsilon,
+                     .weight = weight.f32()},
+                    *run_.context);
+}
+
+void Pass::multiply(const Tensor& x, const Tensor& weight, Tensor& out, bool add_to_out) {
+  kernels::MatmulArgs args = {.x = x.f32(),
+                              .weight = weight.data(),
+                              .weight_dtype = weight.dtype(),
+                              .y = out.f32(),
+                              .m = length_,
+                              .n = weight.dim(0),
+                              .k = weight.dim(1)};
+  if (add_to_out) {
+    args.epilogue = kernels::Epilogue::kGatedResidual;  // without gate: plain residual
+    args.residual = out.f32();
+  }
+  kernels::matmul(args, *run_.context);
+}
+
+void Pass::expand_relative_bias(const Tensor& table) {
+  const int64_t heads = config_.num_heads;
+  const int64_t span = 2 * length_ - 1;
+  for (int64_t offset = 0; offset < span; ++offset) {
+    const int64_t relative = offset - (length_ - 1);  // key minus query
+    int64_t bucket = buckets_[static_cast<size_t>(std::abs(relative))];
+    if (relative > 0) bucket += config_.relative_attention_num_buckets / 2;
+    for (int64_t head = 0; head < heads; ++head) {
+      bias_.f32()[head * span + offset] = table.f32()[bucket * heads + head];
+    }
+  }
+}
+
+}  // namespace
+
+std::vector<int64_t> umt5_relative_buckets(const Umt5Config& config, int64_t length) {
+  const int64_t directional = config.relative_attention_num_buckets / 2;
+  const int64_t exact = directional / 2;
+  // The reference computes in fp32, and with the logarithm's divisor rounded from double.
+  const auto exact_f = static_cast<float>(exact);
+  const auto divisor = static_cast<float>(std::log(
+      static_cast<double>(config.relative_attention_max_distance) / static_cast<double>(exact)));
+  std::vector<int64_t> buckets(static_cast<size_t>(length));
+  for (int64_t distance = 0; distance < length; ++distance) {
+    int64_t bucket = distance;
+    if (distance >= exact) {
+      const float ratio = std::log(static_cast<float>(distance) / exact_f) / divisor;
+      const float steps = ratio * static_cast<float>(directional - exact);
+      bucket = std::min(exact + static_cast<int64_t>(steps), directional - 1);
+    }
+    buckets[static_cast<size_t>(distance)] = bucket;
+  }
+  return buckets;
+}
+
+Umt5Encoder::Umt5Encoder(const Umt5Config& config)
+    : config_(config), weights_(std::make_unique<Weights>()) {
+  weights_->blocks.resize(static_cast<size_t>(config.num_layers));
+}
+
+Umt5Encoder::~Umt5Encoder() = default;
+Umt5Encoder::Umt5Encoder(Umt5Encoder&&) noexcept = default;
+Umt5Encoder& Umt5Encoder::operator=(Umt5Encoder&&) noexcept = default;
+
+void Umt5Encoder::declare_parameters(checkpoint::ParameterLoader& loader) {
+  const Umt5Config& c = config_;
+  const int64_t inner = c.num_heads * c.d_kv;
+  add_stored(loader, kSharedEmbedding, {c.vocab_size, c.d_model}, &weights_->embedding);
+  loader.ignore(kEncoderEmbedding);
+  for (size_t i = 0; i < weights_->blocks.size(); ++i) {
+    Block& block = weights_->blocks[i];
+    const std::string layers = "encoder.block." + std::to_string(i) + ".layer.";
+    const std::string attention = layers + "0.SelfAttention.";
+    const std::string dense = layers + "1.DenseReluDense.";
+    loader.add_f32(layers + "0.layer_norm.weight", {c.d_model}, &block.attention_norm);
+    add_stored(loader, attention + "q.weight", {inner, c.d_model}, &block.q);
+    add_stored(loader, attention + "k.weight", {inner, c.d_model}, &block.k);
+    add_stored(loader, attention + "v.weight", {inner, c.d_model}, &block.v);
+    add_stored(loader, attention + "o.weight", {c.d_model, inner}, &block.o);
+    loader.add_f32(attention + "relative_attention_bias.weight",
+                   {c.relative_attention_num_buckets, c.num_heads}, &block.relative_bias);
+    loader.add_f32(layers + "1.layer_norm.weight", {c.d_model}, &block.feed_forward_norm);
+    add_stored(loader, dense + "wi_0.weight", {c.d_ff, c.d_model}, &block.gate_weight);
+    add_stored(loader, dense + "wi_1.weight", {c.d_ff, c.d_model}, &block.up_weight);
+    add_stored(loader, dense + "wo.weight", {c.d_model, c.d_ff}, &block.down_weight);
+  }
+  loader.add_f32("encoder.final_layer_norm.weight", {c.d_model}, &weights_->final_norm);
+}
+
+Tensor Umt5Encoder::encode(std::span<const int32_t> ids, const Umt5Run& run) const {
+  check(run.context != nullptr, "encode() has a context");
+  check(!weights_->final_norm.empty(), "weights are loaded");
+  if (ids.empty()) throw Error(Code::kInvalidArgument, "text encoder: no token ids");
+  for (const int32_t id : ids) {
+    if (id >= 0 && id < config_.vocab_size) continue;
+    throw Error(Code::kInvalidArgument, "text encoder: token id " + std::to_string(id) +
+                                            ", expected 0 to " +
+                                            std::to_string(config_.vocab_size - 1));
+  }
+  Pass pass(config_, run, static_cast<int64_t>(ids.size()));
+  pass.embed(weights_->embedding, ids);
+  for (int64_t i = 0; i < config_.num_layers; ++i) {
+    if (run.cancellation != nullptr) run.cancellation->throw_if_cancelled();
+    pass.run_block(weights_->blocks[static_cast<size_t>(i)], i);
+    if (run.progress) run.progress(i + 1, config_.num_layers);
+  }
+  return pass.finish(weights_->final_norm);
+}
+
+Tensor Umt5Encoder::encode(std::span<const int32_t> ids, kernels::Context& context) const {
+  return encode(ids, Umt5Run{.context = &context});
+}
+
+int64_t Umt5Encoder::weight_bytes() const {
+  int64_t bytes = weights_->embedding.bytes() + weights_->final_norm.bytes();
+  for (const Block& block : weights_->blocks) bytes += block_bytes(block);
+  return bytes;
+}
+
+void use_shared_embedding_name(checkpoint::Checkpoint& checkpoint) {
+  const auto& tensors = checkpoint.tensors();
+  if (tensors.contains(kSharedEmbedding) || !tensors.contains(kEncoderEmbedding)) return;
+  checkpoint.rename({{kEncoderEmbedding, kSharedEmbedding}});
+}
+
+}  // namespace mxvideo::models

@@ -1,0 +1,359 @@
+// The forward pass, in the order of the paper and of diffusers' WanTransformer3DModel.forward.
+#include <algorithm>
+#include <cmath>
+#include <string>
+
+#include "base/error.h"
+#include "kernels/attention/attention.h"
+#include "kernels/elementwise/elementwise.h"
+#include "kernels/layer_norm/layer_norm.h"
+#include "kernels/matmul/matmul.h"
+#include "kernels/rms_norm/rms_norm.h"
+#include "kernels/rope/rope.h"
+#include "models/wan_transformer/patches.h"
+#include "models/wan_transformer/weights.h"
+
+namespace mxvideo::models {
+namespace {
+
+using kernels::Context;
+using kernels::ElementwiseOp;
+using kernels::Epilogue;
+using quantization::LinearInput;
+using quantization::LinearMethod;
+
+// Vectors of scale_shift_table + timestep_proj, in the table's order.
+enum Modulation {
+  kAttentionShift,
+  kAttentionScale,
+  kAttentionGate,
+  kFfnShift,
+  kFfnScale,
+  kFfnGate
+};
+constexpr int64_t kModulations = 6;
+
+// One pass over the blocks: what every step of it needs.
+struct Pass {
+  const WanTransformerConfig& config;
+  const WanTransformerInput& input;
+  WanTransformerWorkspace& work;
+  Context& context;
+  RopeTables rope;
+  int64_t tokens = 0;
+  int64_t text_rows = 0;
+  int64_t time_rows = 0;               // distinct timesteps
+  const int32_t* token_row = nullptr;  // [tokens] row of the timestep tensors; null means row 0
+  Tensor temb;                         // [time_rows, dim]
+  Tensor timestep_proj;                // [time_rows, 6, dim]
+
+  void probe(const std::string& name, const Tensor& value) const {
+    if (input.probe != nullptr) (*input.probe)(name, value);
+  }
+};
+
+// y = linear(x) without epilogue.
+void apply(const LinearMethod& linear, LinearInput& x, Tensor& y, Context& context) {
+  linear.apply(x, {.y = y.f32()}, context);
+}
+
+void silu(Tensor& x, Context& context) {
+  kernels::elementwise({.op = ElementwiseOp::kSilu, .x = x.f32(), .y = x.f32(), .count = x.count()},
+                       context);
+}
+
+// [cos(t·f_0) …, sin(t·f_0) …] with f_i = 10000^(-i/half), in fp32 as the reference computes it.
+Tensor time_sinusoid(const std::vector<float>& timesteps, int64_t freq_dim) {
+  const int64_t half = freq_dim / 2;
+  Tensor result(DType::kF32, {static_cast<int64_t>(timesteps.size()), freq_dim});
+  float* row = result.f32();
+  for (float timestep : timesteps) {
+    for (int64_t i = 0; i < half; ++i) {
+      const float exponent = -std::log(10000.0f) * static_cast<float>(i) / static_cast<float>(half);
+      const float angle = timestep * std::exp(exponent);
+      row[i] = std::cos(angle);
+      row[half + i] = std::sin(angle);
+    }
+    row += freq_dim;
+  }
+  return result;
+}
+
+void embed_time(const WanTransformerWeights& w, Pass& pass) {
+  const int64_t dim = pass.config.dim();
+  const Tensor sinusoid = time_sinusoid(pass.input.timesteps, pass.config.freq_dim);
+  Tensor hidden(DType::kF32, {pass.time_rows, dim});
+  LinearInput sinusoid_input(sinusoid.f32(), pass.time_rows, pass.config.freq_dim);
+  apply(*w.time_linear_1, sinusoid_input, hidden, pass.context);
+  silu(hidden, pass.context);
+  pass.temb = Tensor(DType::kF32, {pass.time_rows, dim});
+  LinearInput hidden_input(hidden.f32(), pass.time_rows, dim);
+  apply(*w.time_linear_2, hidden_input, pass.temb, pass.context);
+  pass.probe("time.temb", pass.temb);
+
+  Tensor activated = pass.temb.clone();
+  silu(activated, pass.context);
+  pass.timestep_proj = Tensor(DType::kF32, {pass.time_rows, kModulations * dim});
+  LinearInput activated_input(activated.f32(), pass.time_rows, dim);
+  apply(*w.time_proj, activated_input, pass.timestep_proj, pass.context);
+  pass.probe("time.timestep_proj", pass.timestep_proj);
+}
+
+void embed_text(const WanTransformerWeights& w, Pass& pass) {
+  LinearInput text(pass.input.text->f32(), pass.text_rows, pass.config.text_dim);
+  w.text_linear_1->apply(text, {.y = pass.work.text_hidden.f32(), .epilogue = Epilogue::kGeluTanh},
+                         pass.context);
+  LinearInput hidden(pass.work.text_hidden.f32(), pass.text_rows, pass.config.dim());
+  apply(*w.text_linear_2, hidden, pass.work.text, pass.context);
+  pass.probe("text.embedding", pass.work.text);
+}
+
+void embed_patches(const WanTransformerWeights& w, Pass& pass) {
+  patchify(pass.config, *pass.input.latents, pass.work.patches.f32());
+  kernels::matmul({.x = pass.work.patches.f32(),
+                   .weight = w.patch_weight.data(),
+                   .bias = w.patch_bias.f32(),
+                   .y = pass.work.hidden.f32(),
+                   .m = pass.tokens,
+                   .n = pass.config.dim(),
+                   .k = w.patch_weight.count() / pass.config.dim()},
+                  pass.context);
+  pass.probe("blocks.input", pass.work.hidden);
+}
+
+// table [1, count, dim] + rows [time_rows, row_stride/dim or 1, dim] -> [time_rows, count, dim].
+// With `broadcast` one row vector is added to every entry of the table.
+Tensor add_table(const Tensor& table, const Tensor& rows, bool broadcast) {
+  const int64_t count = table.dim(1), dim = table.dim(2), time_rows = rows.dim(0);
+  Tensor sum(DType::kF32, {time_rows, count, dim});
+  for (int64_t r = 0; r < time_rows; ++r) {
+    for (int64_t i = 0; i < count * dim; ++i) {
+      const int64_t source = broadcast ? r * dim + i % dim : r * count * dim + i;
+      sum.f32()[r * count * dim + i] = table.f32()[i] + rows.f32()[source];
+    }
+  }
+  return sum;
+}
+
+void modulated_norm(const Pass& pass, const Tensor& modulation, Modulation shift,
+                    Modulation scale) {
+  const int64_t dim = pass.config.dim();
+  kernels::layer_norm({.x = pass.work.hidden.f32(),
+                       .y = pass.work.normed.f32(),
+                       .rows = pass.tokens,
+                       .dim = dim,
+                       .epsilon = pass.config.eps,
+                       .scale = modulation.f32() + scale * dim,
+                       .shift = modulation.f32() + shift * dim,
+                       .modulation_stride = modulation.dim(1) * dim,
+                       .modulation_row = pass.token_row},
+                      pass.context);
+}
+
+void qk_norm(const Pass& pass, const Tensor& weight, int64_t rows, Tensor& x) {
+  kernels::rms_norm({.x = x.f32(),
+                     .y = x.f32(),
+                     .rows = rows,
+                     .dim = pass.config.dim(),
+                     .epsilon = pass.config.eps,
+                     .weight = weight.f32()},
+                    pass.context);
+}
+
+void rotate(const Pass& pass, Tensor& x) {
+  kernels::rope({.x = x.f32(),
+                 .cos = pass.rope.cos.f32(),
+                 .sin = pass.rope.sin.f32(),
+                 .rows = pass.tokens,
+                 .heads = pass.config.num_heads,
+                 .head_dim = pass.config.head_dim},
+                pass.context);
+}
+
+// Attention of work.q over k and v, into work.normed.
+void attend(const Pass& pass, const Tensor& k, const Tensor& v, int64_t kv_length) {
+  kernels::attention({.q = pass.work.q.f32(),
+                      .k = k.f32(),
+                      .v = v.f32(),
+                      .out = pass.work.normed.f32(),
+                      .q_length = pass.tokens,
+                      .kv_length = kv_length,
+                      .heads = pass.config.num_heads,
+                      .head_dim = pass.config.head_dim,
+                      .scale = 1.0f / std::sqrt(static_cast<float>(pass.config.head_dim))},
+                     pass.context);
+}
+
+// hidden += gate · linear(x); without a gate, hidden += linear(x).
+void add_to_hidden(const Pass& pass, const LinearMethod& linear, LinearInput& x,
+                   const float* gate) {
+  linear.apply(x,
+               {.y = pass.work.hidden.f32(),
+                .epilogue = Epilogue::kGatedResidual,
+                .residual = pass.work.hidden.f32(),
+                .gate = gate,
+                .gate_stride = kModulations * pass.config.dim(),
+                .gate_row = gate == nullptr ? nullptr : pass.token_row},
+               pass.context);
+}
+
+void self_attention(const Pass& pass, const WanAttentionWeights& w, const Tensor& modulation,
+                    const std::string& name) {
+  const int64_t dim = pass.config.dim();
+  modulated_norm(pass, modulation, kAttentionShift, kAttentionScale);
+  pass.probe(name + ".norm1_modulated", pass.work.normed);
+  LinearInput normed(pass.work.normed.f32(), pass.tokens, dim);
+  apply(*w.to_q, normed, pass.work.q, pass.context);
+  apply(*w.to_k, normed, pass.work.k, pass.context);
+  apply(*w.to_v, normed, pass.work.v, pass.context);
+  pass.probe(name + ".attn1.to_q", pass.work.q);
+  pass.probe(name + ".attn1.to_k", pass.work.k);
+  pass.probe(name + ".attn1.to_v", pass.work.v);
+  qk_norm(pass, w.norm_q, pass.tokens, pass.work.q);
+  qk_norm(pass, w.norm_k, pass.tokens, pass.work.k);
+  rotate(pass, pass.work.q);
+  rotate(pass, pass.work.k);
+  pass.probe(name + ".attn1.q", pass.work.q);
+  pass.probe(name + ".attn1.k", pass.work.k);
+  attend(pass, pass.work.k, pass.work.v, pass.tokens);
+  pass.probe(name + ".attn1.heads", pass.work.normed);
+  LinearInput heads(pass.work.normed.f32(), pass.tokens, dim);
+  add_to_hidden(pass, *w.to_out, heads, modulation.f32() + kAttentionGate * dim);
+  pass.probe(name + ".after_attn1", pass.work.hidden);
+}
+
+void cross_attention(const Pass& pass, const WanBlockWeights& block, const std::string& name) {
+  const int64_t dim = pass.config.dim();
+  const WanAttentionWeights& w = block.attn2;
+  kernels::layer_norm({.x = pass.work.hidden.f32(),
+                       .y = pass.work.normed.f32(),
+                       .rows = pass.tokens,
+                       .dim = dim,
+                       .epsilon = pass.config.eps,
+                       .weight = block.norm2_weight.f32(),
+                       .bias = block.norm2_bias.f32()},
+                      pass.context);
+  pass.probe(name + ".norm2", pass.work.normed);
+  LinearInput normed(pass.work.normed.f32(), pass.tokens, dim);
+  LinearInput text(pass.work.text.f32(), pass.text_rows, dim);
+  apply(*w.to_q, normed, pass.work.q, pass.context);
+  apply(*w.to_k, text, pass.work.text_k, pass.context);
+  apply(*w.to_v, text, pass.work.text_v, pass.context);
+  qk_norm(pass, w.norm_q, pass.tokens, pass.work.q);
+  qk_norm(pass, w.norm_k, pass.text_rows, pass.work.text_k);
+  pass.probe(name + ".attn2.norm_q", pass.work.q);
+  pass.probe(name + ".attn2.norm_k", pass.work.text_k);
+  pass.probe(name + ".attn2.to_v", pass.work.text_v);
+  attend(pass, pass.work.text_k, pass.work.text_v, pass.text_rows);
+  pass.probe(name + ".attn2.heads", pass.work.normed);
+  LinearInput heads(pass.work.normed.f32(), pass.tokens, dim);
+  add_to_hidden(pass, *w.to_out, heads, nullptr);
+  pass.probe(name + ".after_attn2", pass.work.hidden);
+}
+
+void feed_forward(const Pass& pass, const WanBlockWeights& block, const Tensor& modulation,
+                  const std::string& name) {
+  const int64_t dim = pass.config.dim();
+  modulated_norm(pass, modulation, kFfnShift, kFfnScale);
+  pass.probe(name + ".norm3_modulated", pass.work.normed);
+  LinearInput normed(pass.work.normed.f32(), pass.tokens, dim);
+  block.ffn_in->apply(normed, {.y = pass.work.ffn.f32(), .epilogue = Epilogue::kGeluTanh},
+                      pass.context);
+  pass.probe(name + ".ffn.gelu", pass.work.ffn);
+  LinearInput activated(pass.work.ffn.f32(), pass.tokens, pass.config.ffn_dim);
+  add_to_hidden(pass, *block.ffn_out, activated, modulation.f32() + kFfnGate * dim);
+  pass.probe(name + ".output", pass.work.hidden);
+}
+
+Tensor head(const WanTransformerWeights& w, const Pass& pass, const PatchGrid& grid) {
+  constexpr auto kShift = static_cast<Modulation>(0);
+  constexpr auto kScale = static_cast<Modulation>(1);
+  const Tensor modulation = add_table(w.scale_shift_table, pass.temb, /*broadcast=*/true);
+  modulated_norm(pass, modulation, kShift, kScale);
+  pass.probe("head.modulated", pass.work.normed);
+  LinearInput normed(pass.work.normed.f32(), pass.tokens, pass.config.dim());
+  const int64_t features = w.proj_out->shape().out_features;
+  Tensor rows(DType::kF32, {pass.tokens, features});
+  apply(*w.proj_out, normed, rows, pass.context);
+  pass.probe("head.proj_out", rows);
+  return unpatchify(pass.config, rows.f32(), grid);
+}
+
+void check_input(const WanTransformerConfig& config, const WanTransformerInput& input,
+                 int64_t tokens) {
+  check(input.latents->dim(0) == config.in_channels, "latent channels match the config");
+  check(input.text->shape().rank() == 2 && input.text->dim(1) == config.text_dim,
+        "text is [rows, text_dim]");
+  check(!input.timesteps.empty(), "at least one timestep");
+  const auto rows = static_cast<int32_t>(input.timesteps.size());
+  check(input.token_timestep.empty() ||
+            (static_cast<int64_t>(input.token_timestep.size()) == tokens &&
+             std::ranges::all_of(input.token_timestep,
+                                 [&](int32_t r) { return r >= 0 && r < rows; })),
+        "one valid timestep index per token");
+}
+
+}  // namespace
+
+WanTransformerWorkspace::WanTransformerWorkspace(const WanTransformerConfig& config, int64_t tokens,
+                                                 int64_t text_rows)
+    : patches(DType::kF32, {tokens, config.in_channels * config.patch_size[0] *
+                                        config.patch_size[1] * config.patch_size[2]}),
+      hidden(DType::kF32, {tokens, config.dim()}),
+      normed(DType::kF32, {tokens, config.dim()}),
+      q(DType::kF32, {tokens, config.dim()}),
+      k(DType::kF32, {tokens, config.dim()}),
+      v(DType::kF32, {tokens, config.dim()}),
+      ffn(DType::kF32, {tokens, config.ffn_dim}),
+      text(DType::kF32, {text_rows, config.dim()}),
+      text_hidden(DType::kF32, {text_rows, config.dim()}),
+      text_k(DType::kF32, {text_rows, config.dim()}),
+      text_v(DType::kF32, {text_rows, config.dim()}) {}
+
+int64_t WanTransformerWorkspace::bytes() const {
+  int64_t total = 0;
+  for (const Tensor* tensor :
+       {&patches, &hidden, &normed, &q, &k, &v, &ffn, &text, &text_hidden, &text_k, &text_v}) {
+    total += tensor->bytes();
+  }
+  return total;
+}
+
+int64_t WanTransformer::token_count(const Shape& latents) const {
+  return patch_grid(config_, latents).tokens();
+}
+
+Tensor WanTransformer::forward(const WanTransformerInput& input, WanTransformerWorkspace& workspace,
+                               Context& context) const {
+  const PatchGrid grid = patch_grid(config_, input.latents->shape());
+  check_input(config_, input, grid.tokens());
+  check(workspace.hidden.dim(0) == grid.tokens() && workspace.text.dim(0) == input.text->dim(0),
+        "the workspace was made for these sizes");
+  const WanTransformerWeights& w = *weights_;
+  Pass pass{.config = config_,
+            .input = input,
+            .work = workspace,
+            .context = context,
+            .rope = rope_tables(config_, grid),
+            .tokens = grid.tokens(),
+            .text_rows = input.text->dim(0),
+            .time_rows = static_cast<int64_t>(input.timesteps.size()),
+            .token_row = input.token_timestep.empty() ? nullptr : input.token_timestep.data(),
+            .temb = {},
+            .timestep_proj = {}};
+  embed_patches(w, pass);
+  embed_time(w, pass);
+  embed_text(w, pass);
+  for (size_t i = 0; i < w.blocks.size(); ++i) {
+    if (input.cancellation != nullptr) input.cancellation->throw_if_cancelled();
+    const WanBlockWeights& block = w.blocks[i];
+    const std::string name = "block" + std::to_string(i);
+    const Tensor modulation = add_table(block.scale_shift_table, pass.timestep_proj, false);
+    self_attention(pass, block.attn1, modulation, name);
+    cross_attention(pass, block, name);
+    feed_forward(pass, block, modulation, name);
+  }
+  return head(w, pass, grid);
+}
+
+}  // namespace mxvideo::models

@@ -1,0 +1,267 @@
+#include "models/wan_transformer/wan_transformer.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+#include <nlohmann/json.hpp>
+#include <random>
+
+#include "base/parallel.h"
+#include "checkpoint/json.h"
+#include "model_preset.h"
+#include "random_component.h"
+#include "support/golden_file.h"
+#include "support/test_support.h"
+
+namespace mxvideo::models {
+namespace {
+
+using checkpoint::Checkpoint;
+using checkpoint::ParameterLoader;
+
+std::unique_ptr<WanTransformer> load(const std::string& directory,
+                                     const quantization::QuantizationOptions& options) {
+  const std::string path = test::golden_path(directory);
+  const auto config = WanTransformerConfig::from_json(
+      checkpoint::read_json_file(path + "/config.json"), path + "/config.json");
+  const auto scheme = quantization::make_quantization_config(options);
+  auto model = std::make_unique<WanTransformer>(config, *scheme);
+  ParameterLoader loader;
+  model->declare_parameters(loader);
+  loader.load(Checkpoint::open_directory(path));
+  return model;
+}
+
+// One batch element of a golden case as the model takes it.
+struct Case {
+  Tensor latents;
+  Tensor text;
+  std::vector<float> timesteps;
+  std::vector<int32_t> token_timestep;
+};
+
+Tensor slice_batch(const test::GoldenFile& golden, const std::string& name, int64_t index) {
+  const std::vector<int64_t> shape = golden.shape(name);
+  const std::vector<float> all = golden.f32(name);
+  const Shape element(std::span<const int64_t>(shape).subspan(1));
+  const auto count = static_cast<size_t>(element.count());
+  return Tensor::from_values(element,
+                             std::span(all).subspan(static_cast<size_t>(index) * count, count));
+}
+
+Case read_case(const test::GoldenFile& golden, int64_t batch_index) {
+  Case result{.latents = slice_batch(golden, "input.hidden_states", batch_index),
+              .text = slice_batch(golden, "input.encoder_hidden_states", batch_index),
+              .timesteps = {},
+              .token_timestep = {}};
+  if (golden.dtype("input.timestep") == "I64") {
+    const int64_t timestep = golden.i64("input.timestep")[static_cast<size_t>(batch_index)];
+    result.timesteps = {static_cast<float>(timestep)};
+    return result;
+  }
+  std::map<float, int32_t> rows;
+  for (float timestep : golden.f32("input.timestep")) {
+    const auto [row, added] = rows.try_emplace(timestep, static_cast<int32_t>(rows.size()));
+    if (added) result.timesteps.push_back(timestep);
+    result.token_timestep.push_back(row->second);
+  }
+  return result;
+}
+
+Tensor run(const WanTransformer& model, const Case& input, const Probe* probe = nullptr) {
+  kernels::Context context;
+  WanTransformerWorkspace workspace(model.config(), model.token_count(input.latents.shape()),
+                                    input.text.dim(0));
+  return model.forward({.latents = &input.latents,
+                        .timesteps = input.timesteps,
+                        .token_timestep = input.token_timestep,
+                        .text = &input.text,
+                        .cancellation = nullptr,
+                        .probe = probe},
+                       workspace, context);
+}
+
+class TensorMaker {
+ public:
+  explicit TensorMaker(uint32_t seed) : engine_(seed) {}
+  Tensor normal(const Shape& shape) {
+    Tensor tensor(DType::kF32, shape);
+    for (int64_t i = 0; i < tensor.count(); ++i) tensor.f32()[i] = normal_(engine_);
+    return tensor;
+  }
+
+ private:
+  std::mt19937 engine_;
+  std::normal_distribution<float> normal_;
+};
+
+struct GoldenCase {
+  const char* file;
+  int64_t batch = 1;
+};
+
+constexpr GoldenCase kCases[] = {{"t2v-a14b_f1_4x6.safetensors"},
+                                 {"t2v-a14b_f3_6x10.safetensors"},
+                                 {"t2v-a14b_f3_4x10_batch2.safetensors", 2},
+                                 {"i2v-a14b_f1_10x6.safetensors"},
+                                 {"i2v-a14b_f3_6x10.safetensors"},
+                                 {"ti2v-5b_f1_6x4.safetensors"},
+                                 {"ti2v-5b_f3_6x10.safetensors"},
+                                 {"ti2v-5b_f3_10x6_i2v.safetensors"}};
+
+std::string model_directory(const test::GoldenFile& golden) {
+  const auto info = nlohmann::json::parse(golden.metadata().at("info"));
+  return "models/" + info["variant"].get<std::string>() + "/" +
+         info["subfolder"].get<std::string>();
+}
+
+class WanTransformerGolden : public testing::TestWithParam<GoldenCase> {};
+
+INSTANTIATE_TEST_SUITE_P(Dit, WanTransformerGolden, testing::ValuesIn(kCases));
+
+TEST_P(WanTransformerGolden, EveryIntermediateMatchesDiffusers) {
+  const test::GoldenFile golden("dit/" + std::string(GetParam().file));
+  const auto model = load(model_directory(golden), {});
+  for (int64_t index = 0; index < GetParam().batch; ++index) {
+    const Case input = read_case(golden, index);
+    int compared = 0;
+    const Probe probe = [&](const std::string& name, const Tensor& value) {
+      // Time tensors hold one row per distinct timestep; the golden of TI2V one per token.
+      if (!golden.has(name) || (name.starts_with("time.") && !input.token_timestep.empty())) return;
+      const Tensor expected = slice_batch(golden, name, index);
+      EXPECT_LT(test::relative_rms(value.values(), expected.values()), 1e-4) << name;
+      ++compared;
+    };
+    const Tensor output = run(*model, input, &probe);
+    EXPECT_GE(compared, 20);
+    const Tensor expected = slice_batch(golden, "output", index);
+    EXPECT_EQ(output.shape(), expected.shape());
+    EXPECT_LT(test::relative_rms(output.values(), expected.values()), 1e-4);
+  }
+}
+
+TEST_P(WanTransformerGolden, Mxfp8HasTheSameBitsForAnyThreadCount) {
+  const test::GoldenFile golden("dit/" + std::string(GetParam().file));
+  const Case input = read_case(golden, 0);
+  std::vector<float> first;
+  for (int threads : {1, 2, 7}) {
+    set_num_threads(threads);
+    const auto model =
+        load(model_directory(golden), {.scheme = "mxfp8", .ignored_layers = {}, .mx = {}});
+    const Tensor output = run(*model, input);
+    if (first.empty()) first.assign(output.values().begin(), output.values().end());
+    EXPECT_TRUE(std::ranges::equal(first, output.values())) << threads << " threads";
+  }
+  set_num_threads(2);
+}
+
+// torchao quantizes the same weights and activations in a torch model. An activation next to a
+// rounding boundary may fall on either side of it in another fp32 implementation; the goldens say
+// how far the output of the torch model moves then ("sensitivity"). Forwards in which nothing fell
+// on the other side agree to fp32 accuracy, and those must be the rule.
+TEST(WanTransformer, Mxfp8MatchesTorchaoQuantizationOfTheSameModel) {
+  int equal = 0;
+  double largest_sensitivity = 0;
+  std::vector<double> errors;
+  for (const GoldenCase& param : kCases) {
+    const test::GoldenFile golden("dit/" + std::string(param.file));
+    const test::GoldenFile quantized("dit_mxfp8/" + std::string(param.file));
+    const auto model =
+        load(model_directory(golden), {.scheme = "mxfp8", .ignored_layers = {}, .mx = {}});
+    const Tensor output = run(*model, read_case(golden, 0));
+    errors.push_back(
+        test::relative_rms(output.values(), slice_batch(quantized, "output", 0).values()));
+    equal += errors.back() < 1e-5 ? 1 : 0;
+    const auto info = nlohmann::json::parse(quantized.metadata().at("info"));
+    largest_sensitivity = std::max(largest_sensitivity, info["sensitivity"].get<double>());
+    const Tensor exact = slice_batch(golden, "output", 0);
+    EXPECT_GT(test::relative_rms(output.values(), exact.values()), 0.02) << "nothing was quantized";
+  }
+  EXPECT_GE(equal, 4);
+  for (size_t i = 0; i < errors.size(); ++i) {
+    EXPECT_LT(errors[i], 1.5 * largest_sensitivity) << kCases[i].file;
+  }
+}
+
+// Random weights, scaled by fan-in as an untrained model's: what quantization costs at the output.
+TEST(WanTransformer, Mxfp8KeepsTwentyFiveDecibelsOnRandomWeights) {
+  for (const char* variant : {"t2v-a14b", "i2v-a14b", "ti2v-5b"}) {
+    const auto json = tools::model_preset(variant, "demo").transformer;
+    const auto config = WanTransformerConfig::from_json(json, variant);
+    const test::TemporaryDirectory temporary;
+    const auto make = [&](const char* scheme) {
+      return std::make_unique<WanTransformer>(
+          config, *quantization::make_quantization_config(
+                      {.scheme = scheme, .ignored_layers = {}, .mx = {}}));
+    };
+    const auto exact = make("none");
+    const auto quantized = make("mxfp8");
+    ParameterLoader exact_loader, quantized_loader;
+    exact->declare_parameters(exact_loader);
+    quantized->declare_parameters(quantized_loader);
+    tools::write_random_component({.directory = temporary.path(), .seed = 11},
+                                  exact_loader.declared());
+    exact_loader.load(Checkpoint::open_directory(temporary.path()));
+    quantized_loader.load(Checkpoint::open_directory(temporary.path()));
+
+    TensorMaker maker(5);
+    const Case input{.latents = maker.normal({config.in_channels, 3, 8, 10}),
+                     .text = maker.normal({17, config.text_dim}),
+                     .timesteps = {700.0f},
+                     .token_timestep = {}};
+    const double error =
+        test::relative_rms(run(*quantized, input).values(), run(*exact, input).values());
+    EXPECT_GE(-20 * std::log10(error), 25.0) << variant;
+    EXPECT_LE(-20 * std::log10(error), 40.0) << variant << ": nothing was quantized";
+  }
+}
+
+TEST(WanTransformer, QuantizesTheTenLinearsOfEachBlockAndNothingElse) {
+  const auto model = load("models/i2v-a14b/transformer",
+                          {.scheme = "mxfp8", .ignored_layers = {"blocks.1.attn2.*"}, .mx = {}});
+  int quantized = 0;
+  for (const auto* linear : model->linears()) {
+    const bool block = linear->name().starts_with("blocks.");
+    const bool ignored = linear->name().starts_with("blocks.1.attn2.");
+    EXPECT_STREQ(linear->scheme(), block && !ignored ? "mxfp8" : "none") << linear->name();
+    EXPECT_EQ(linear->reason().empty(), block && !ignored) << linear->name();
+    quantized += block && !ignored ? 1 : 0;
+  }
+  EXPECT_EQ(quantized, 2 * 10 - 4);
+}
+
+TEST(WanTransformer, RefusesLatentsThatDoNotFit) {
+  const auto model = load("models/t2v-a14b/transformer", {});
+  EXPECT_EQ(test::expect_error([&] {
+              model->token_count({16, 1, 5, 4});
+            }).code(),
+            Code::kInvalidArgument);
+  EXPECT_EQ(test::expect_error([&] {
+              model->token_count({16, 2000, 4, 4});
+            }).code(),
+            Code::kInvalidArgument);
+}
+
+TEST(WanTransformer, StopsWhenCancelled) {
+  const test::GoldenFile golden("dit/t2v-a14b_f1_4x6.safetensors");
+  const auto model = load("models/t2v-a14b/transformer", {});
+  const Case input = read_case(golden, 0);
+  CancellationToken token;
+  token.cancel();
+  kernels::Context context;
+  WanTransformerWorkspace workspace(model->config(), model->token_count(input.latents.shape()),
+                                    input.text.dim(0));
+  const auto forward = [&] {
+    model->forward({.latents = &input.latents,
+                    .timesteps = input.timesteps,
+                    .token_timestep = {},
+                    .text = &input.text,
+                    .cancellation = &token,
+                    .probe = nullptr},
+                   workspace, context);
+  };
+  EXPECT_EQ(test::expect_error(forward).code(), Code::kCancelled);
+}
+
+}  // namespace
+}  // namespace mxvideo::models

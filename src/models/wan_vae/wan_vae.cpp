@@ -1,0 +1,379 @@
+#include "models/wan_vae/wan_vae.h"
+
+#include <algorithm>
+#include <cstring>
+#include <string>
+#include <utility>
+
+#include "base/checked.h"
+#include "base/error.h"
+#include "base/parallel.h"
+#include "models/wan_vae/decoder.h"
+#include "models/wan_vae/encoder.h"
+#include "models/wan_vae/tiling.h"
+
+namespace mxvideo::models {
+
+using wan_vae::BlendGrid;
+using wan_vae::Decoder;
+using wan_vae::Encoder;
+using wan_vae::Feature;
+using wan_vae::Pass;
+using wan_vae::Window;
+
+struct WanVae::Halves {
+  Encoder encoder;
+  Decoder decoder;
+};
+
+namespace {
+
+// Progress and cancellation of one call.
+class Steps {
+ public:
+  Steps(const WanVaeRun& run, int64_t total) : run_(&run), total_(total) {}
+  void start() const {
+    if (run_->cancellation != nullptr) run_->cancellation->throw_if_cancelled();
+  }
+  void finish() {
+    ++done_;
+    if (run_->progress) run_->progress(done_, total_);
+  }
+
+ private:
+  const WanVaeRun* run_;
+  int64_t total_;
+  int64_t done_ = 0;
+};
+
+// [channels, count] <-> [count, channels].
+void transpose(const float* x, int64_t rows, int64_t columns, float* y) {
+  parallel_for(columns, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t column = begin; column < end; ++column) {
+      for (int64_t row = 0; row < rows; ++row) y[column * rows + row] = x[row * columns + column];
+    }
+  });
+}
+
+void check_tiling(const WanVaeTiling& tiling) {
+  const bool blends = tiling.mode == WanVaeTiling::Mode::kBlend;
+  const bool valid = tiling.tile_height > 0 && tiling.tile_width > 0 &&
+                     (!blends || (tiling.stride_height > 0 && tiling.stride_width > 0 &&
+                                  tiling.stride_height <= tiling.tile_height &&
+                                  tiling.stride_width <= tiling.tile_width));
+  if (!valid) {
+    throw Error(Code::kInvalidArgument,
+                "VAE tiling: tile " + std::to_string(tiling.tile_height) + "x" +
+                    std::to_string(tiling.tile_width) + " with stride " +
+                    std::to_string(tiling.stride_height) + "x" +
+                    std::to_string(tiling.stride_width) +
+                    ", expected positive sizes and no stride above its tile");
+  }
+}
+
+// The grid in units of `divisor` pixels, nothing below one.
+BlendGrid grid_in(const WanVaeTiling& tiling, int64_t divisor) {
+  const auto scaled = [&](int64_t size) { return std::max<int64_t>(1, size / divisor); };
+  return {.tile_height = scaled(tiling.tile_height),
+          .tile_width = scaled(tiling.tile_width),
+          .stride_height = scaled(tiling.stride_height),
+          .stride_width = scaled(tiling.stride_width)};
+}
+
+// Windows of latent size that are processed one after another; one for the whole frame without
+// tiling.
+std::vector<Window> exact_tiles(const WanVaeRun& run, int64_t height, int64_t width,
+                                int64_t scale) {
+  if (!run.tiling) return {Window::whole(height, width)};
+  const BlendGrid grid = grid_in(*run.tiling, scale);
+  return wan_vae::partition(height, width, grid.tile_height, grid.tile_width);
+}
+
+// Frames `first` to `first + count` of `x`, in `window`.
+Feature take(const Feature& x, int64_t first, int64_t count, const Window& window) {
+  Feature frames{Tensor(DType::kF32, {count, x.window.height(), x.window.width(), x.channels()}),
+                 x.window};
+  std::memcpy(frames.values.f32(), x.values.f32() + first * x.frame_floats(),
+              static_cast<size_t>(frames.values.bytes()));
+  return wan_vae::crop(std::move(frames), window);
+}
+
+// Copies `part` to its place in frames `first`… of `whole`.
+void put(const Feature& part, int64_t first, Feature& whole) {
+  const int64_t row_floats = part.window.width() * part.channels();
+  for (int64_t i = 0; i < part.frames() * part.window.height(); ++i) {
+    const int64_t frame = first + i / part.window.height();
+    const int64_t row = i % part.window.height() + part.window.top - whole.window.top;
+    float* to =
+        whole.values.f32() + frame * whole.frame_floats() +
+        (row * whole.window.width() + part.window.left - whole.window.left) * whole.channels();
+    std::memcpy(to, part.values.f32() + i * row_floats,
+                static_cast<size_t>(row_floats) * sizeof(float));
+  }
+}
+
+// One decode(), cut into the part that needs whole frames and the part that runs on tiles.
+class DecodeCall {
+ public:
+  DecodeCall(const WanVaeConfig& config, const Decoder& decoder, const WanVaeRun& run)
+      : config_(config), decoder_(decoder), run_(run) {}
+
+  using Sink = std::function<void(int64_t first_frame, const Feature& patches)>;
+
+  // Latents [frames, h, w, z] -> features of latent size.
+  Feature features(const Feature& latents, bool observed, Steps& steps) const {
+    Feature result{Tensor(DType::kF32, {latents.frames(), latents.window.height(),
+                                        latents.window.width(), decoder_.feature_channels()}),
+                   latents.window};
+    Pass pass(run_, observed);
+    for (int64_t chunk = 0; chunk < latents.frames(); ++chunk) {
+      steps.start();
+      pass.start_chunk(chunk);
+      put(decoder_.from_latent(take(latents, chunk, 1, latents.window), pass), chunk, result);
+      steps.finish();
+    }
+    return result;
+  }
+
+  // Features -> patches of `tile` (in latents), chunk by chunk.
+  void tile(const Feature& features, const Window& tile, bool observed, Steps& steps,
+            const Sink& sink) const {
+    const Window input = tile.grown(decoder_.halo());
+    const Window output = tile.scaled_up(config_.scale_factor_spatial / config_.patch_size);
+    Pass pass(run_, observed);
+    int64_t frame = 0;
+    for (int64_t chunk = 0; chunk < features.frames(); ++chunk) {
+      steps.start();
+      pass.start_chunk(chunk);
+      const Feature patches =
+          wan_vae::crop(decoder_.up(take(features, chunk, 1, input), pass), output);
+      sink(frame, patches);
+      frame += patches.frames();
+      steps.finish();
+    }
+  }
+
+  int64_t video_frames(int64_t latent_frames) const {
+    return config_.scale_factor_temporal * (latent_frames - 1) + 1;
+  }
+
+  // One independent tile of Diffusers' tiling: unclamped patches.
+  Tensor blend_tile(const Feature& latents, const Window& window, Steps& steps) const {
+    Feature part = take(latents, 0, latents.frames(), window);
+    part.window = Window::whole(window.height(), window.width());
+    const Feature mids = features(part, false, steps);
+    Feature patches;
+    patches.window = part.window.scaled_up(config_.scale_factor_spatial / config_.patch_size);
+    patches.values = Tensor(DType::kF32, {video_frames(part.frames()), patches.window.height(),
+                                          patches.window.width(), config_.out_channels});
+    tile(mids, part.window, false, steps,
+         [&](int64_t first, const Feature& chunk) { put(chunk, first, patches); });
+    return std::move(patches.values);
+  }
+
+ private:
+  const WanVaeConfig& config_;
+  const Decoder& decoder_;
+  const WanVaeRun& run_;
+};
+
+// One encode(), likewise.
+class EncodeCall {
+ public:
+  EncodeCall(const WanVaeConfig& config, const Encoder& encoder, const WanVaeRun& run)
+      : config_(config), encoder_(encoder), run_(run) {}
+
+  int64_t patches_per_latent() const { return config_.scale_factor_spatial / config_.patch_size; }
+
+  // Pixels of `tile` (in latents) with their surroundings inside `frame` (in patches) -> features
+  // of latent size, written to `result`. `origin`: where `frame` lies in the video.
+  void tile(const Tensor& video, const Window& frame, const Window& tile, bool observed,
+            Steps& steps, Feature& result) const {
+    const Window input = tile.scaled_up(patches_per_latent()).grown(encoder_.halo());
+    Pass pass(run_, observed);
+    for (int64_t chunk = 0; chunk < result.frames(); ++chunk) {
+      steps.start();
+      pass.start_chunk(chunk);
+      const int64_t count = chunk == 0 ? 1 : config_.scale_factor_temporal;
+      const int64_t first = chunk == 0 ? 0 : 1 + config_.scale_factor_temporal * (chunk - 1);
+      Window in_video = input;
+      in_video.top += frame.top;
+      in_video.bottom += frame.top;
+      in_video.left += frame.left;
+      in_video.right += frame.left;
+      Feature patches = wan_vae::patchify(video, first, count, in_video, config_.patch_size);
+      patches.window = input;
+      put(wan_vae::crop(encoder_.down(patches, pass), tile), chunk, result);
+      steps.finish();
+    }
+  }
+
+  // Features of latent size -> mode [frames, h, w, z].
+  Tensor latents(const Feature& features, bool observed, Steps& steps) const {
+    Feature result{Tensor(DType::kF32, {features.frames(), features.window.height(),
+                                        features.window.width(), config_.z_dim}),
+                   features.window};
+    Pass pass(run_, observed);
+    for (int64_t chunk = 0; chunk < features.frames(); ++chunk) {
+      steps.start();
+      pass.start_chunk(chunk);
+      const Tensor mode = encoder_.to_latent(take(features, chunk, 1, features.window), pass);
+      std::memcpy(result.values.f32() + chunk * result.frame_floats(), mode.f32(),
+                  static_cast<size_t>(mode.bytes()));
+      steps.finish();
+    }
+    return std::move(result.values);
+  }
+
+  // All tiles of one frame (in patches), then what follows them.
+  Tensor frame(const Tensor& video, const Window& frame, const std::vector<Window>& tiles,
+               bool observed, Steps& steps) const {
+    const Window latent =
+        Window::whole(frame.height() / patches_per_latent(), frame.width() / patches_per_latent());
+    const int64_t chunks = (video.dim(0) - 1) / config_.scale_factor_temporal + 1;
+    Feature features{
+        Tensor(DType::kF32, {chunks, latent.height(), latent.width(), encoder_.latent_channels()}),
+        latent};
+    for (const Window& window : tiles) {
+      tile(video, frame, window, observed && tiles.size() == 1, steps, features);
+    }
+    return latents(features, observed, steps);
+  }
+
+ private:
+  const WanVaeConfig& config_;
+  const Encoder& encoder_;
+  const WanVaeRun& run_;
+};
+
+void check_video(const WanVaeConfig& config, const Tensor& video) {
+  const Shape& shape = video.shape();
+  check(shape.rank() == 4 && shape[3] == 3,
+        "wan_vae: video is " + shape.to_string() + ", expected [frames, height, width, 3]");
+  const int64_t scale = config.scale_factor_spatial;
+  const int64_t step = config.scale_factor_temporal;
+  if (shape[0] < 1 || (shape[0] - 1) % step != 0 || shape[1] < scale || shape[1] % scale != 0 ||
+      shape[2] < scale || shape[2] % scale != 0) {
+    throw Error(Code::kInvalidArgument, "VAE encoder: video is " + shape.to_string() +
+                                            ", expected " + std::to_string(step) +
+                                            "n+1 frames of a height and width that are multiples "
+                                            "of " +
+                                            std::to_string(scale));
+  }
+}
+
+int64_t tile_count(int64_t height, int64_t width, const BlendGrid& grid) {
+  return ceil_div(height, grid.stride_height) * ceil_div(width, grid.stride_width);
+}
+
+}  // namespace
+
+WanVae::WanVae(const WanVaeConfig& config, WanVaeParts parts)
+    : config_(config),
+      parts_(parts),
+      halves_(new Halves{.encoder = Encoder(config), .decoder = Decoder(config)}) {}
+
+WanVae::~WanVae() = default;
+
+const WanVaeConfig& WanVae::config() const { return config_; }
+
+void WanVae::declare_parameters(checkpoint::ParameterLoader& loader) {
+  wan_vae::ParameterSink encoder(loader, parts_.encoder);
+  halves_->encoder.declare(encoder);
+  wan_vae::ParameterSink decoder(loader, parts_.decoder);
+  halves_->decoder.declare(decoder);
+}
+
+Tensor WanVae::encode(const Tensor& video, const WanVaeRun& run) const {
+  check_video(config_, video);
+  check(parts_.encoder && run.context != nullptr, "wan_vae: encode() without encoder or context");
+  if (run.tiling) check_tiling(*run.tiling);
+  const EncodeCall call(config_, halves_->encoder, run);
+  const int64_t chunks = (video.dim(0) - 1) / config_.scale_factor_temporal + 1;
+  const int64_t height = video.dim(1) / config_.scale_factor_spatial;
+  const int64_t width = video.dim(2) / config_.scale_factor_spatial;
+  const Window frame = Window::whole(height, width).scaled_up(call.patches_per_latent());
+
+  Tensor mode;
+  const bool blends =
+      run.tiling && run.tiling->mode == WanVaeTiling::Mode::kBlend &&
+      (video.dim(1) > run.tiling->tile_height || video.dim(2) > run.tiling->tile_width);
+  if (blends) {
+    // In patches, as Diffusers has it; whole latents.
+    const BlendGrid target = grid_in(*run.tiling, call.patches_per_latent());
+    const int64_t unit = call.patches_per_latent();
+    const BlendGrid source{.tile_height = target.tile_height * unit,
+                           .tile_width = target.tile_width * unit,
+                           .stride_height = target.stride_height * unit,
+                           .stride_width = target.stride_width * unit};
+    Steps steps(run, 2 * chunks * tile_count(frame.height(), frame.width(), source));
+    const Window target_frame = Window::whole(height, width);
+    mode = wan_vae::blend_tiles(frame, source, target, target_frame, [&](const Window& window) {
+      const Window whole = Window::whole(window.height() / unit, window.width() / unit);
+      return call.frame(video, window, {whole}, false, steps);
+    });
+  } else {
+    const bool exact = run.tiling && run.tiling->mode == WanVaeTiling::Mode::kExact;
+    const std::vector<Window> tiles =
+        exact ? exact_tiles(run, height, width, config_.scale_factor_spatial)
+              : std::vector{Window::whole(height, width)};
+    Steps steps(run, chunks * (static_cast<int64_t>(tiles.size()) + 1));
+    mode = call.frame(video, frame, tiles, true, steps);
+  }
+  Tensor latents(DType::kF32, {config_.z_dim, chunks, height, width});
+  transpose(mode.f32(), chunks * height * width, config_.z_dim, latents.f32());
+  return latents;
+}
+
+Tensor WanVae::decode(const Tensor& latents, const WanVaeRun& run) const {
+  const Shape& shape = latents.shape();
+  check(shape.rank() == 4 && shape[0] == config_.z_dim && latents.count() > 0,
+        "wan_vae: latents are " + shape.to_string() + ", expected [" +
+            std::to_string(config_.z_dim) + ", frames, height, width]");
+  check(parts_.decoder && run.context != nullptr, "wan_vae: decode() without decoder or context");
+  if (run.tiling) check_tiling(*run.tiling);
+  const DecodeCall call(config_, halves_->decoder, run);
+  const int64_t frames = latents.dim(1);
+  const int64_t scale = config_.scale_factor_spatial;
+  const Window frame = Window::whole(latents.dim(2), latents.dim(3));
+  Feature input{Tensor(DType::kF32, {frames, frame.height(), frame.width(), config_.z_dim}), frame};
+  transpose(latents.f32(), config_.z_dim, frames * frame.height() * frame.width(),
+            input.values.f32());
+  Tensor video(DType::kF32,
+               {call.video_frames(frames), frame.height() * scale, frame.width() * scale, 3});
+
+  if (run.tiling && run.tiling->mode == WanVaeTiling::Mode::kBlend) {
+    const BlendGrid source = grid_in(*run.tiling, scale);
+    if (frame.height() > source.tile_height || frame.width() > source.tile_width) {
+      const int64_t unit = scale / config_.patch_size;
+      const BlendGrid target{.tile_height = source.tile_height * unit,
+                             .tile_width = source.tile_width * unit,
+                             .stride_height = source.stride_height * unit,
+                             .stride_width = source.stride_width * unit};
+      Steps steps(run, 2 * frames * tile_count(frame.height(), frame.width(), source));
+      const Window target_frame = frame.scaled_up(unit);
+      const Feature patches{wan_vae::blend_tiles(frame, source, target, target_frame,
+                                                 [&](const Window& window) {
+                                                   return call.blend_tile(input, window, steps);
+                                                 }),
+                            target_frame};
+      wan_vae::unpatchify_clamped(patches, config_.patch_size, 0, video);
+      return video;
+    }
+  }
+  const bool exact = run.tiling && run.tiling->mode == WanVaeTiling::Mode::kExact;
+  const std::vector<Window> tiles =
+      exact ? exact_tiles(run, frame.height(), frame.width(), scale) : std::vector{frame};
+  Steps steps(run, frames * (static_cast<int64_t>(tiles.size()) + 1));
+  const Feature features = call.features(input, true, steps);
+  for (const Window& tile : tiles) {
+    call.tile(features, tile, tiles.size() == 1, steps, [&](int64_t first, const Feature& chunk) {
+      wan_vae::unpatchify_clamped(chunk, config_.patch_size, first, video);
+    });
+  }
+  return video;
+}
+
+int64_t WanVae::weight_bytes() const { return halves_->encoder.bytes() + halves_->decoder.bytes(); }
+
+}  // namespace mxvideo::models
