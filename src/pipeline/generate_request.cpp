@@ -1,0 +1,159 @@
+#include "pipeline/generate_request.h"
+
+#include <algorithm>
+#include <cmath>
+#include <sstream>
+
+#include "base/error.h"
+
+namespace mxvideo::pipeline {
+namespace {
+
+using checkpoint::WanVariant;
+
+// Defaults of the model family; source: wan/configs of Wan-Video/Wan2.2, the same as SGLang's.
+struct VariantDefaults {
+  int64_t width, height, num_frames, fps, num_inference_steps;
+  double guidance_scale, guidance_scale_2;
+};
+
+VariantDefaults variant_defaults(WanVariant variant) {
+  switch (variant) {
+    case WanVariant::kT2V:
+      return {1280, 720, 81, 16, 40, 4.0, 3.0};
+    case WanVariant::kI2V:
+      return {1280, 720, 81, 16, 40, 3.5, 3.5};
+    case WanVariant::kTI2V:
+      return {1280, 704, 121, 24, 50, 5.0, 5.0};
+  }
+  throw Error(Code::kInternal, "unknown Wan variant");
+}
+
+// sample_neg_prompt of wan/configs/shared_config.py.
+constexpr const char* kDefaultNegativePrompt =
+    "色调艳丽，过曝，静态，细节模糊不清，字幕，风格，作品，画作，画面，静止，整体发灰，最差质量，"
+    "低质量，JPEG压缩残留，丑陋的，残缺的，多余的手指，画得不好的手部，画得不好的脸部，畸形的，"
+    "毁容的，形态畸形的肢体，手指融合，静止不动的画面，杂乱的背景，三条腿，背景人很多，倒着走";
+
+constexpr int64_t kMaxPixels = 16384;
+constexpr int64_t kMaxFrames = 4097;
+constexpr int64_t kMaxSteps = 1000;
+
+[[noreturn]] void invalid(const std::string& message) {
+  throw Error(Code::kInvalidArgument, message);
+}
+
+// The nearest multiples of `step` plus `offset` around `value`, inside [step + offset or offset if
+// that is positive, maximum].
+std::string nearest_valid(int64_t value, int64_t step, int64_t offset, int64_t maximum) {
+  const int64_t minimum = offset > 0 ? offset : step;
+  const int64_t highest = (maximum - offset) / step * step + offset;
+  const int64_t inside = std::clamp(value, minimum, highest);
+  const int64_t below = (inside - offset) / step * step + offset;
+  const int64_t above = std::min(below + step, highest);
+  return "nearest valid: " + std::to_string(below) +
+         (above == below ? "" : " or " + std::to_string(above));
+}
+
+void check_dimension(const char* flag, int64_t value, int64_t multiple) {
+  if (value > 0 && value <= kMaxPixels && value % multiple == 0) return;
+  invalid(std::string(flag) + " " + std::to_string(value) + " is no multiple of " +
+          std::to_string(multiple) + " up to " + std::to_string(kMaxPixels) + "; " +
+          nearest_valid(value, multiple, 0, kMaxPixels));
+}
+
+void check_frames(int64_t frames, int64_t stride) {
+  if (frames >= 1 && frames <= kMaxFrames && frames % stride == 1) return;
+  invalid("--num-frames " + std::to_string(frames) + " is not " + std::to_string(stride) +
+          "n+1 up to " + std::to_string(kMaxFrames) + "; " +
+          nearest_valid(frames, stride, 1, kMaxFrames));
+}
+
+void check_number(const char* flag, double value, double minimum, double maximum) {
+  if (std::isfinite(value) && value >= minimum && value <= maximum) return;
+  std::ostringstream message;
+  message << flag << " " << value << " is out of range; expected " << minimum << " to " << maximum;
+  invalid(message.str());
+}
+
+void check_images(const GenerateRequest& request, WanVariant variant) {
+  if (variant == WanVariant::kT2V && request.image) {
+    invalid("--image-path: T2V-A14B takes no image; use an I2V-A14B or TI2V-5B model");
+  }
+  if (variant == WanVariant::kI2V && !request.image) {
+    invalid("--image-path is missing: I2V-A14B needs an image");
+  }
+  if (request.last_image && variant != WanVariant::kI2V) {
+    invalid("--last-image-path: only I2V-A14B models take a last frame");
+  }
+}
+
+// Width and height as asked for, from the aspect of the image, or the family's default.
+void resolve_size(const GenerateRequest& request, const VariantDefaults& defaults,
+                  const ModelRules& rules, ResolvedRequest& resolved) {
+  if (request.width.has_value() != request.height.has_value()) {
+    invalid("--width and --height must be given together");
+  }
+  resolved.width = request.width.value_or(defaults.width);
+  resolved.height = request.height.value_or(defaults.height);
+  if (!request.width && request.image) {
+    const int64_t area = defaults.width * defaults.height;
+    const ImageSize size = rules.variant == WanVariant::kTI2V
+                               ? best_output_size(request.image->size, area, rules.pixel_multiple)
+                               : size_from_area(request.image->size, area, rules.pixel_multiple);
+    resolved.width = size.width;
+    resolved.height = size.height;
+  }
+  check_dimension("--width", resolved.width, rules.pixel_multiple);
+  check_dimension("--height", resolved.height, rules.pixel_multiple);
+}
+
+void resolve_guidance(const GenerateRequest& request, WanVariant variant,
+                      const VariantDefaults& defaults, ResolvedRequest& resolved) {
+  resolved.guidance_scale = request.guidance_scale.value_or(defaults.guidance_scale);
+  check_number("--guidance-scale", resolved.guidance_scale, 0, 1000);
+  if (variant == WanVariant::kTI2V) {
+    if (request.guidance_scale_2) invalid("--guidance-scale-2: TI2V-5B has one transformer only");
+    resolved.guidance_scale_2 = resolved.guidance_scale;
+    return;
+  }
+  const double fallback =
+      request.guidance_scale ? resolved.guidance_scale : defaults.guidance_scale_2;
+  resolved.guidance_scale_2 = request.guidance_scale_2.value_or(fallback);
+  check_number("--guidance-scale-2", resolved.guidance_scale_2, 0, 1000);
+}
+
+}  // namespace
+
+ResolvedRequest resolve_request(const GenerateRequest& request, const ModelRules& rules) {
+  const WanVariant variant = rules.variant;
+  const VariantDefaults defaults = variant_defaults(variant);
+  check_images(request, variant);
+  ResolvedRequest resolved;
+  resolved.prompt = request.prompt;
+  resolved.negative_prompt = request.negative_prompt.value_or(kDefaultNegativePrompt);
+  resolved.seed = request.seed;
+  resolve_size(request, defaults, rules, resolved);
+  resolved.num_frames = request.num_frames.value_or(defaults.num_frames);
+  check_frames(resolved.num_frames, rules.frame_stride);
+  resolved.fps = request.fps.value_or(defaults.fps);
+  if (resolved.fps < 1 || resolved.fps > 240) {
+    invalid("--fps " + std::to_string(resolved.fps) + " is out of range; expected 1 to 240");
+  }
+  resolved.num_inference_steps = request.num_inference_steps.value_or(defaults.num_inference_steps);
+  if (resolved.num_inference_steps < 1 || resolved.num_inference_steps > kMaxSteps) {
+    invalid("--num-inference-steps " + std::to_string(resolved.num_inference_steps) +
+            " is out of range; expected 1 to " + std::to_string(kMaxSteps));
+  }
+  resolve_guidance(request, variant, defaults, resolved);
+  if (request.boundary_ratio && variant == WanVariant::kTI2V) {
+    invalid("--boundary-ratio: TI2V-5B has one transformer only");
+  }
+  resolved.boundary_ratio = request.boundary_ratio.value_or(rules.boundary_ratio);
+  check_number("--boundary-ratio", resolved.boundary_ratio, 0, 1);
+  resolved.flow_shift = request.flow_shift.value_or(rules.flow_shift);
+  check_number("--flow-shift", resolved.flow_shift, 0.01, 1000);
+  return resolved;
+}
+
+}  // namespace mxvideo::pipeline

@@ -1,0 +1,61 @@
+// What a user asks for, and what that means for one model: defaults filled in, everything checked
+// before a weight is read. Plain values; thread-safe as such.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "checkpoint/model_index.h"
+#include "pipeline/image_preprocess.h"
+#include "pipeline/unipc_scheduler.h"
+#include "tensor/tensor.h"
+
+namespace mxvideo::pipeline {
+
+enum class VaeTilingMode : uint8_t { kAuto, kOn, kOff };
+
+struct GenerateRequest {
+  std::string prompt;
+  std::optional<std::string> negative_prompt;  // absent: the model family's default
+  std::optional<RgbImage> image;               // first frame; makes it image-to-video
+  std::optional<RgbImage> last_image;          // I2V-A14B only
+  std::optional<int64_t> width, height;        // pixels; both or none
+  std::optional<int64_t> num_frames;           // 4n+1
+  std::optional<int64_t> fps;
+  std::optional<int64_t> num_inference_steps;
+  // As in Diffusers: guidance_scale drives `transformer` (high noise), guidance_scale_2 drives
+  // `transformer_2` (low noise) and defaults to the former when only that is given.
+  std::optional<double> guidance_scale, guidance_scale_2;
+  std::optional<double> flow_shift;      // overrides scheduler_config.json
+  std::optional<double> boundary_ratio;  // overrides model_index.json
+  SigmaGrid sigma_grid = SigmaGrid::kDiffusers;
+  uint64_t seed = 0;
+  std::optional<Tensor> initial_noise;  // [z, frames, h, w] instead of the seed's
+  VaeTilingMode vae_tiling = VaeTilingMode::kAuto;
+};
+
+// A request with every value decided.
+struct ResolvedRequest {
+  std::string prompt, negative_prompt;
+  int64_t width = 0, height = 0, num_frames = 0, fps = 0, num_inference_steps = 0;
+  double guidance_scale = 1, guidance_scale_2 = 1, boundary_ratio = 0, flow_shift = 1;
+  uint64_t seed = 0;
+
+  // The reference asks for two forwards per step when the first scale is above 1.
+  bool use_guidance() const { return guidance_scale > 1; }
+};
+
+// What a request must fit, from the configs of the model.
+struct ModelRules {
+  checkpoint::WanVariant variant = checkpoint::WanVariant::kTI2V;
+  int64_t pixel_multiple = 16;  // VAE stride × patch
+  int64_t frame_stride = 4;     // frames = stride·n + 1
+  double boundary_ratio = 0;    // of model_index.json
+  double flow_shift = 1;        // of scheduler_config.json
+};
+
+// Throws Code::kInvalidArgument naming the nearest valid values; nothing is rounded.
+ResolvedRequest resolve_request(const GenerateRequest& request, const ModelRules& rules);
+
+}  // namespace mxvideo::pipeline

@@ -1,0 +1,31 @@
+// From a picture to the tensor that the VAE encodes, and the sizes that the engines derive from a
+// picture's aspect. Pure functions; a pipeline chooses which of them apply:
+//   Diffusers          to_signed_tensor(resize(image, size, kLanczos))
+//   Wan2.2, SGLang     TI2V: to_signed_tensor(cover_and_crop(image, best_output_size(…)))
+//   SGLang I2V-A14B    to_signed_tensor(resize(image, size_from_area(…), kBicubic))
+// Thread-safe; results do not depend on the number of threads.
+#pragma once
+
+#include "pipeline/rgb_image.h"
+#include "tensor/tensor.h"
+
+namespace mxvideo::pipeline {
+
+// F32 [3, height, width] in [-1, 1]: 2 * (byte / 255) - 1, each operation rounded to fp32. The same
+// bits as diffusers' VideoProcessor.preprocess and torchvision's to_tensor().sub(0.5).div(0.5).
+Tensor to_signed_tensor(const RgbImage& image);
+
+// The largest size of about `area` pixels, not above it, whose sides are multiples of `multiple`
+// and whose aspect is nearest to the image's (Wan2.2's wan/utils/utils.py, best_output_size).
+// Throws Code::kInvalidArgument when the image is too long and narrow for any.
+ImageSize best_output_size(ImageSize image, int64_t area, int64_t multiple);
+
+// round(sqrt(area * aspect)) and round(sqrt(area / aspect)), each rounded down to a multiple; may
+// exceed `area` slightly. Throws like best_output_size().
+ImageSize size_from_area(ImageSize image, int64_t area, int64_t multiple);
+
+// Scales the image (Lanczos) until it covers `target`, keeping its aspect, and cuts out the centre.
+// Throws Code::kInvalidArgument when the scaled image would exceed kMaxImageSide.
+RgbImage cover_and_crop(const RgbImage& image, ImageSize target);
+
+}  // namespace mxvideo::pipeline

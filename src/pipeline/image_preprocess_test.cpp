@@ -1,0 +1,110 @@
+#include "pipeline/image_preprocess.h"
+
+#include <gtest/gtest.h>
+
+#include <bit>
+#include <string>
+#include <vector>
+
+#include "pipeline/image_resize.h"
+#include "support/golden_file.h"
+#include "support/test_support.h"
+
+namespace mxvideo::pipeline {
+namespace {
+
+TEST(ImagePreprocess, HasTheBitsOfDiffusersVideoProcessor) {
+  const test::GoldenFile golden("image/preprocess.safetensors");
+  int compared = 0;
+  for (const std::string& name : golden.names()) {
+    if (!name.ends_with(".output")) continue;
+    const std::string input = name.substr(0, name.find('.')) + ".input";
+    const auto from = golden.shape(input);
+    const auto to = golden.shape(name);
+    const RgbImage image{.size = {.height = from[0], .width = from[1]}, .pixels = golden.u8(input)};
+    const Tensor tensor = to_signed_tensor(resize(image, {to[2], to[3]}, ResampleFilter::kLanczos));
+    EXPECT_EQ(tensor.shape(), Shape({3, to[2], to[3]}));
+    const auto expected = golden.u32(name);
+    const auto actual = tensor.values();
+    ASSERT_EQ(actual.size(), expected.size());
+    size_t different = 0;
+    for (size_t i = 0; i < actual.size(); ++i) {
+      if (std::bit_cast<uint32_t>(actual[i]) != expected[i]) ++different;
+    }
+    EXPECT_EQ(different, 0u) << name;
+    ++compared;
+  }
+  EXPECT_EQ(compared, 3);
+}
+
+// Values printed by Python running the formulas of the engines.
+struct SizeCase {
+  ImageSize image;
+  ImageSize best_720p;  // area 1280 * 704, multiple 32
+  ImageSize best_tiny;  // area 96 * 64, multiple 32
+  ImageSize area_720p;  // area 1280 * 720, multiple 16
+  ImageSize area_480p;  // area 832 * 480, multiple 16
+};
+const SizeCase kSizeCases[] = {
+    {{704, 1280}, {704, 1280}, {64, 96}, {704, 1280}, {464, 848}},
+    {{1280, 704}, {1280, 704}, {96, 64}, {1280, 704}, {848, 464}},
+    {{1080, 1920}, {704, 1248}, {64, 96}, {720, 1280}, {464, 832}},
+    {{1920, 1080}, {1248, 704}, {96, 64}, {1280, 720}, {832, 464}},
+    {{480, 640}, {800, 1088}, {64, 96}, {816, 1104}, {544, 720}},
+    {{777, 333}, {1440, 608}, {96, 64}, {1456, 624}, {960, 400}},
+    {{1000, 1000}, {928, 960}, {64, 96}, {960, 960}, {624, 624}},
+    {{700, 3000}, {448, 1952}, {32, 160}, {464, 1984}, {304, 1296}},
+    {{70, 50}, {1120, 800}, {96, 64}, {1136, 800}, {736, 528}},
+    {{3001, 4001}, {800, 1088}, {64, 96}, {816, 1104}, {544, 720}},
+};
+
+TEST(ImagePreprocess, SizesOfTheEngines) {
+  for (const SizeCase& c : kSizeCases) {
+    EXPECT_EQ(best_output_size(c.image, 1280 * 704, 32), c.best_720p);
+    EXPECT_EQ(best_output_size(c.image, 96 * 64, 32), c.best_tiny);
+    EXPECT_EQ(size_from_area(c.image, 1280 * 720, 16), c.area_720p);
+    EXPECT_EQ(size_from_area(c.image, 832 * 480, 16), c.area_480p);
+  }
+}
+
+TEST(ImagePreprocess, RefusesImagesThatFitNoSize) {
+  const auto code = [](const std::function<void()>& action) {
+    return test::expect_error(action).code();
+  };
+  EXPECT_EQ(code([] { best_output_size({1, 30000}, 1280 * 704, 32); }), Code::kInvalidArgument);
+  EXPECT_EQ(code([] { best_output_size({30000, 1}, 1280 * 704, 32); }), Code::kInvalidArgument);
+  EXPECT_EQ(code([] { size_from_area({1, 30000}, 1280 * 704, 16); }), Code::kInvalidArgument);
+  const RgbImage strip{.size = {.height = 1, .width = 1000}, .pixels = std::vector<uint8_t>(3000)};
+  EXPECT_EQ(code([&] { cover_and_crop(strip, {64, 64}); }), Code::kInvalidArgument);
+}
+
+RgbImage formula_image(ImageSize size) {
+  RgbImage image{.size = size, .pixels = {}};
+  for (int64_t y = 0; y < size.height; ++y) {
+    for (int64_t x = 0; x < size.width; ++x) {
+      for (int64_t c = 0; c < 3; ++c) {
+        image.pixels.push_back(static_cast<uint8_t>(x * 7 + y * 13 + c * 101 + (x * y) % 31));
+      }
+    }
+  }
+  return image;
+}
+
+// CRC-32 of what Pillow's resize and crop made of the same image.
+TEST(ImagePreprocess, CoverAndCropHasPillowsBytes) {
+  struct Case {
+    ImageSize image, target;
+    uint32_t crc;
+  };
+  for (const Case& c :
+       {Case{{61, 97}, {32, 64}, 0x60760a51u}, Case{{97, 61}, {32, 64}, 0x6b60e624u},
+        Case{{20, 30}, {64, 96}, 0x23ff0dbdu}, Case{{64, 96}, {64, 96}, 0x46e2906bu},
+        Case{{33, 200}, {32, 32}, 0x83b1511cu}}) {
+    const RgbImage result = cover_and_crop(formula_image(c.image), c.target);
+    EXPECT_EQ(result.size, c.target);
+    EXPECT_EQ(test::crc32(result.pixels), c.crc);
+  }
+}
+
+}  // namespace
+}  // namespace mxvideo::pipeline

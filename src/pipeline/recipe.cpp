@@ -1,0 +1,65 @@
+#include "pipeline/recipe.h"
+
+#include "base/cpu_features.h"
+#include "base/parallel.h"
+#include "base/version.h"
+
+namespace mxvideo::pipeline {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json quantization_json(const quantization::QuantizationOptions& options) {
+  Json json = {{"scheme", options.scheme}};
+  if (options.scheme == "none") return json;
+  json["mx_scale_rule"] = formats::scale_rule_name(options.mx.scale_rule);
+  json["ignored_layers"] = options.ignored_layers;
+  return json;
+}
+
+Json image_size_json(const std::optional<RgbImage>& image) {
+  return image ? Json({{"width", image->size.width}, {"height", image->size.height}})
+               : Json(nullptr);
+}
+
+}  // namespace
+
+Json recipe_json(const WanPipeline& model, const GenerateRequest& asked,
+                 const ResolvedRequest& request) {
+  const PipelineOptions& options = model.options();
+  Json json;
+  json["engine"] = "mxvideo";
+  json["version"] = version();
+  json["model_path"] = options.model_directory.string();
+  json["model"] = "Wan2.2-" + std::string(checkpoint::variant_name(model.variant()));
+  json["quantization"] = quantization_json(options.quantization);
+  json["prompt"] = request.prompt;
+  json["negative_prompt"] = request.negative_prompt;
+  json["seed"] = request.seed;
+  json["initial_noise"] = asked.initial_noise ? "given" : "torch_cpu_generator";
+  json["width"] = request.width;
+  json["height"] = request.height;
+  json["num_frames"] = request.num_frames;
+  json["fps"] = request.fps;
+  json["num_inference_steps"] = request.num_inference_steps;
+  json["guidance_scale"] = request.guidance_scale;
+  json["guidance_scale_2"] = request.guidance_scale_2;
+  json["boundary_ratio"] = request.boundary_ratio;
+  json["flow_shift"] = request.flow_shift;
+  json["sigma_grid"] = sigma_grid_name(asked.sigma_grid);
+  json["image"] = image_size_json(asked.image);
+  json["last_image"] = image_size_json(asked.last_image);
+  return json;
+}
+
+Json report_json(const WanPipeline& model, const GenerateRequest& asked,
+                 const GenerateResult& result) {
+  Json json = recipe_json(model, asked, result.request);
+  json["cpu"] = cpu_model_name();
+  json["cpu_features"] = cpu_features_to_string(cpu_features());
+  json["threads"] = num_threads();
+  json.update(result.report.to_json());
+  return json;
+}
+
+}  // namespace mxvideo::pipeline

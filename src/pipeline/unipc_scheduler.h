@@ -1,0 +1,87 @@
+// UniPC multistep solver for flow matching (W. Zhao et al., "UniPC: A Unified Predictor-Corrector
+// Framework for Fast Sampling of Diffusion Models", 2023; order 2, B(h) = e^h - 1, data
+// prediction), with the numbers of diffusers 0.42.1's UniPCMultistepScheduler: coefficients and
+// state in fp32, in its order of operations.
+//
+// With x = (1 - sigma) x0 + sigma noise and v the model output, x0 = x - sigma v.
+// One object runs one trajectory. Not thread-safe; results do not depend on the thread count.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "pipeline/scheduler_config.h"
+#include "tensor/tensor.h"
+
+namespace mxvideo::pipeline {
+
+// Which engine's grid of N sigmas; shift(s, x) = s x / (1 + (s - 1) x), T training timesteps:
+//   diffusers  shift(s, N points from 1 towards 1/T), the first one lowered by 1e-6 if it is 1
+//   wan        shift(s, N points from (T-1)/T towards 0): the original Wan2.2 code
+//   sglang     shift(s, N points from shift(s, (T-1)/T) towards 0)
+enum class SigmaGrid { kDiffusers, kWan, kSglang };
+
+std::string_view sigma_grid_name(SigmaGrid grid);
+// Throws Code::kInvalidArgument listing the names.
+SigmaGrid parse_sigma_grid(std::string_view name);
+
+struct SchedulerOptions {
+  int64_t steps = 40;
+  SigmaGrid grid = SigmaGrid::kDiffusers;
+  std::optional<double> flow_shift = {};  // instead of the configuration's
+};
+
+class UniPcScheduler {
+ public:
+  static constexpr int64_t kMaxSteps = 1000;
+
+  // Throws Code::kInvalidArgument when steps or shift are out of range, or so extreme that two
+  // sigmas of the grid coincide in fp32.
+  UniPcScheduler(const SchedulerConfig& config, const SchedulerOptions& options);
+
+  // One per step, floor(T sigma): what the model is told.
+  std::span<const int64_t> timesteps() const { return timesteps_; }
+  // One per step and the final 0.
+  std::span<const float> sigmas() const { return sigmas_; }
+  int64_t steps() const { return static_cast<int64_t>(timesteps_.size()); }
+  int64_t step_index() const { return step_index_; }  // of the next step()
+
+  // Takes the model output at timesteps()[step_index()] and replaces `sample` by that of the next
+  // sigma. Both F32, of one shape for the whole trajectory; steps() calls at most.
+  void step(const Tensor& model_output, Tensor* sample);
+
+ private:
+  // next = sample_scale x - model_scale m0 - residual_scale r, where r is made of m0, the x0 of
+  // the step before and, in the corrector, the x0 of this step.
+  struct Coefficients {
+    int order = 1;
+    float sample_scale = 0;
+    float model_scale = 0;
+    float residual_scale = 0;
+    float lambda_ratio = 1;  // divides the difference of the two older x0
+    float older_weight = 0;  // of that difference
+    float newer_weight = 0;  // of (this x0 - m0), corrector only
+  };
+
+  void make_grid(const SchedulerConfig& config, const SchedulerOptions& options);
+  float lambda(int64_t index) const;
+  Coefficients transition(int64_t from, int order) const;
+  Coefficients predictor(int order) const;
+  Coefficients corrector() const;
+  bool use_corrector() const;
+
+  int solver_order_;
+  std::vector<int64_t> disable_corrector_;
+  std::vector<float> sigmas_;
+  std::vector<int64_t> timesteps_;
+  int64_t step_index_ = 0;
+  int last_order_ = 0;
+  Tensor last_sample_;  // before the last predictor
+  Tensor newer_x0_;     // of the last step
+  Tensor older_x0_;     // of the step before
+};
+
+}  // namespace mxvideo::pipeline

@@ -1,0 +1,192 @@
+// The denoising loop of WanPipeline: experts, guidance, scheduler, numerics guard.
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+
+#include "base/error.h"
+#include "base/memory_usage.h"
+#include "pipeline/image_condition.h"
+#include "pipeline/numerics_guard.h"
+#include "pipeline/unipc_scheduler.h"
+#include "pipeline/wan_run.h"
+
+namespace mxvideo::pipeline {
+namespace {
+
+using checkpoint::WanVariant;
+using models::WanTransformer;
+using models::WanTransformerInput;
+using models::WanTransformerWorkspace;
+
+constexpr const char* kExpertNames[] = {"transformer", "transformer_2"};
+
+// uncond + scale · (cond - uncond), into cond.
+void apply_guidance(Tensor& cond, const Tensor& uncond, double scale) {
+  const auto factor = static_cast<float>(scale);
+  float* c = cond.f32();
+  const float* u = uncond.f32();
+  for (int64_t i = 0; i < cond.count(); ++i) c[i] = u[i] + factor * (c[i] - u[i]);
+}
+
+}  // namespace
+
+// A loaded expert and the activations of its forward passes.
+struct WanPipeline::Expert {
+  int index = -1;
+  const char* name = nullptr;
+  std::unique_ptr<WanTransformer> model;
+  std::unique_ptr<WanTransformerWorkspace> workspace;
+};
+
+// Holds at most one expert; asking for the other one releases it first.
+class WanPipeline::ExpertSlot {
+ public:
+  ExpertSlot(const WanPipeline& pipeline, WanRun& run) : pipeline_(pipeline), run_(run) {}
+
+  const Expert& acquire(int index) {
+    if (expert_.index == index) return expert_;
+    expert_ = {};
+    trim_heap();
+    load(index);
+    return expert_;
+  }
+
+ private:
+  void load(int index) {
+    const std::string name = kExpertNames[index];
+    const std::string phase = "load " + name;
+    const StageTimer stage(run_.report, "load_" + name);
+    run_.progress(phase, 0, 1);
+    const auto& config =
+        index == 0 ? pipeline_.transformer_config_ : pipeline_.transformer_2_config_;
+    auto model = std::make_unique<WanTransformer>(config, *pipeline_.quantization_);
+    ComponentReport& component = run_.load_component(name, pipeline_.directory_.path(name),
+                                                     checkpoint::Component::kTransformer, *model);
+    RunReport::add_layers(component, model->linears());
+    const Shape latents = pipeline_.latent_shape(run_.request);
+    auto workspace = std::make_unique<WanTransformerWorkspace>(config, model->token_count(latents),
+                                                               run_.text.dim(0));
+    expert_ = {.index = index,
+               .name = kExpertNames[index],
+               .model = std::move(model),
+               .workspace = std::move(workspace)};
+    run_.progress(phase, 1, 1);
+  }
+
+  const WanPipeline& pipeline_;
+  WanRun& run_;
+  Expert expert_;
+};
+
+// What both forwards of a step see: latents with their conditioning, timesteps.
+struct WanPipeline::StepInput {
+  Tensor latents;
+  std::vector<float> timesteps;
+  std::vector<int32_t> token_timestep;
+};
+
+WanPipeline::StepInput WanPipeline::step_input(const WanRun& run, int64_t timestep) const {
+  StepInput input;
+  input.timesteps = {static_cast<float>(timestep)};
+  if (run.condition.empty()) {
+    input.latents = run.latents.clone();
+  } else if (directory_.variant == WanVariant::kTI2V) {
+    input.latents = run.latents.clone();
+    set_first_frame(input.latents, run.condition);
+    // Tokens of the given frame are clean: their timestep is 0.
+    input.timesteps.push_back(0.0f);
+    const auto& patch = transformer_config_.patch_size;
+    const int64_t per_frame = run.latents.dim(2) / patch[1] * (run.latents.dim(3) / patch[2]);
+    const int64_t frames = run.latents.dim(1) / patch[0];
+    input.token_timestep.assign(static_cast<size_t>(per_frame * frames), 0);
+    std::fill_n(input.token_timestep.begin(), per_frame, 1);
+  } else {
+    input.latents = concat_channels(run.latents, run.condition);
+  }
+  return input;
+}
+
+Tensor WanPipeline::predict(WanRun& run, const Expert& expert, const StepInput& step) const {
+  WanTransformerInput input{.latents = &step.latents,
+                            .timesteps = step.timesteps,
+                            .token_timestep = step.token_timestep,
+                            .text = &run.text,
+                            .cancellation = run.hooks.cancellation,
+                            .probe = nullptr};
+  Tensor velocity = expert.model->forward(input, *expert.workspace, run.context);
+  if (run.request.use_guidance()) {
+    input.text = &run.negative_text;
+    apply_guidance(velocity, expert.model->forward(input, *expert.workspace, run.context),
+                   expert.index == 0 ? run.request.guidance_scale : run.request.guidance_scale_2);
+  }
+  return velocity;
+}
+
+// Called when latents went bad: runs the forwards of the step again, looking at every intermediate.
+void WanPipeline::report_bad_step(WanRun& run, const Expert& expert, const StepInput& step,
+                                  const std::string& where) const {
+  const std::pair<const char*, const Tensor*> passes[] = {{"prompt", &run.text},
+                                                          {"negative prompt", &run.negative_text}};
+  for (const auto& [name, text] : passes) {
+    if (text->empty()) continue;
+    const FirstNonFinite guard;
+    const WanTransformerInput input{.latents = &step.latents,
+                                    .timesteps = step.timesteps,
+                                    .token_timestep = step.token_timestep,
+                                    .text = text,
+                                    .cancellation = run.hooks.cancellation,
+                                    .probe = &guard.probe()};
+    expert.model->forward(input, *expert.workspace, run.context);
+    if (!guard.name().empty()) {
+      throw Error(Code::kNumerics, where + ": latents are not finite; first bad layer: " +
+                                       guard.name() + " (forward of the " + name + ")");
+    }
+  }
+  throw Error(Code::kNumerics,
+              where +
+                  ": latents are not finite although every layer of both forwards is; the "
+                  "guidance or the scheduler overflowed");
+}
+
+void WanPipeline::denoise(WanRun& run) const {
+  UniPcScheduler scheduler(scheduler_config_, {.steps = run.request.num_inference_steps,
+                                               .grid = run.asked.sigma_grid,
+                                               .flow_shift = run.request.flow_shift});
+  const double boundary =
+      run.request.boundary_ratio * static_cast<double>(scheduler_config_.num_train_timesteps);
+
+  const StageTimer timer(run.report, "denoise");
+  ExpertSlot experts(*this, run);
+  const int64_t total = scheduler.steps();
+  int shown_expert = -1;
+  for (int64_t i = 0; i < total; ++i) {
+    run.throw_if_cancelled();
+    const int64_t timestep = scheduler.timesteps()[static_cast<size_t>(i)];
+    const bool low_noise = has_two_experts() && static_cast<double>(timestep) < boundary;
+    const Expert& expert = experts.acquire(low_noise ? 1 : 0);
+    if (expert.index != shown_expert) run.progress("denoise", i, total);  // after its load
+    shown_expert = expert.index;
+    const auto start = std::chrono::steady_clock::now();
+    const StepInput step = step_input(run, timestep);
+    scheduler.step(predict(run, expert, step), &run.latents);
+    if (!all_finite(run.latents)) {
+      report_bad_step(run, expert, step,
+                      "step " + std::to_string(i + 1) + " of " + std::to_string(total) +
+                          " (timestep " + std::to_string(timestep) + ", " + expert.name + ")");
+    }
+    const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
+    run.report.steps.push_back({.index = i,
+                                .timestep = timestep,
+                                .sigma = scheduler.sigmas()[static_cast<size_t>(i)],
+                                .expert = expert.name,
+                                .seconds = elapsed.count()});
+    if (run.hooks.on_step) run.hooks.on_step(i, run.latents);
+    run.progress("denoise", i + 1, total);
+  }
+  // TI2V-5B returns the given frame itself, as the reference does after the loop.
+  if (!run.condition.empty() && directory_.variant == WanVariant::kTI2V) {
+    set_first_frame(run.latents, run.condition);
+  }
+}
+
+}  // namespace mxvideo::pipeline

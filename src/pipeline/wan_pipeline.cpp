@@ -1,0 +1,331 @@
+#include "pipeline/wan_pipeline.h"
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "base/error.h"
+#include "base/memory_usage.h"
+#include "checkpoint/checkpoint.h"
+#include "checkpoint/json.h"
+#include "checkpoint/key_map.h"
+#include "pipeline/image_condition.h"
+#include "pipeline/image_resize.h"
+#include "pipeline/torch_random.h"
+#include "pipeline/wan_run.h"
+#include "tokenizer/prompt_cleaner.h"
+#include "tokenizer/umt5_tokenizer.h"
+
+namespace mxvideo::pipeline {
+namespace {
+
+using checkpoint::Checkpoint;
+using checkpoint::WanVariant;
+
+// Tokens that the transformer attends to; shorter prompts are padded with zero rows.
+constexpr int64_t kTextRows = tokenizer::Umt5Tokenizer::kMaxLength;
+constexpr int64_t kAnyLength = std::numeric_limits<int64_t>::max();
+
+// Frames above this many pixels are decoded in tiles unless the request says otherwise: untiled,
+// the widest activations of the VAE decoder need some 5 kB per pixel of a frame.
+constexpr int64_t kTilingPixels = int64_t{1024} * 1024;
+
+// A change of aspect by more than this factor is worth a line.
+constexpr double kNoticedStretch = 1.05;
+
+template <class Config>
+Config read_config(const std::filesystem::path& directory, const char* file = "config.json") {
+  const std::filesystem::path path = directory / file;
+  return Config::from_json(checkpoint::read_json_file(path), path.string());
+}
+
+// [512, d_model]: the encoder's rows for the prompt's tokens, then zeros.
+Tensor pad_text(const Tensor& encoded) {
+  Tensor padded = Tensor::zeros({kTextRows, encoded.dim(1)});
+  std::ranges::copy(encoded.values(), padded.f32());
+  return padded;
+}
+
+// Refuses what the tokenizer would, with the flag in front.
+void check_text(const char* flag_prefix, const std::string& text) {
+  try {
+    tokenizer::clean_prompt(text);
+  } catch (const Error& error) {
+    throw Error(error.code(), flag_prefix + std::string(error.what()));  // "prompt: …"
+  }
+}
+
+}  // namespace
+
+WanPipeline::WanPipeline(PipelineOptions options)
+    : options_(std::move(options)),
+      directory_(checkpoint::open_model_directory(options_.model_directory)),
+      transformer_config_(transformer_config("transformer")),
+      text_config_(read_config<models::Umt5Config>(directory_.path("text_encoder"))),
+      vae_config_(read_config<models::WanVaeConfig>(directory_.path("vae"))),
+      scheduler_config_(
+          read_config<SchedulerConfig>(directory_.path("scheduler"), "scheduler_config.json")),
+      quantization_(quantization::make_quantization_config(options_.quantization)) {
+  if (has_two_experts()) transformer_2_config_ = transformer_config("transformer_2");
+  check_configs();
+  check_quantization();
+}
+
+models::WanTransformerConfig WanPipeline::transformer_config(const std::string& component) const {
+  return models::WanTransformerConfig::from_json(
+      directory_.transformer_config(component),
+      (directory_.path(component) / "config.json").string());
+}
+
+// The components must fit together; a wrong pair would otherwise fail late or, worse, run.
+void WanPipeline::check_configs() const {
+  const auto require = [&](bool holds, const std::string& what) {
+    if (!holds) throw Error(Code::kCorruptFile, options_.model_directory.string() + ": " + what);
+  };
+  const models::WanTransformerConfig& t = transformer_config_;
+  const int64_t z = vae_config_.z_dim;
+  const int64_t expected_in =
+      directory_.variant == WanVariant::kI2V ? 2 * z + vae_config_.scale_factor_temporal : z;
+  require(t.in_channels == expected_in, "transformer in_channels " + std::to_string(t.in_channels) +
+                                            " does not fit the VAE; expected " +
+                                            std::to_string(expected_in));
+  require(t.out_channels == z, "transformer out_channels " + std::to_string(t.out_channels) +
+                                   " differs from the VAE's z_dim " + std::to_string(z));
+  require(t.text_dim == text_config_.d_model, "transformer text_dim " + std::to_string(t.text_dim) +
+                                                  " differs from the text encoder's d_model " +
+                                                  std::to_string(text_config_.d_model));
+  if (!has_two_experts()) return;
+  const models::WanTransformerConfig& t2 = transformer_2_config_;
+  require(t2.in_channels == t.in_channels && t2.out_channels == t.out_channels &&
+              t2.text_dim == t.text_dim && t2.patch_size == t.patch_size,
+          "transformer and transformer_2 differ in channels, text_dim or patch_size");
+}
+
+// Every layer must fit the scheme, and every glob must mean some layer.
+void WanPipeline::check_quantization() const {
+  std::vector<std::string> names;
+  const auto collect = [&](const models::WanTransformerConfig& config) {
+    const models::WanTransformer model(config, *quantization_);
+    for (const quantization::LinearMethod* linear : model.linears()) {
+      names.push_back(linear->name());
+    }
+  };
+  collect(transformer_config_);
+  if (has_two_experts()) collect(transformer_2_config_);
+  for (const std::string& pattern : options_.quantization.ignored_layers) {
+    const bool used = std::ranges::any_of(
+        names, [&](const auto& name) { return quantization::glob_match(pattern, name); });
+    if (!used) {
+      throw Error(Code::kInvalidArgument, "--quantization-ignored-layers: '" + pattern +
+                                              "' matches no linear layer; a name looks like '" +
+                                              names[names.size() / 2] + "'");
+    }
+  }
+}
+
+// Rotary positions end at rope_max_seq_len patches along each axis.
+void WanPipeline::check_positions(const ResolvedRequest& request) const {
+  const models::WanTransformerConfig& t = transformer_config_;
+  const int64_t longest = has_two_experts()
+                              ? std::min(t.rope_max_seq_len, transformer_2_config_.rope_max_seq_len)
+                              : t.rope_max_seq_len;
+  const auto check_axis = [&](const char* flag, int64_t value, int64_t maximum) {
+    if (value <= maximum) return;
+    throw Error(Code::kInvalidArgument, std::string(flag) + " " + std::to_string(value) +
+                                            " is beyond this model; at most " +
+                                            std::to_string(maximum) + ", by rope_max_seq_len " +
+                                            std::to_string(longest));
+  };
+  const int64_t pixels = longest * vae_config_.scale_factor_spatial;
+  check_axis("--num-frames", request.num_frames,
+             (longest * t.patch_size[0] - 1) * vae_config_.scale_factor_temporal + 1);
+  check_axis("--height", request.height, pixels * t.patch_size[1]);
+  check_axis("--width", request.width, pixels * t.patch_size[2]);
+}
+
+// Every file that a generation will need, before the first stage: a missing tensor of the VAE must
+// not show after an hour of denoising.
+void WanPipeline::check_files() const {
+  const auto check_component = [&](const std::string& name, checkpoint::Component component,
+                                   auto&& model) {
+    Checkpoint checkpoint = Checkpoint::open_directory(directory_.path(name));
+    checkpoint::normalize_names(checkpoint, component);
+    checkpoint::ParameterLoader loader;
+    model.declare_parameters(loader);
+    loader.check_key_set(checkpoint);
+  };
+  const auto check_expert = [&](const std::string& name,
+                                const models::WanTransformerConfig& config) {
+    check_component(name, checkpoint::Component::kTransformer,
+                    models::WanTransformer(config, *quantization_));
+  };
+  check_component("text_encoder", checkpoint::Component::kTextEncoder,
+                  models::Umt5Encoder(text_config_));
+  check_component("vae", checkpoint::Component::kVae, models::WanVae(vae_config_));
+  check_expert("transformer", transformer_config_);
+  if (has_two_experts()) check_expert("transformer_2", transformer_2_config_);
+}
+
+ResolvedRequest WanPipeline::resolve(const GenerateRequest& request) const {
+  ResolvedRequest resolved = resolve_request(
+      request,
+      {.variant = directory_.variant,
+       .pixel_multiple = vae_config_.scale_factor_spatial * transformer_config_.patch_size[1],
+       .frame_stride = vae_config_.scale_factor_temporal,
+       .boundary_ratio = directory_.index.boundary_ratio.value_or(0),
+       .flow_shift = scheduler_config_.flow_shift});
+  check_positions(resolved);
+  check_text("--", resolved.prompt);
+  check_text("--negative-", resolved.negative_prompt);
+  return resolved;
+}
+
+Shape WanPipeline::latent_shape(const ResolvedRequest& request) const {
+  return {vae_config_.z_dim, (request.num_frames - 1) / vae_config_.scale_factor_temporal + 1,
+          request.height / vae_config_.scale_factor_spatial,
+          request.width / vae_config_.scale_factor_spatial};
+}
+
+std::unique_ptr<models::WanVae> WanPipeline::load_vae(WanRun& run,
+                                                      models::WanVaeParts parts) const {
+  const StageTimer timer(run.report, "load_vae");
+  auto vae = std::make_unique<models::WanVae>(vae_config_, parts);
+  run.load_component("vae", directory_.path("vae"), checkpoint::Component::kVae, *vae);
+  return vae;
+}
+
+void WanPipeline::encode_prompts(WanRun& run) const {
+  const auto tokenizer = tokenizer::Umt5Tokenizer::open(directory_.path("tokenizer"));
+  const auto tokenize = [&](const char* which, const std::string& text) {
+    const std::string cleaned = tokenizer::clean_prompt(text);
+    const auto tokens = static_cast<int64_t>(tokenizer.encode(cleaned, kAnyLength).size());
+    if (tokens > kTextRows) {
+      run.notice(std::string(which) + " has " + std::to_string(tokens) + " tokens; the last " +
+                 std::to_string(tokens - kTextRows) + " are not used, as in the reference");
+    }
+    return tokenizer.encode(cleaned, kTextRows);
+  };
+  const std::vector<int32_t> prompt = tokenize("prompt", run.request.prompt);
+  std::vector<int32_t> negative;
+  if (run.request.use_guidance()) {
+    negative = tokenize("negative prompt", run.request.negative_prompt);
+  }
+  models::Umt5Encoder encoder(text_config_);
+  {
+    const StageTimer timer(run.report, "load_text_encoder");
+    run.progress("load text encoder", 0, 1);
+    run.load_component("text_encoder", directory_.path("text_encoder"),
+                       checkpoint::Component::kTextEncoder, encoder);
+    run.progress("load text encoder", 1, 1);
+  }
+  const StageTimer timer(run.report, "encode_prompt");
+  const int64_t total = negative.empty() ? 1 : 2;
+  run.progress("encode prompt", 0, total);
+  run.text = pad_text(encoder.encode(prompt, run.context));
+  run.progress("encode prompt", 1, total);
+  if (!negative.empty()) {
+    run.throw_if_cancelled();
+    run.negative_text = pad_text(encoder.encode(negative, run.context));
+    run.progress("encode prompt", 2, total);
+  }
+}
+
+models::WanVaeRun WanPipeline::vae_run(WanRun& run, const char* phase) const {
+  models::WanVaeRun vae_run;
+  vae_run.context = &run.context;
+  vae_run.cancellation = run.hooks.cancellation;
+  vae_run.progress = [&run, phase](int64_t done, int64_t total) {
+    run.progress(phase, done, total);
+  };
+  const bool large = run.request.width * run.request.height > kTilingPixels;
+  if (run.asked.vae_tiling == VaeTilingMode::kOn ||
+      (run.asked.vae_tiling == VaeTilingMode::kAuto && large)) {
+    vae_run.tiling.emplace();
+  }
+  return vae_run;
+}
+
+// As Diffusers does for a given size: the whole picture, resized to it. A size that follows from
+// the picture keeps its aspect; what TI2V-5B then has too much is cut off, as Wan2.2 does.
+Tensor WanPipeline::prepare_image(WanRun& run, const RgbImage& image) const {
+  const ImageSize target{.height = run.request.height, .width = run.request.width};
+  if (!run.asked.width && directory_.variant == WanVariant::kTI2V) {
+    return to_signed_tensor(cover_and_crop(image, target));
+  }
+  const double aspect =
+      static_cast<double>(image.size.width) / static_cast<double>(image.size.height);
+  const double stretch =
+      aspect * static_cast<double>(target.height) / static_cast<double>(target.width);
+  if (stretch > kNoticedStretch || stretch < 1 / kNoticedStretch) {
+    run.notice("the image is " + std::to_string(image.size.width) + "x" +
+               std::to_string(image.size.height) + " and is stretched to " +
+               std::to_string(target.width) + "x" + std::to_string(target.height) +
+               "; leave out the size to keep its aspect");
+  }
+  return to_signed_tensor(resize(image, target, ResampleFilter::kLanczos));
+}
+
+void WanPipeline::encode_condition(WanRun& run) const {
+  if (!run.asked.image) return;
+  const Tensor first = prepare_image(run, *run.asked.image);
+  const std::unique_ptr<models::WanVae> vae = load_vae(run, {.encoder = true, .decoder = false});
+  const StageTimer timer(run.report, "encode_image");
+  Tensor video;
+  if (directory_.variant == WanVariant::kTI2V) {
+    video = condition_video(first, nullptr, 1);
+  } else if (run.asked.last_image) {
+    const Tensor last = prepare_image(run, *run.asked.last_image);
+    video = condition_video(first, &last, run.request.num_frames);
+  } else {
+    video = condition_video(first, nullptr, run.request.num_frames);
+  }
+  Tensor latents = vae->encode(video, vae_run(run, "encode image"));
+  models::normalize_latents(vae_config_, latents);
+  run.condition =
+      directory_.variant == WanVariant::kTI2V
+          ? std::move(latents)
+          : i2v_condition(latents, run.request.num_frames, vae_config_.scale_factor_temporal,
+                          run.asked.last_image.has_value());
+}
+
+void WanPipeline::initial_latents(WanRun& run) const {
+  const Shape shape = latent_shape(run.request);
+  if (!run.asked.initial_noise) {
+    TorchGenerator generator(run.request.seed);
+    run.latents = generator.randn(shape);
+    return;
+  }
+  if (run.asked.initial_noise->shape() != shape) {
+    throw Error(Code::kInvalidArgument, "--latents: expected shape " + shape.to_string() +
+                                            " for this request, got " +
+                                            run.asked.initial_noise->shape().to_string());
+  }
+  run.latents = run.asked.initial_noise->clone();
+}
+
+Tensor WanPipeline::decode(WanRun& run) const {
+  const std::unique_ptr<models::WanVae> vae = load_vae(run, {.encoder = false, .decoder = true});
+  const StageTimer timer(run.report, "decode");
+  Tensor latents = run.latents.clone();
+  models::denormalize_latents(vae_config_, latents);
+  return vae->decode(latents, vae_run(run, "decode"));
+}
+
+GenerateResult WanPipeline::generate(const GenerateRequest& request, const RunHooks& hooks) const {
+  WanRun run{.asked = request, .request = resolve(request), .hooks = hooks};
+  run.context.forced_rows = options_.forced_kernels;
+  reset_peak_resident_bytes();
+  check_files();
+  initial_latents(run);
+  encode_prompts(run);
+  encode_condition(run);
+  denoise(run);
+  Tensor video = decode(run);
+  run.report.kernels = run.context.choices;
+  return {.video = std::move(video),
+          .latents = std::move(run.latents),
+          .request = std::move(run.request),
+          .report = std::move(run.report)};
+}
+
+}  // namespace mxvideo::pipeline

@@ -1,0 +1,211 @@
+// Whole runs against Diffusers: the same prompt, seed and image give the same latents and video.
+#include "pipeline/wan_pipeline.h"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "base/atomic_file.h"
+#include "base/parallel.h"
+#include "checkpoint/json.h"
+#include "pipeline/recipe.h"
+#include "support/golden_file.h"
+#include "support/test_support.h"
+
+namespace mxvideo::pipeline {
+namespace {
+
+namespace fs = std::filesystem;
+
+RgbImage golden_image(const test::GoldenFile& golden, const std::string& name) {
+  const std::vector<int64_t> shape = golden.shape(name);
+  return {.size = {.height = shape[0], .width = shape[1]}, .pixels = golden.u8(name)};
+}
+
+struct GoldenRun {
+  explicit GoldenRun(const std::string& file)
+      : golden("pipeline/" + file), info(nlohmann::json::parse(golden.metadata().at("info"))) {}
+
+  GenerateRequest request() const {
+    GenerateRequest result;
+    result.prompt = info["prompt"];
+    result.negative_prompt = info["negative_prompt"].get<std::string>();
+    result.width = info["width"];
+    result.height = info["height"];
+    result.num_frames = info["num_frames"];
+    result.num_inference_steps = info["num_inference_steps"];
+    result.guidance_scale = info["guidance_scale"];
+    if (!info["guidance_scale_2"].is_null()) result.guidance_scale_2 = info["guidance_scale_2"];
+    result.seed = info["seed"];
+    if (golden.has("image")) result.image = golden_image(golden, "image");
+    if (golden.has("last_image")) result.last_image = golden_image(golden, "last_image");
+    return result;
+  }
+
+  WanPipeline pipeline(const std::string& scheme = "none") const {
+    return WanPipeline(
+        {.model_directory = test::golden_path("models/" + info["variant"].get<std::string>()),
+         .quantization = {.scheme = scheme, .ignored_layers = {}, .mx = {}},
+         .forced_kernels = {}});
+  }
+
+  test::GoldenFile golden;
+  nlohmann::json info;
+};
+
+std::string step_name(int64_t index) {
+  return (index < 10 ? "step0" : "step") + std::to_string(index) + ".latents";
+}
+
+class WanPipelineGolden : public testing::TestWithParam<const char*> {};
+
+TEST_P(WanPipelineGolden, EveryStepAndTheVideoMatchDiffusers) {
+  const GoldenRun run(GetParam());
+  RunHooks hooks;
+  int64_t steps = 0;
+  hooks.on_step = [&](int64_t index, const Tensor& latents) {
+    EXPECT_LT(test::relative_rms(latents.values(), run.golden.f32(step_name(index))), 1e-3)
+        << "step " << index;
+    ++steps;
+  };
+  const GenerateResult result = run.pipeline().generate(run.request(), hooks);
+  EXPECT_EQ(steps, run.info["num_inference_steps"]);
+  EXPECT_LT(test::relative_rms(result.latents.values(), run.golden.f32("final_latents")), 1e-3);
+
+  for (size_t i = 0; i < result.report.steps.size(); ++i) {
+    EXPECT_EQ(result.report.steps[i].timestep, run.info["timesteps"][i]);
+    EXPECT_EQ(result.report.steps[i].expert, run.info["experts"][i]);
+    EXPECT_NEAR(result.report.steps[i].sigma, run.golden.f32("sigmas")[i], 1e-6);
+  }
+
+  // The golden holds pixels in [0, 1], as floats or rounded to bytes.
+  const bool bytes = run.golden.dtype("video") == "U8";
+  const std::vector<uint8_t> expected_bytes =
+      bytes ? run.golden.u8("video") : std::vector<uint8_t>{};
+  const std::vector<float> expected =
+      bytes ? std::vector<float>(expected_bytes.begin(), expected_bytes.end())
+            : run.golden.f32("video");
+  ASSERT_EQ(static_cast<size_t>(result.video.count()), expected.size());
+  const float scale = bytes ? 255.0f : 1.0f;
+  float worst = 0;
+  for (size_t i = 0; i < expected.size(); ++i) {
+    const float pixel = (result.video.f32()[i] + 1) / 2 * scale;
+    worst = std::max(worst, std::abs(pixel - expected[i]));
+  }
+  EXPECT_LT(worst, bytes ? 0.6f : 2e-3f);
+}
+
+INSTANTIATE_TEST_SUITE_P(Variants, WanPipelineGolden,
+                         testing::Values("t2v-a14b_t2v.safetensors",
+                                         "t2v-a14b_t2v_1frame.safetensors",
+                                         "i2v-a14b_i2v.safetensors",
+                                         "i2v-a14b_i2v_last_image.safetensors",
+                                         "ti2v-5b_t2v.safetensors", "ti2v-5b_i2v.safetensors"));
+
+TEST_P(WanPipelineGolden, Mxfp8StaysCloseToTheUnquantizedVideo) {
+  const GoldenRun run(GetParam());
+  const GenerateResult result = run.pipeline("mxfp8").generate(run.request());
+  const double error = test::relative_rms(result.latents.values(), run.golden.f32("final_latents"));
+  EXPECT_LT(error, 0.35);
+  EXPECT_GT(error, 1e-3) << "nothing was quantized";
+}
+
+TEST(WanPipeline, ReportsStagesLayersKernelsAndMemory) {
+  const GoldenRun run("t2v-a14b_t2v.safetensors");
+  const WanPipeline pipeline = run.pipeline("mxfp8");
+  const GenerateResult result = pipeline.generate(run.request());
+  const auto report = report_json(pipeline, run.request(), result);
+  std::vector<std::string> stages;
+  for (const auto& stage : report["stages"]) stages.push_back(stage["name"]);
+  EXPECT_EQ(stages,
+            (std::vector<std::string>{"load_text_encoder", "encode_prompt", "load_transformer",
+                                      "load_transformer_2", "denoise", "load_vae", "decode"}));
+  EXPECT_EQ(report["steps"].size(), run.info["num_inference_steps"].get<size_t>());
+  int quantized = 0;
+  for (const auto& component : report["components"]) {
+    if (!component.contains("layers")) continue;
+    EXPECT_LT(component["weight_bytes"], component["checkpoint_bytes"]) << component["name"];
+    for (const auto& layer : component["layers"]) quantized += layer["scheme"] == "mxfp8" ? 1 : 0;
+  }
+  EXPECT_EQ(quantized, 2 * 2 * 10);
+  EXPECT_TRUE(report["kernels"].contains("gemm_mxfp8"));
+  EXPECT_GT(report["peak_rss_bytes"], 0);
+  EXPECT_EQ(report["seed"], 42);
+  EXPECT_EQ(report["quantization"]["mx_scale_rule"], "rceil");
+}
+
+TEST(WanPipeline, GivesTheSameBitsForAnyThreadCount) {
+  const GoldenRun run("ti2v-5b_i2v.safetensors");
+  std::vector<float> first;
+  for (int threads : {1, 2, 7}) {
+    set_num_threads(threads);
+    const GenerateResult result = run.pipeline("mxfp8").generate(run.request());
+    if (first.empty()) first.assign(result.video.values().begin(), result.video.values().end());
+    EXPECT_TRUE(std::ranges::equal(first, result.video.values())) << threads << " threads";
+  }
+  set_num_threads(2);
+}
+
+TEST(WanPipeline, TakesInitialNoiseInsteadOfTheSeed) {
+  const GoldenRun run("ti2v-5b_t2v.safetensors");
+  GenerateRequest request = run.request();
+  request.seed = 999;
+  request.initial_noise = Tensor::from_values({48, 3, 4, 6}, run.golden.f32("noise"));
+  const GenerateResult result = run.pipeline().generate(request);
+  EXPECT_LT(test::relative_rms(result.latents.values(), run.golden.f32("final_latents")), 1e-3);
+  request.initial_noise = Tensor::zeros({48, 3, 4, 4});
+  EXPECT_EQ(test::expect_error([&] { run.pipeline().generate(request); }).code(),
+            Code::kInvalidArgument);
+}
+
+TEST(WanPipeline, GuardStopsAtTheStepAndNamesTheLayer) {
+  const GoldenRun run("ti2v-5b_t2v.safetensors");
+  GenerateRequest request = run.request();
+  request.initial_noise = Tensor::from_values({48, 3, 4, 6}, run.golden.f32("noise"));
+  request.initial_noise->f32()[7] = std::numeric_limits<float>::quiet_NaN();
+  const Error error = test::expect_error([&] { run.pipeline().generate(request); });
+  EXPECT_EQ(error.code(), Code::kNumerics);
+  EXPECT_NE(std::string(error.what()).find("step 1 of 8"), std::string::npos) << error.what();
+  EXPECT_NE(std::string(error.what()).find("blocks.input"), std::string::npos) << error.what();
+}
+
+TEST(WanPipeline, StopsWhenCancelledWithinAStep) {
+  const GoldenRun run("ti2v-5b_t2v.safetensors");
+  CancellationToken token;
+  RunHooks hooks;
+  hooks.cancellation = &token;
+  int64_t steps = 0;
+  hooks.on_step = [&](int64_t, const Tensor&) {
+    if (++steps == 2) token.cancel();
+  };
+  EXPECT_EQ(test::expect_error([&] { run.pipeline().generate(run.request(), hooks); }).code(),
+            Code::kCancelled);
+  EXPECT_EQ(steps, 2);
+}
+
+TEST(WanPipeline, RefusesAnIgnorePatternThatMatchesNothing) {
+  const Error error = test::expect_error([&] {
+    WanPipeline({.model_directory = test::golden_path("models/ti2v-5b"),
+                 .quantization = {.scheme = "mxfp8", .ignored_layers = {"blocks.77.*"}, .mx = {}},
+                 .forced_kernels = {}});
+  });
+  EXPECT_EQ(error.code(), Code::kInvalidArgument);
+}
+
+// A copy of a model directory in which one JSON field is changed.
+TEST(WanPipeline, RefusesComponentsThatDoNotFitTogether) {
+  const test::TemporaryDirectory temporary;
+  const fs::path model = temporary.path() / "model";
+  fs::copy(test::golden_path("models/ti2v-5b"), model, fs::copy_options::recursive);
+  const fs::path config = model / "transformer" / "config.json";
+  nlohmann::json json = checkpoint::read_json_file(config);
+  json["text_dim"] = 128;
+  write_file_atomically(config, json.dump());
+  const Error error = test::expect_error(
+      [&] { WanPipeline({.model_directory = model, .quantization = {}, .forced_kernels = {}}); });
+  EXPECT_EQ(error.code(), Code::kCorruptFile);
+  EXPECT_NE(std::string(error.what()).find("text_dim 128"), std::string::npos) << error.what();
+}
+
+}  // namespace
+}  // namespace mxvideo::pipeline

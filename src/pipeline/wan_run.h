@@ -1,0 +1,54 @@
+// The state of one generation, private to WanPipeline's source files.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <string_view>
+
+#include "checkpoint/key_map.h"
+#include "kernels/common/context.h"
+#include "pipeline/wan_pipeline.h"
+
+namespace mxvideo::pipeline {
+
+struct WanRun {
+  const GenerateRequest& asked;
+  ResolvedRequest request;
+  const RunHooks& hooks;
+  RunReport report = {};
+  kernels::Context context = {};
+  Tensor text = {};           // [512, text_dim]
+  Tensor negative_text = {};  // likewise; empty without guidance
+  Tensor condition = {};      // see image_condition.h; empty without an image
+  Tensor latents = {};        // [z, frames, h, w], normalised
+
+  void progress(std::string_view phase, int64_t done, int64_t total) const {
+    if (hooks.progress) hooks.progress(phase, done, total);
+  }
+  void notice(const std::string& line) {
+    report.notices.push_back(line);
+    if (hooks.notice) hooks.notice(line);
+  }
+  void throw_if_cancelled() const {
+    if (hooks.cancellation != nullptr) hooks.cancellation->throw_if_cancelled();
+  }
+
+  // Loads `model` (anything with declare_parameters and weight_bytes) from a component's directory
+  // and notes its sizes.
+  template <class Model>
+  ComponentReport& load_component(const std::string& name, const std::filesystem::path& directory,
+                                  checkpoint::Component component, Model& model) {
+    checkpoint::Checkpoint checkpoint = checkpoint::Checkpoint::open_directory(directory);
+    checkpoint::normalize_names(checkpoint, component);
+    checkpoint::ParameterLoader loader;
+    model.declare_parameters(loader);
+    const checkpoint::LoadReport loaded = loader.load(checkpoint);
+    report.components.push_back({.name = name,
+                                 .checkpoint_bytes = loaded.checkpoint_bytes,
+                                 .weight_bytes = model.weight_bytes(),
+                                 .layers = {}});
+    return report.components.back();
+  }
+};
+
+}  // namespace mxvideo::pipeline
