@@ -1,0 +1,67 @@
+#include "media/frame_converter.h"
+
+extern "C" {
+#include <libavutil/error.h>
+#include <libavutil/log.h>
+#include <libswscale/swscale.h>
+}
+
+#include <array>
+
+#include "base/error.h"
+
+namespace mxvideo::media {
+
+std::string ffmpeg_message(int code) {
+  std::array<char, AV_ERROR_MAX_STRING_SIZE> text{};
+  av_strerror(code, text.data(), text.size());
+  return text.data();
+}
+
+void silence_ffmpeg() { av_log_set_level(AV_LOG_QUIET); }
+
+void FrameConverter::Free::operator()(SwsContext* context) const { sws_freeContext(context); }
+void FrameConverter::Free::operator()(AVFrame* frame) const { av_frame_free(&frame); }
+
+FrameConverter::FrameConverter(pipeline::ImageSize size, AVPixelFormat format) : size_(size) {
+  silence_ffmpeg();
+  const int width = static_cast<int>(size.width);
+  const int height = static_cast<int>(size.height);
+  constexpr int kFlags = SWS_BICUBIC | SWS_ACCURATE_RND | SWS_FULL_CHR_H_INP | SWS_BITEXACT;
+  context_.reset(sws_getContext(width, height, AV_PIX_FMT_RGB24, width, height, format, kFlags,
+                                nullptr, nullptr, nullptr));
+  frame_.reset(av_frame_alloc());
+  if (context_ == nullptr || frame_ == nullptr) {
+    throw Error(Code::kOutOfMemory,
+                "cannot convert frames of " + std::to_string(width) + "x" + std::to_string(height));
+  }
+  const int* bt709 = sws_getCoefficients(SWS_CS_ITU709);
+  constexpr int kFull = 1;
+  constexpr int kLimited = 0;
+  constexpr int kNeutral = 1 << 16;
+  if (sws_setColorspaceDetails(context_.get(), bt709, kFull, bt709, kLimited, 0, kNeutral,
+                               kNeutral) < 0) {
+    throw Error(Code::kIo, "cannot convert frames to BT.709");
+  }
+  frame_->format = format;
+  frame_->width = width;
+  frame_->height = height;
+  tag_colors(*frame_);
+  const int code = av_frame_get_buffer(frame_.get(), 0);
+  if (code < 0) throw Error(Code::kOutOfMemory, "cannot allocate a frame: " + ffmpeg_message(code));
+}
+
+AVFrame* FrameConverter::convert(std::span<const uint8_t> rgb) {
+  check(static_cast<int64_t>(rgb.size()) == size_.height * size_.width * 3,
+        "a frame holds height * width * 3 bytes");
+  int code = av_frame_make_writable(frame_.get());  // the encoder may still hold the last one
+  if (code < 0) throw Error(Code::kOutOfMemory, "cannot allocate a frame: " + ffmpeg_message(code));
+  const uint8_t* source[] = {rgb.data()};
+  const int stride[] = {static_cast<int>(size_.width * 3)};
+  code =
+      sws_scale(context_.get(), source, stride, 0, frame_->height, frame_->data, frame_->linesize);
+  if (code < 0) throw Error(Code::kIo, "cannot convert a frame: " + ffmpeg_message(code));
+  return frame_.get();
+}
+
+}  // namespace mxvideo::media

@@ -1,0 +1,20 @@
+// PNG files: 8-bit RGB, tagged sRGB. Thread-safe.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <vector>
+
+#include "pipeline/rgb_image.h"
+
+namespace mxvideo::media {
+
+// `pixels` is [height, width, 3]. Throws Code::kOutOfMemory, Code::kInternal.
+std::vector<std::byte> encode_png(pipeline::ImageSize size, std::span<const uint8_t> pixels);
+
+// Appears whole or not at all. Throws Code::kIo.
+void write_png(const std::filesystem::path& path, const pipeline::RgbImage& image);
+
+}  // namespace mxvideo::media

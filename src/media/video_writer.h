@@ -1,0 +1,61 @@
+// A finished video to MP4 (H.264 through FFmpeg's libraries), Y4M or PNG frames.
+//
+// Files appear whole or not at all: a temporary name in the same directory, synced, renamed; a
+// directory of frames likewise. Any failure, also of the last write, is an Error and leaves nothing
+// behind. FFmpeg prints nothing. Not thread-safe per call; independent calls may run in parallel.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/function_ref.h"
+#include "pipeline/rgb_image.h"
+#include "tensor/tensor.h"
+
+namespace mxvideo::media {
+
+// RGB bytes, [frames, height, width, 3].
+struct RgbVideo {
+  int64_t frames = 0;
+  pipeline::ImageSize size;
+  std::vector<uint8_t> pixels;
+
+  std::span<const uint8_t> frame(int64_t index) const;
+};
+
+// F32 [frames, height, width, 3] in [-1, 1] to bytes as diffusers' postprocess_video() and
+// export_to_video() do: clamp(v * 0.5 + 0.5, 0, 1) * 255, in fp32, truncated (SGLang truncates
+// too; PIL output of diffusers rounds). Throws Code::kNumerics naming the frame on NaN.
+RgbVideo to_rgb_video(const Tensor& video);
+
+struct VideoOptions {
+  double fps = 16;
+  // x264's constant rate factor: lower is better and larger. SGLang's default.
+  int crf = 25;
+  std::string preset = "fast";
+  // Container tags, such as "title" and "comment"; UTF-8.
+  std::map<std::string, std::string> metadata = {};
+};
+
+// H.264 4:2:0 in an MP4 whose index comes first, so that players can start while they load. Colours
+// are converted with the BT.709 matrix to limited range, and tagged so; primaries are BT.709 and
+// the transfer curve sRGB's, which is what the pixels of generated frames mean.
+// Throws Code::kInvalidArgument for odd sides (4:2:0 has no half pixels) or options out of range,
+// Code::kUnsupported when FFmpeg has no libx264, Code::kIo otherwise.
+void write_mp4(const std::filesystem::path& path, const RgbVideo& video,
+               const VideoOptions& options);
+
+// YUV4MPEG2 4:4:4, 8 bits, BT.709 limited range: every player and encoder reads it from a pipe.
+// `write` receives consecutive pieces and throws to stop.
+void write_y4m(const RgbVideo& video, double fps,
+               FunctionRef<void(std::span<const std::byte>)> write);
+void write_y4m_file(const std::filesystem::path& path, const RgbVideo& video, double fps);
+
+// DIRECTORY/00000.png … . The directory must not exist yet; Code::kInvalidArgument otherwise.
+void write_png_frames(const std::filesystem::path& directory, const RgbVideo& video);
+
+}  // namespace mxvideo::media
