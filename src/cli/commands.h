@@ -1,0 +1,18 @@
+// The sub-commands. Each add_… registers its options with the parser and returns what runs when the
+// sub-command was given; the returned function throws Error and writes its result to stdout.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+
+#include "base/cancellation.h"
+
+namespace mxvideo::cli {
+
+using Command = std::function<void()>;
+
+Command add_generate(CLI::App& app, const CancellationToken& cancellation);
+Command add_doctor(CLI::App& app);
+Command add_version(CLI::App& app);
+
+}  // namespace mxvideo::cli

@@ -1,0 +1,68 @@
+// Progress on stderr: one redrawn line on a terminal, plain lines otherwise, JSON lines on request.
+// Not thread-safe.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+
+namespace mxvideo::cli {
+
+enum class ProgressStyle : uint8_t { kBar, kPlain, kJson, kNone };
+
+struct ProgressTerminal {
+  bool is_terminal = false;
+  bool color = false;
+  int columns = 80;
+};
+
+// What stderr is: a terminal or not, colour by NO_COLOR, CLICOLOR_FORCE and TERM.
+ProgressTerminal inspect_stderr();
+
+// "auto" is a bar on a terminal and plain lines elsewhere. Throws Code::kInvalidArgument.
+ProgressStyle parse_progress_style(const std::string& name, const ProgressTerminal& terminal);
+
+// "00:31", "1:02:03".
+std::string format_duration(double seconds);
+
+class Progress {
+ public:
+  using Clock = std::chrono::steady_clock;
+
+  Progress(ProgressStyle style, ProgressTerminal terminal);
+  // Ends a line that is being redrawn.
+  ~Progress();
+  Progress(const Progress&) = delete;
+  Progress& operator=(const Progress&) = delete;
+
+  // `done` of `total` units of `phase`; a new phase begins with 0.
+  void update(std::string_view phase, int64_t done, int64_t total);
+  // A line of its own, above the bar.
+  void line(const std::string& text);
+  // Ends the bar's line, so that other output starts on a fresh one.
+  void finish();
+
+ private:
+  // What is known of a phase; kept when another phase comes in between and it goes on afterwards.
+  struct Phase {
+    Clock::time_point start;
+    Clock::time_point last_print;
+    int64_t last_tenth = -1;
+  };
+  void enter_phase(std::string_view name);
+  std::string status(int64_t done, int64_t total, double elapsed) const;
+  void draw_bar(int64_t done, int64_t total, double elapsed);
+  void print_plain(int64_t done, int64_t total, double elapsed);
+  void print_json(int64_t done, int64_t total, double elapsed);
+
+  ProgressStyle style_;
+  ProgressTerminal terminal_;
+  std::string name_;        // of the current phase
+  Phase* phase_ = nullptr;  // likewise
+  std::map<std::string, Phase, std::less<>> phases_;
+  bool line_open_ = false;
+};
+
+}  // namespace mxvideo::cli
