@@ -1,0 +1,135 @@
+// Progress on standard error: a redrawn line on a terminal, lines elsewhere, JSON on request.
+#include <sstream>
+
+#include "e2e/cli_fixture.h"
+
+namespace mxvideo::test {
+namespace {
+
+class ProgressTest : public CliTest {
+ protected:
+  ProcessOptions options(const std::string& style) const {
+    return command(generate("t2v-a14b", {"--progress", style, "--output", "v.mp4"}));
+  }
+  // On a terminal of 80 columns that knows colours.
+  ProcessOptions terminal(const std::string& style) const {
+    ProcessOptions result = options(style);
+    result.terminal = true;
+    result.environment["TERM"] = "xterm-256color";
+    return result;
+  }
+  static std::string errors_of(const ProcessOptions& options) {
+    const ProcessResult result = run_process(options);
+    expect_success(result);
+    EXPECT_EQ(result.out, "v.mp4\n");
+    return result.err;
+  }
+  static bool has(const std::string& text, const char* part) {
+    return text.find(part) != std::string::npos;
+  }
+};
+
+TEST_F(ProgressTest, PlainLinesElsewhere) {
+  const std::string text = errors_of(options("auto"));
+  EXPECT_FALSE(has(text, "\x1b")) << text;
+  EXPECT_FALSE(has(text, "\r")) << text;
+  for (const char* line : {"\nload text encoder 1/1  ", "\ndenoise 2/2  ", "\nwrite video 1/1  "}) {
+    EXPECT_TRUE(has(text, line)) << line;
+  }
+}
+
+TEST_F(ProgressTest, ColourIsNotForcedIntoPlainLines) {
+  ProcessOptions forced = options("auto");
+  forced.environment["CLICOLOR_FORCE"] = "1";
+  EXPECT_FALSE(has(errors_of(forced), "\x1b"));
+}
+
+TEST_F(ProgressTest, PlainOnATerminal) {
+  const std::string text = errors_of(terminal("plain"));
+  EXPECT_FALSE(has(text, "\x1b")) << text;
+  EXPECT_TRUE(has(text, "denoise 2/2"));
+}
+
+TEST_F(ProgressTest, NoneKeepsTheSeedAndTheSummary) {
+  const std::string text = errors_of(options("none"));
+  EXPECT_FALSE(has(text, "denoise"));
+  EXPECT_TRUE(has(text, "seed 7"));
+  EXPECT_TRUE(has(text, "linear layers quantized"));
+}
+
+TEST_F(ProgressTest, EveryLineOfJsonIsJson) {
+  std::istringstream lines(errors_of(options("json")));
+  int steps = 0, estimates = 0, notices = 0;
+  for (std::string line; std::getline(lines, line);) {
+    const auto entry = nlohmann::json::parse(line);
+    if (entry.contains("notice")) {
+      ++notices;
+      continue;
+    }
+    EXPECT_LE(entry.at("done"), entry.at("total"));
+    EXPECT_GE(entry.at("seconds"), 0);
+    if (entry.at("phase") != "denoise") continue;
+    ++steps;
+    estimates += entry.contains("eta_seconds") ? 1 : 0;
+  }
+  // 0 and 1 of 2; after the other expert is loaded, 1 again and 2. A rate is known after step 1.
+  EXPECT_EQ(steps, 4);
+  EXPECT_EQ(estimates, 3);
+  EXPECT_EQ(notices, 2);
+}
+
+TEST_F(ProgressTest, BarRedrawsOneLine) {
+  const std::string text = errors_of(terminal("auto"));
+  EXPECT_TRUE(has(text,
+                  "\r\x1b[K"
+                  "denoise"))
+      << text;
+  EXPECT_TRUE(has(text, "\x1b[36m")) << "colour";
+  // One line for each of: request, text encoder, prompt, first expert, first step, second expert,
+  // second step, decode, write, summary.
+  EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 10) << text;
+  // A bar wider than the terminal could not be redrawn.
+  std::string visible;
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text[i] != '\x1b') {
+      visible += text[i] == '\r' ? '\n' : text[i];
+      continue;
+    }
+    while (i < text.size() && !std::isalpha(static_cast<unsigned char>(text[i]))) ++i;
+  }
+  std::istringstream lines(visible);
+  int bars = 0;
+  for (std::string line; std::getline(lines, line);) {
+    if (line.find(" [") == std::string::npos) continue;
+    ++bars;
+    EXPECT_LT(line.size(), 80u) << line;
+  }
+  EXPECT_GE(bars, 12);
+}
+
+TEST_F(ProgressTest, NoColorWins) {
+  ProcessOptions plain = terminal("auto");
+  plain.environment["NO_COLOR"] = "1";
+  plain.environment["CLICOLOR_FORCE"] = "1";
+  const std::string text = errors_of(plain);
+  EXPECT_FALSE(has(text, "\x1b[36m")) << text;
+  EXPECT_TRUE(has(text, "\r\x1b[K")) << "still one redrawn line";
+}
+
+TEST_F(ProgressTest, DumbTerminalGetsNoColour) {
+  ProcessOptions dumb = terminal("bar");
+  dumb.environment["TERM"] = "dumb";
+  EXPECT_FALSE(has(errors_of(dumb), "\x1b[36m"));
+}
+
+// The error stands on a line of its own, not behind a bar.
+TEST_F(ProgressTest, BarIsClosedBeforeAnError) {
+  ProcessOptions failing = terminal("auto");
+  failing.file_size_limit = 700;
+  const ProcessResult result = run_process(failing);
+  EXPECT_EQ(result.exit_code, 7);
+  EXPECT_TRUE(has(result.err, "\nmxvideo: io: v.mp4: cannot write")) << result.err;
+}
+
+}  // namespace
+}  // namespace mxvideo::test
