@@ -1,5 +1,3 @@
-#include "kernels/conv3d/conv3d.h"
-
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -9,6 +7,7 @@
 #include <vector>
 
 #include "base/parallel.h"
+#include "kernels/conv3d/conv3d.h"
 #include "support/test_support.h"
 
 namespace mxvideo::kernels {
