@@ -45,12 +45,16 @@ void measure(benchmark::State& state, const Work& work, const std::function<void
   }
 }
 
-benchmark::internal::Benchmark* add_bench(const std::string& name,
-                                          std::function<void(benchmark::State&)> body) {
-  return benchmark::RegisterBenchmark(name.c_str(), std::move(body))
-      ->UseManualTime()
-      ->MinTime(0.2)
-      ->Unit(benchmark::kMillisecond);
+void add_bench(const std::string& name, std::function<void(benchmark::State&)> body,
+               int64_t iterations) {
+  benchmark::internal::Benchmark* bench =
+      benchmark::RegisterBenchmark(name.c_str(), std::move(body));
+  bench->UseManualTime()->Unit(benchmark::kMillisecond);
+  if (iterations > 0) {
+    bench->Iterations(iterations);
+  } else {
+    bench->MinTime(0.2);
+  }
 }
 
 std::vector<float> random_floats(int64_t count, uint32_t seed) {

@@ -32,9 +32,9 @@ struct Rival {
 void measure(benchmark::State& state, const Work& work, const std::function<void()>& action,
              const std::vector<Rival>& rivals = {});
 
-// Registers `body`, which calls measure() once.
-benchmark::internal::Benchmark* add_bench(const std::string& name,
-                                          std::function<void(benchmark::State&)> body);
+// Registers `body`, which calls measure() once: for `iterations` runs, or for 0.2 s when that is 0.
+void add_bench(const std::string& name, std::function<void(benchmark::State&)> body,
+               int64_t iterations = 0);
 
 // Values of a fixed sequence, uniform in [-1, 1).
 std::vector<float> random_floats(int64_t count, uint32_t seed = 1);

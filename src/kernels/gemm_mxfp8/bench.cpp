@@ -71,9 +71,9 @@ void register_gemm_mxfp8() {
         const std::string name =
             std::string("gemm_mxfp8/") + row.name + "/" + shape.layer + "/m:" + std::to_string(m);
         const auto runs = static_cast<int64_t>(std::clamp(2e11 / flops, 5.0, 51.0));
-        add_bench(name, [&row, shape, m](benchmark::State& state) {
-          bench_row(state, row, shape, m);
-        })->Iterations(runs);
+        add_bench(
+            name, [&row, shape, m](benchmark::State& state) { bench_row(state, row, shape, m); },
+            runs);
       }
     }
   }
