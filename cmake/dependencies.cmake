@@ -1,5 +1,6 @@
 # Everything comes from Debian packages (tools/setup.sh); nothing is downloaded while configuring.
 find_package(PkgConfig REQUIRED)
+find_package(OpenSSL REQUIRED COMPONENTS Crypto)
 find_package(OpenMP REQUIRED COMPONENTS CXX)
 find_package(nlohmann_json REQUIRED)
 find_package(CLI11 REQUIRED)

@@ -51,12 +51,11 @@ fs::path directory_of(const fs::path& path) {
   return path.has_parent_path() ? path.parent_path() : fs::path(".");
 }
 
-void sync_path(const fs::path& path, int flags) {
-  const int fd = ::open(path.c_str(), flags | O_CLOEXEC);
-  if (fd < 0) fail(path, "cannot open to sync");
-  const bool synced = ::fsync(fd) == 0;
-  const bool closed = ::close(fd) == 0;
-  if (!synced || !closed) fail(path, "cannot sync");
+bool sync(int fd) {
+  while (::fsync(fd) != 0) {
+    if (errno != EINTR) return false;
+  }
+  return true;
 }
 
 }  // namespace
@@ -90,13 +89,46 @@ void AtomicFile::write(std::string_view text) {
   write(std::as_bytes(std::span(text.data(), text.size())));
 }
 
+void AtomicFile::allocate(int64_t bytes) {
+  if (bytes == 0) return;
+  // Not posix_fallocate(): where the file system cannot reserve, glibc would write a byte per
+  // block.
+  while (::fallocate(fd_, 0, 0, bytes) != 0) {
+    if (errno == EINTR) continue;
+    // Such a file system reports a full disk when the bytes are written.
+    if (errno == EOPNOTSUPP || errno == ENOSYS || errno == EINVAL) return;
+    fail(path_, ("cannot reserve " + std::to_string(bytes) + " bytes").c_str());
+  }
+}
+
+void AtomicFile::write_at(int64_t offset, std::span<const std::byte> bytes) {
+  while (!bytes.empty()) {
+    const ssize_t written = ::pwrite(fd_, bytes.data(), bytes.size(), offset);
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) fail(path_, "cannot write");
+    bytes = bytes.subspan(static_cast<size_t>(written));
+    offset += written;
+  }
+}
+
 void AtomicFile::commit() {
-  const int fd = std::exchange(fd_, -1);
-  if (::close(fd) != 0) fail(path_, "cannot close");
-  sync_path(temporary_, O_RDONLY);
+  if (!sync(fd_)) fail(path_, "cannot sync");
+  // Linux releases the descriptor even when it reports EINTR, and the bytes are on the disk.
+  if (::close(std::exchange(fd_, -1)) != 0 && errno != EINTR) fail(path_, "cannot close");
   if (::rename(temporary_.c_str(), path_.c_str()) != 0) fail(path_, "cannot rename into place");
   committed_ = true;
-  sync_path(directory_of(path_), O_RDONLY | O_DIRECTORY);
+  sync_directory(directory_of(path_));
+}
+
+void sync_directory(const fs::path& path) {
+  const int fd = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) fail(path, "cannot open to sync");
+  // EINVAL: a file system without directories that could be synced.
+  const bool synced = sync(fd) || errno == EINVAL;
+  const int error = errno;
+  ::close(fd);
+  errno = error;
+  if (!synced) fail(path, "cannot sync");
 }
 
 void write_file_atomically(const fs::path& path, std::string_view text) {

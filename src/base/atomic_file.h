@@ -1,8 +1,9 @@
 // Files that appear whole or not at all: written to a temporary name in the same directory, synced,
-// renamed into place, directory synced. Not thread-safe; one writer per object.
+// renamed into place, directory synced. Not thread-safe except where stated; one writer per object.
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <span>
 #include <string_view>
@@ -25,6 +26,13 @@ class AtomicFile {
   void write(std::span<const std::byte> bytes);
   void write(std::string_view text);
 
+  // Gives the file this size and reserves its space; does nothing on file systems that cannot.
+  // Throws Code::kIo (disk full, quota, …).
+  void allocate(int64_t bytes);
+  // Writes at a position, any number of times, from several threads for different ranges. Does not
+  // move the end at which write() appends. Throws Code::kIo.
+  void write_at(int64_t offset, std::span<const std::byte> bytes);
+
   // Syncs, renames over `path`, syncs the directory. Throws Code::kIo.
   void commit();
 
@@ -34,6 +42,10 @@ class AtomicFile {
   int fd_ = -1;
   bool committed_ = false;
 };
+
+// Makes the names in a directory durable: files and folders that were made, renamed or removed.
+// Throws Code::kIo.
+void sync_directory(const std::filesystem::path& path);
 
 // Writes a whole small file through AtomicFile.
 void write_file_atomically(const std::filesystem::path& path, std::string_view text);

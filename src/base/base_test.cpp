@@ -96,6 +96,34 @@ TEST_F(BaseFiles, AtomicFileReportsMissingDirectory) {
   EXPECT_EQ(code_of([&] { AtomicFile file(directory_ / "absent" / "x"); }), Code::kIo);
 }
 
+TEST_F(BaseFiles, AtomicFileIsFilledInAnyOrder) {
+  const auto bytes_of = [](std::string_view text) { return std::as_bytes(std::span(text)); };
+  AtomicFile file(directory_ / "out");
+  file.allocate(0);
+  file.allocate(10);
+  EXPECT_EQ(fs::file_size(file.temporary_path()), 10u);
+  file.write_at(6, bytes_of("tail"));
+  file.write_at(0, bytes_of("head"));
+  file.write_at(4, bytes_of(", "));
+  file.write_at(4, {});
+  file.commit();
+  EXPECT_EQ(read_file(directory_ / "out", 100), "head, tail");
+}
+
+TEST_F(BaseFiles, AtomicFileReportsSpaceThatIsNotThere) {
+  AtomicFile file(directory_ / "out");
+  const Error error = test::expect_error([&] { file.allocate(INT64_MAX / 2); });
+  EXPECT_EQ(error.code(), Code::kIo);
+  EXPECT_NE(std::string(error.what()).find("cannot reserve"), std::string::npos) << error.what();
+}
+
+TEST_F(BaseFiles, SyncDirectoryReportsWhatIsNoDirectory) {
+  sync_directory(directory_);
+  write_file_atomically(directory_ / "file", "x");
+  EXPECT_EQ(code_of([&] { sync_directory(directory_ / "file"); }), Code::kIo);
+  EXPECT_EQ(code_of([&] { sync_directory(directory_ / "absent"); }), Code::kIo);
+}
+
 TEST_F(BaseFiles, ReadFileHonoursItsLimit) {
   write_file_atomically(directory_ / "f", "12345");
   EXPECT_EQ(read_file(directory_ / "f", 5), "12345");

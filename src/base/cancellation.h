@@ -13,7 +13,7 @@ class CancellationToken {
   bool cancelled() const noexcept { return cancelled_.load(std::memory_order_relaxed); }
   // Throws Code::kCancelled when cancel() was called.
   void throw_if_cancelled() const {
-    if (cancelled()) throw Error(Code::kCancelled, "cancelled");
+    if (cancelled()) throw Error(Code::kCancelled, "stopped; nothing was written");
   }
 
  private:
