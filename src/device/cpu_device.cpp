@@ -43,7 +43,7 @@ class CpuDevice final : public Device {
       data = std::aligned_alloc(kAlignment, static_cast<size_t>(round_up(bytes, kAlignment)));
       if (data == nullptr) out_of_memory(bytes);
     }
-    allocated_.fetch_add(bytes, std::memory_order_relaxed);
+    note_peak(allocated_.fetch_add(bytes, std::memory_order_relaxed) + bytes);
     return static_cast<std::byte*>(data);
   }
 
@@ -58,9 +58,18 @@ class CpuDevice final : public Device {
   }
 
   int64_t allocated_bytes() const override { return allocated_.load(std::memory_order_relaxed); }
+  int64_t peak_allocated_bytes() const override { return peak_.load(std::memory_order_relaxed); }
+  void reset_peak_allocated_bytes() override { peak_.store(allocated_bytes()); }
 
  private:
+  void note_peak(int64_t now) {
+    int64_t peak = peak_.load(std::memory_order_relaxed);
+    while (now > peak && !peak_.compare_exchange_weak(peak, now, std::memory_order_relaxed)) {
+    }
+  }
+
   std::atomic<int64_t> allocated_{0};
+  std::atomic<int64_t> peak_{0};
 };
 
 }  // namespace

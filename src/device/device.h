@@ -19,6 +19,9 @@ class Device {
   virtual void deallocate(std::byte* data, int64_t bytes) noexcept = 0;
   // Bytes handed out and not yet returned.
   virtual int64_t allocated_bytes() const = 0;
+  // Highest allocated_bytes() since start or the last reset_peak_allocated_bytes().
+  virtual int64_t peak_allocated_bytes() const = 0;
+  virtual void reset_peak_allocated_bytes() = 0;
 };
 
 // The host's memory. Lives as long as the process.

@@ -48,6 +48,11 @@ int64_t attention_scratch_floats(int64_t head_dim) noexcept {
 
 std::span<const Row<AttentionArgs>> attention_rows() { return kRows; }
 
+int64_t attention_workspace_bytes(int64_t q_length, int64_t heads, int64_t head_dim) {
+  return ThreadScratch::bytes(ceil_div(q_length, kAttentionQueryBlock) * heads,
+                              attention_scratch_floats(head_dim));
+}
+
 void attention(const AttentionArgs& args, Context& context) {
   AttentionArgs whole = args;
   const int64_t width = whole.heads * whole.head_dim;

@@ -35,5 +35,7 @@ struct AttentionArgs {
 
 std::span<const Row<AttentionArgs>> attention_rows();
 void attention(const AttentionArgs& args, Context& context);
+// Working memory of a call with these lengths.
+int64_t attention_workspace_bytes(int64_t q_length, int64_t heads, int64_t head_dim);
 
 }  // namespace mxvideo::kernels

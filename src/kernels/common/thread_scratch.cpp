@@ -7,11 +7,21 @@
 
 namespace mxvideo::kernels {
 
-ThreadScratch::ThreadScratch(int64_t count, int64_t floats)
-    : slot_bytes_(round_up(floats * static_cast<int64_t>(sizeof(float)), Device::kAlignment)) {
-  const int64_t slots = std::clamp<int64_t>(count, 1, num_threads());
-  buffer_ = Buffer(cpu_device(), checked_mul(slots, slot_bytes_, "kernel scratch"));
+namespace {
+
+int64_t slot_size(int64_t floats) {
+  return round_up(floats * static_cast<int64_t>(sizeof(float)), Device::kAlignment);
 }
+
+}  // namespace
+
+int64_t ThreadScratch::bytes(int64_t count, int64_t floats) {
+  const int64_t slots = std::clamp<int64_t>(count, 1, num_threads());
+  return checked_mul(slots, slot_size(floats), "kernel scratch");
+}
+
+ThreadScratch::ThreadScratch(int64_t count, int64_t floats)
+    : buffer_(cpu_device(), bytes(count, floats)), slot_bytes_(slot_size(floats)) {}
 
 float* ThreadScratch::take() noexcept {
   const int64_t slot = next_.fetch_add(1, std::memory_order_relaxed);

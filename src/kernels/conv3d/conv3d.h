@@ -10,6 +10,7 @@
 #include <memory>
 #include <span>
 
+#include "device/memory_trace.h"
 #include "kernels/common/kernel_table.h"
 #include "tensor/tensor.h"
 
@@ -52,6 +53,24 @@ class Conv3d {
   // The same between buffers of the caller: `y` holds conv3d_output(shape(), extent) elements.
   void run(const float* x, const VideoExtent& extent, float* y, Context& context) const;
   int64_t bytes() const;  // of weights and bias as held now
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+// What a Conv3d will allocate, run by run, without weights: mirrors its states. Throws as Conv3d.
+class Conv3dPlan {
+ public:
+  explicit Conv3dPlan(const Conv3dShape& shape);
+  ~Conv3dPlan();
+  Conv3dPlan(Conv3dPlan&&) noexcept;
+  Conv3dPlan& operator=(Conv3dPlan&&) noexcept;
+
+  // Weights and bias as loaded; counted from then on.
+  void load(MemoryTrace& trace);
+  // One run() between buffers of the caller.
+  void run(const VideoExtent& extent, Context& context, MemoryTrace& trace);
 
  private:
   struct State;

@@ -1,6 +1,7 @@
 #include <map>
 #include <oneapi/dnnl/dnnl.hpp>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -58,6 +59,46 @@ struct Plan {
   size_t form = 0;  // index into State::forms
 };
 
+// What oneDNN does for one extent with the present number of threads.
+dnnl::convolution_forward::primitive_desc describe(const Conv3dShape& shape,
+                                                   const VideoExtent& extent) {
+  const VideoExtent out = conv3d_output(shape, extent);
+  memory::dims strides{shape.stride_h, shape.stride_w};
+  memory::dims pad_begin{shape.pad_top, shape.pad_left};
+  memory::dims pad_end{shape.pad_bottom, shape.pad_right};
+  if (!is_2d(shape)) {
+    strides.insert(strides.begin(), shape.stride_t);
+    pad_begin.insert(pad_begin.begin(), extent.leading_zeros);
+    pad_end.insert(pad_end.begin(), 0);
+  }
+  const auto f32 = memory::data_type::f32;
+  const memory::desc any_weight(weight_dims(shape), f32, memory::format_tag::any);
+  const memory::desc bias_desc({shape.out_channels}, f32, memory::format_tag::x);
+  dnnl::primitive_attr attributes;
+  attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
+  // "direct" rather than "auto": Winograd would trade accuracy for speed.
+  const dnnl::convolution_forward::desc operation(
+      dnnl::prop_kind::forward_inference, dnnl::algorithm::convolution_direct,
+      video_desc(shape, extent, shape.in_channels), any_weight, bias_desc,
+      video_desc(shape, out, shape.out_channels), strides, pad_begin, pad_end);
+  return {operation, attributes, cpu_engine()};
+}
+
+memory::format_tag plain_tag(const Conv3dShape& shape) {
+  return is_2d(shape) ? memory::format_tag::oihw : memory::format_tag::oidhw;
+}
+
+// The row that runs.
+const char* select_row(Context& context) {
+  const std::string forced = context.forced_row(kOp);
+  if (!forced.empty() && forced != "onednn" && forced != "reference") {
+    throw Error(Code::kInvalidArgument, std::string("kernel conv3d has no row '") + forced + "'");
+  }
+  const char* row = forced == "reference" ? "reference" : "onednn";
+  context.note_choice(kOp, row);
+  return row;
+}
+
 }  // namespace
 
 struct Conv3d::State {
@@ -100,27 +141,8 @@ const Plan& Conv3d::State::plan(const VideoExtent& extent) {
   if (found != plans.end()) return found->second;
   if (plans.size() >= kMaxPlans) plans.clear();
 
-  const VideoExtent out = conv3d_output(shape, extent);
-  memory::dims strides{shape.stride_h, shape.stride_w};
-  memory::dims pad_begin{shape.pad_top, shape.pad_left};
-  memory::dims pad_end{shape.pad_bottom, shape.pad_right};
-  if (!is_2d(shape)) {
-    strides.insert(strides.begin(), shape.stride_t);
-    pad_begin.insert(pad_begin.begin(), extent.leading_zeros);
-    pad_end.insert(pad_end.begin(), 0);
-  }
-  const auto f32 = memory::data_type::f32;
-  const memory::desc any_weight(weight_dims(shape), f32, memory::format_tag::any);
-  const memory::desc bias_desc({shape.out_channels}, f32, memory::format_tag::x);
-  dnnl::primitive_attr attributes;
-  attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
-  // "direct" rather than "auto": Winograd would trade accuracy for speed.
-  const dnnl::convolution_forward::desc operation(
-      dnnl::prop_kind::forward_inference, dnnl::algorithm::convolution_direct,
-      video_desc(shape, extent, shape.in_channels), any_weight, bias_desc,
-      video_desc(shape, out, shape.out_channels), strides, pad_begin, pad_end);
   Plan made;
-  made.desc = {operation, attributes, cpu_engine()};
+  made.desc = describe(shape, extent);
   made.primitive = dnnl::convolution_forward(made.desc);
   made.form = find_or_make_form(made.desc.weights_desc());
   return plans.emplace(key, std::move(made)).first->second;
@@ -147,8 +169,7 @@ void Conv3d::State::run_onednn(const float* x, const VideoExtent& extent, float*
 
 void Conv3d::State::run_reference(const float* x, const VideoExtent& extent, float* y) {
   try {
-    const auto tag = is_2d(shape) ? memory::format_tag::oihw : memory::format_tag::oidhw;
-    WeightForm plain(memory::desc(weight_dims(shape), memory::data_type::f32, tag));
+    WeightForm plain(memory::desc(weight_dims(shape), memory::data_type::f32, plain_tag(shape)));
     memory source = forms.front().as_memory();
     memory destination = plain.as_memory();
     dnnl::stream stream(cpu_engine());
@@ -177,8 +198,8 @@ Conv3d::Conv3d(const Conv3dShape& shape, const TensorView& weight, const TensorV
   state_->shape = shape;
   state_->bias = to_f32(bias);
   try {
-    const auto tag = is_2d(shape) ? memory::format_tag::oihw : memory::format_tag::oidhw;
-    state_->forms.emplace_back(memory::desc(weight_dims(shape), memory::data_type::f32, tag));
+    state_->forms.emplace_back(
+        memory::desc(weight_dims(shape), memory::data_type::f32, plain_tag(shape)));
   } catch (const dnnl::error& error) {
     rethrow(error, "describe the weights");
   }
@@ -208,15 +229,9 @@ void Conv3d::run(const float* x, const VideoExtent& extent, float* y, Context& c
   check(out.t > 0 && out.h > 0 && out.w > 0, "conv3d: x is smaller than the kernel");
   check(extent.leading_zeros == 0 || !is_2d(state_->shape),
         "conv3d: leading zero frames need a kernel with an extent in time");
-  const std::string forced = context.forced_row(kOp);
-  if (!forced.empty() && forced != "onednn" && forced != "reference") {
-    throw Error(Code::kInvalidArgument, std::string("kernel conv3d has no row '") + forced + "'");
-  }
-  if (forced == "reference") {
-    context.note_choice(kOp, "reference");
+  if (std::string_view(select_row(context)) == "reference") {
     state_->run_reference(x, extent, y);
   } else {
-    context.note_choice(kOp, "onednn");
     state_->run_onednn(x, extent, y);
   }
 }
@@ -225,6 +240,79 @@ int64_t Conv3d::bytes() const {
   int64_t total = state_->bias.bytes();
   for (const WeightForm& form : state_->forms) total += form.storage.bytes();
   return total;
+}
+
+struct Conv3dPlan::State {
+  struct Form {
+    memory::desc desc;
+    PlannedBuffer storage;
+  };
+  Conv3dShape shape;
+  std::vector<Form> forms;
+  bool first_is_plain = true;
+  PlannedBuffer bias;
+  // Working memory per extent and thread count; the extent's weights are reordered already.
+  std::map<std::pair<VideoExtent, int>, int64_t> scratch;
+  // Kept: the code that oneDNN generates is part of the process that a plan measures.
+  std::vector<dnnl::convolution_forward> primitives;
+
+  void add_form(const memory::desc& desc, MemoryTrace& trace) {
+    forms.push_back({desc, PlannedBuffer(trace, static_cast<int64_t>(desc.get_size()))});
+  }
+
+  void find_or_make_form(const memory::desc& desc, MemoryTrace& trace) {
+    for (size_t i = 0; i < forms.size(); ++i) {
+      if (forms[i].desc == desc) {
+        if (i == 0) first_is_plain = false;
+        return;
+      }
+    }
+    add_form(desc, trace);
+    if (first_is_plain) forms.erase(forms.begin());
+    first_is_plain = false;
+  }
+};
+
+Conv3dPlan::Conv3dPlan(const Conv3dShape& shape) : state_(std::make_unique<State>()) {
+  state_->shape = shape;
+}
+
+Conv3dPlan::~Conv3dPlan() = default;
+Conv3dPlan::Conv3dPlan(Conv3dPlan&&) noexcept = default;
+Conv3dPlan& Conv3dPlan::operator=(Conv3dPlan&&) noexcept = default;
+
+void Conv3dPlan::load(MemoryTrace& trace) {
+  const Conv3dShape& shape = state_->shape;
+  state_->bias = PlannedBuffer(trace, shape.out_channels * static_cast<int64_t>(sizeof(float)));
+  try {
+    state_->add_form(memory::desc(weight_dims(shape), memory::data_type::f32, plain_tag(shape)),
+                     trace);
+  } catch (const dnnl::error& error) {
+    rethrow(error, "describe the weights");
+  }
+}
+
+void Conv3dPlan::run(const VideoExtent& extent, Context& context, MemoryTrace& trace) {
+  if (std::string_view(select_row(context)) == "reference") {
+    trace.pass(static_cast<int64_t>(
+        memory::desc(weight_dims(state_->shape), memory::data_type::f32, plain_tag(state_->shape))
+            .get_size()));
+    return;
+  }
+  const std::pair key{extent, num_threads()};
+  auto found = state_->scratch.find(key);
+  if (found == state_->scratch.end()) {
+    try {
+      const auto desc = describe(state_->shape, extent);
+      state_->find_or_make_form(desc.weights_desc(), trace);
+      state_->primitives.emplace_back(desc);
+      const auto bytes = static_cast<int64_t>(desc.scratchpad_desc().get_size());
+      found = state_->scratch.emplace(key, bytes).first;
+    } catch (const dnnl::error& error) {
+      rethrow(error, "plan the convolution");
+    }
+  }
+  trace.pass(found->second);
 }
 
 }  // namespace mxvideo::kernels

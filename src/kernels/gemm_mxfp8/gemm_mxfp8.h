@@ -41,6 +41,7 @@ struct PackedMxfp8Weight {
 // `codes` [n, k] and `scales` [n, k/32], row-major. Parallel.
 PackedMxfp8Weight pack_mxfp8_weight(const uint8_t* codes, const uint8_t* scales, int64_t n,
                                     int64_t k);
+int64_t packed_mxfp8_weight_bytes(int64_t n, int64_t k);
 // Inverse of packing; for saving and for tests. Arrays sized as above.
 void unpack_mxfp8_weight(const PackedMxfp8Weight& weight, uint8_t* codes, uint8_t* scales);
 

@@ -59,6 +59,10 @@ PackedMxfp8Weight pack_mxfp8_weight(const uint8_t* codes, const uint8_t* scales,
   return weight;
 }
 
+int64_t packed_mxfp8_weight_bytes(int64_t n, int64_t k) {
+  return ceil_div(n, kPanel) * kPanel * (k + k / formats::kMxBlockSize);
+}
+
 void unpack_mxfp8_weight(const PackedMxfp8Weight& weight, uint8_t* codes, uint8_t* scales) {
   unpack_panels(bytes_of(weight.codes), weight.n, weight.k, codes);
   unpack_panels(bytes_of(weight.scales), weight.n, weight.k / formats::kMxBlockSize, scales);

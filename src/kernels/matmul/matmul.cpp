@@ -16,6 +16,10 @@ constexpr Row<MatmulArgs> kRows[] = {
     {"reference", kCpuNone, accept_all<MatmulArgs>, matmul_reference},
 };
 
+int64_t tile_count(int64_t m, int64_t n) {
+  return ceil_div(m, kMatmulTileRows) * ceil_div(n, kMatmulTileColumns);
+}
+
 MatmulArgs tile_of(const MatmulArgs& args, int64_t first_row, int64_t first_column) {
   MatmulArgs tile = args;
   tile.m = std::min(kMatmulTileRows, args.m - first_row);
@@ -44,13 +48,17 @@ EpilogueArgs matmul_epilogue(const MatmulArgs& args) noexcept {
 
 std::span<const Row<MatmulArgs>> matmul_rows() { return kRows; }
 
+int64_t matmul_workspace_bytes(int64_t m, int64_t n) {
+  return ThreadScratch::bytes(tile_count(m, n), kMatmulScratch);
+}
+
 void matmul(const MatmulArgs& args, Context& context) {
   MatmulArgs whole = args;
   if (whole.x_stride == 0) whole.x_stride = whole.k;
   if (whole.y_stride == 0) whole.y_stride = whole.n;
   const Row<MatmulArgs>& row = select("matmul", matmul_rows(), whole, context);
   const int64_t row_tiles = ceil_div(whole.m, kMatmulTileRows);
-  const int64_t tiles = row_tiles * ceil_div(whole.n, kMatmulTileColumns);
+  const int64_t tiles = tile_count(whole.m, whole.n);
   ThreadScratch scratch(tiles, kMatmulScratch);
   parallel_for(tiles, 1, [&](int64_t begin, int64_t end) {
     float* const own_scratch = scratch.take();

@@ -41,5 +41,7 @@ struct MatmulArgs {
 
 std::span<const Row<MatmulArgs>> matmul_rows();
 void matmul(const MatmulArgs& args, Context& context);
+// Working memory of a call with these m and n.
+int64_t matmul_workspace_bytes(int64_t m, int64_t n);
 
 }  // namespace mxvideo::kernels
