@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 #include <set>
 #include <utility>
 
@@ -17,6 +18,65 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::array kStems = {"diffusion_pytorch_model", "model"};
+constexpr std::string_view kExportPrefix = "quant_model_weight";  // of msmodelslim
+constexpr std::string_view kFileSuffix = ".safetensors";
+constexpr std::string_view kIndexSuffix = ".safetensors.index.json";
+
+std::vector<std::string> file_names(const fs::path& directory) {
+  std::vector<std::string> names;
+  for (const fs::directory_entry& entry : fs::directory_iterator(directory)) {
+    names.push_back(entry.path().filename().string());
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+// True for "<stem>-00001-of-00002.safetensors".
+bool is_shard_of(const std::string& name, const std::string& stem) {
+  if (!name.starts_with(stem + "-") || !name.ends_with(kFileSuffix)) return false;
+  const std::string middle =
+      name.substr(stem.size() + 1, name.size() - stem.size() - 1 - kFileSuffix.size());
+  const size_t of = middle.find("-of-");
+  constexpr const char* kDigits = "0123456789";
+  return of != middle.npos && of > 0 && middle.find_first_not_of(kDigits) == of &&
+         middle.find_first_not_of(kDigits, of + 4) == middle.npos && of + 4 < middle.size();
+}
+
+// A shard that the checkpoint does not use is left over from another one, or its index is.
+void check_no_stray_shards(const fs::path& directory, const std::string& stem,
+                           const std::set<std::string>& used) {
+  std::vector<std::string> stray;
+  for (const std::string& name : file_names(directory)) {
+    if (is_shard_of(name, stem) && used.count(name) == 0) stray.push_back(name);
+  }
+  if (stray.empty()) return;
+  throw Error(Code::kCorruptFile, directory.string() + ": " + std::to_string(stray.size()) +
+                                      " shards are in no index: " + name_list(stray) +
+                                      "; remove them or the stale " +
+                                      (used.empty() ? stem + std::string(kFileSuffix) : "index"));
+}
+
+// The stem of an msmodelslim export, whose suffix names its type: quant_model_weight_w8a8_mxfp8.
+// nullopt without one; throws when there are several.
+std::optional<std::string> find_export_stem(const fs::path& directory) {
+  std::vector<std::string> files, indexes;
+  for (const std::string& name : file_names(directory)) {
+    if (!name.starts_with(kExportPrefix)) continue;
+    if (name.ends_with(kFileSuffix)) files.push_back(name);
+    if (name.ends_with(kIndexSuffix)) indexes.push_back(name);
+  }
+  if (files.empty() && indexes.empty()) return std::nullopt;
+  if (indexes.size() == 1) {
+    return indexes.front().substr(0, indexes.front().size() - kIndexSuffix.size());
+  }
+  if (indexes.empty() && files.size() == 1) {
+    return files.front().substr(0, files.front().size() - kFileSuffix.size());
+  }
+  throw Error(Code::kCorruptFile, directory.string() +
+                                      ": expected one quant_model_weight*.safetensors or one " +
+                                      "quant_model_weight*.safetensors.index.json, got " +
+                                      name_list(indexes.empty() ? files : indexes));
+}
 
 // Files that may hold weights, for the message when none has the expected name.
 std::vector<std::string> weight_files(const fs::path& directory) {
@@ -39,6 +99,7 @@ std::vector<std::string> weight_files(const fs::path& directory) {
     if (!searched.empty()) searched += ", ";
     searched += std::string(stem) + ".safetensors, " + stem + ".safetensors.index.json";
   }
+  searched += ", quant_model_weight*.safetensors";
   const std::vector<std::string> present = weight_files(directory);
   const std::string got = present.empty() ? "no weight files" : "only " + name_list(present);
   throw Error(Code::kNotFound,
@@ -99,6 +160,9 @@ Checkpoint Checkpoint::open_shards(const fs::path& index_path) {
   const fs::path directory = index_path.parent_path();
   const fs::path root = containment_root(directory);
   const std::set<std::string> shards = index.shards();
+  const std::string file_name = index_path.filename().string();
+  check_no_stray_shards(directory, file_name.substr(0, file_name.size() - kIndexSuffix.size()),
+                        shards);
 
   std::vector<std::string> absent;
   for (const std::string& shard : shards) {
@@ -148,9 +212,11 @@ Checkpoint Checkpoint::open_directory(const fs::path& directory) {
   if (!fs::is_directory(directory)) {
     throw Error(Code::kNotFound, directory.string() + ": not a directory");
   }
-  for (const char* stem : kStems) {
-    const fs::path file = directory / (std::string(stem) + ".safetensors");
-    const fs::path index = directory / (std::string(stem) + ".safetensors.index.json");
+  std::vector<std::string> stems(kStems.begin(), kStems.end());
+  if (const auto stem = find_export_stem(directory)) stems.push_back(*stem);
+  for (const std::string& stem : stems) {
+    const fs::path file = directory / (stem + std::string(kFileSuffix));
+    const fs::path index = directory / (stem + std::string(kIndexSuffix));
     const bool has_file = fs::exists(file);
     const bool has_index = fs::exists(index);
     if (has_file && has_index) {
@@ -160,6 +226,7 @@ Checkpoint Checkpoint::open_directory(const fs::path& directory) {
     }
     if (!has_file && !has_index) continue;
     resolve_inside(has_file ? file : index, root);
+    if (has_file) check_no_stray_shards(directory, stem, {});
     return has_file ? open_file(file) : open_shards(index);
   }
   report_nothing_found(directory);

@@ -28,7 +28,9 @@ class Checkpoint {
  public:
   // Opens <directory>/<stem>.safetensors or, when present, the shards that
   // <directory>/<stem>.safetensors.index.json lists; both together are ambiguous and refused.
-  // Stems are tried in order: "diffusion_pytorch_model" and "model". A shard is one file name
+  // Stems are tried in order: "diffusion_pytorch_model", "model", and the one that begins with
+  // "quant_model_weight" (msmodelslim). Numbered shards that no index lists are refused. A shard is
+  // one file name
   // inside the directory; a symbolic link may lead to the blobs of the same Hugging Face cache
   // repository, nowhere else. Throws Code::kNotFound naming what was searched, Code::kCorruptFile
   // for every defect of index or shards.

@@ -127,10 +127,52 @@ TEST(Checkpoint, NamesWhatWasSearchedAndWhatIsThere) {
   expect_error_with(Code::kNotFound,
                     "expected one of diffusion_pytorch_model.safetensors, "
                     "diffusion_pytorch_model.safetensors.index.json, model.safetensors, "
-                    "model.safetensors.index.json, got only pytorch_model.bin",
+                    "model.safetensors.index.json, quant_model_weight*.safetensors, "
+                    "got only pytorch_model.bin",
                     [&] { Checkpoint::open_directory(directory.path()); });
   expect_error_with(Code::kNotFound, "none: no such directory",
                     [&] { Checkpoint::open_directory(directory.path() / "none"); });
+}
+
+TEST_F(ShardedCheckpoint, RefusesShardsThatTheIndexDoesNotList) {
+  write_good_index();
+  write_safetensors(dir_ / "model-00003-of-00003.safetensors", std::array{NamedTensor{"c", a_}});
+  expect_refused(Code::kCorruptFile,
+                 "1 shards are in no index: model-00003-of-00003.safetensors; remove them or the "
+                 "stale index");
+}
+
+TEST(Checkpoint, RefusesShardsBesideASingleFile) {
+  const TemporaryDirectory directory;
+  const Tensor tensor = numbers({1}, 1);
+  write_safetensors(directory.path() / "model.safetensors", std::array{NamedTensor{"a", tensor}});
+  write_safetensors(directory.path() / "model.fp16.safetensors",
+                    std::array{NamedTensor{"a", tensor}});
+  EXPECT_EQ(Checkpoint::open_directory(directory.path()).tensors().size(), 1u);
+  write_safetensors(directory.path() / "model-00001-of-00002.safetensors",
+                    std::array{NamedTensor{"b", tensor}});
+  expect_error_with(Code::kCorruptFile, "remove them or the stale model.safetensors",
+                    [&] { Checkpoint::open_directory(directory.path()); });
+}
+
+TEST(Checkpoint, OpensExportsOfMsmodelslimByTheirPrefix) {
+  const TemporaryDirectory directory;
+  const Tensor tensor = numbers({1}, 1);
+  write_safetensors(directory.path() / "quant_model_weight_w8a8_mxfp8.safetensors",
+                    std::array{NamedTensor{"a", tensor}});
+  EXPECT_EQ(Checkpoint::open_directory(directory.path()).tensors().size(), 1u);
+  write_safetensors(directory.path() / "quant_model_weights.safetensors",
+                    std::array{NamedTensor{"b", tensor}});
+  expect_error_with(
+      Code::kCorruptFile,
+      "got quant_model_weight_w8a8_mxfp8.safetensors, quant_model_weights.safetensors",
+      [&] { Checkpoint::open_directory(directory.path()); });
+  write_file_atomically(directory.path() / "quant_model_weights.safetensors.index.json",
+                        R"({"weight_map": {"b": "quant_model_weights-1.safetensors"}})");
+  write_safetensors(directory.path() / "quant_model_weights-1.safetensors",
+                    std::array{NamedTensor{"b", tensor}});
+  expect_error_with(Code::kCorruptFile, "holds both quant_model_weights.safetensors and",
+                    [&] { Checkpoint::open_directory(directory.path()); });
 }
 
 TEST(Checkpoint, RenamesAndRefusesCollisions) {

@@ -43,8 +43,48 @@ constexpr std::array kTransformerRules = {
     RenameRule{"cross_attn.k_img", "attn2.add_k_proj"},
     RenameRule{"cross_attn.v_img", "attn2.add_v_proj"},
     RenameRule{"cross_attn.norm_k_img", "attn2.norm_added_k"},
+    // Rotations that msmodelslim adds for FP8 attention; the target is what SGLang's loader
+    // expects.
+    RenameRule{"self_attn.q_rot", "attn1.to_q_rot"},
+    RenameRule{"self_attn.k_rot", "attn1.to_k_rot"},
     RenameRule{"self_attn", "attn1"},
     RenameRule{"cross_attn", "attn2"},
+};
+
+constexpr std::array kTransformerInverseRules = {
+    RenameRule{"^condition_embedder.time_embedder.linear_1", "time_embedding.0"},
+    RenameRule{"^condition_embedder.time_embedder.linear_2", "time_embedding.2"},
+    RenameRule{"^condition_embedder.text_embedder.linear_1", "text_embedding.0"},
+    RenameRule{"^condition_embedder.text_embedder.linear_2", "text_embedding.2"},
+    RenameRule{"^condition_embedder.time_proj", "time_projection.1"},
+    RenameRule{"^condition_embedder.image_embedder.norm1", "img_emb.proj.0"},
+    RenameRule{"^condition_embedder.image_embedder.ff.net.0.proj", "img_emb.proj.1"},
+    RenameRule{"^condition_embedder.image_embedder.ff.net.2", "img_emb.proj.3"},
+    RenameRule{"^condition_embedder.image_embedder.norm2", "img_emb.proj.4"},
+    RenameRule{"^condition_embedder.image_embedder.pos_embed", "img_emb.emb_pos"},
+    RenameRule{"^scale_shift_table", "head.modulation"},
+    RenameRule{"^proj_out", "head.head"},
+    RenameRule{"blocks.#.scale_shift_table", "blocks.#1.modulation"},
+    RenameRule{"ffn.net.0.proj", "ffn.0"},
+    RenameRule{"ffn.net.2", "ffn.2"},
+    RenameRule{"blocks.#.norm2", "blocks.#1.norm_swapped"},
+    RenameRule{"blocks.#.norm3", "blocks.#1.norm2"},
+    RenameRule{"blocks.#.norm_swapped", "blocks.#1.norm3"},
+    RenameRule{"attn1.to_q", "self_attn.q"},
+    RenameRule{"attn1.to_k", "self_attn.k"},
+    RenameRule{"attn1.to_v", "self_attn.v"},
+    RenameRule{"attn1.to_out.0", "self_attn.o"},
+    RenameRule{"attn1.to_q_rot", "self_attn.q_rot"},
+    RenameRule{"attn1.to_k_rot", "self_attn.k_rot"},
+    RenameRule{"attn2.to_q", "cross_attn.q"},
+    RenameRule{"attn2.to_k", "cross_attn.k"},
+    RenameRule{"attn2.to_v", "cross_attn.v"},
+    RenameRule{"attn2.to_out.0", "cross_attn.o"},
+    RenameRule{"attn2.add_k_proj", "cross_attn.k_img"},
+    RenameRule{"attn2.add_v_proj", "cross_attn.v_img"},
+    RenameRule{"attn2.norm_added_k", "cross_attn.norm_k_img"},
+    RenameRule{"attn1", "self_attn"},
+    RenameRule{"attn2", "cross_attn"},
 };
 
 constexpr std::array kUmt5Rules = {
@@ -132,6 +172,15 @@ Parts split(std::string_view name) {
   return parts;
 }
 
+std::string join(const Parts& parts) {
+  std::string text;
+  for (size_t i = 0; i < parts.size(); ++i) {
+    if (i > 0) text += '.';
+    text += parts[i];
+  }
+  return text;
+}
+
 bool is_number(std::string_view text) {
   return !text.empty() &&
          std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
@@ -170,12 +219,7 @@ std::string apply_rule(const Parts& name, size_t position, const RenameRule& rul
   }
   const auto rest = static_cast<ptrdiff_t>(position + pattern.size());
   result.insert(result.end(), name.begin() + rest, name.end());
-  std::string text;
-  for (size_t i = 0; i < result.size(); ++i) {
-    if (i > 0) text += '.';
-    text += result[i];
-  }
-  return text;
+  return join(result);
 }
 
 // Runs of components that occur in one style only.
@@ -184,8 +228,9 @@ struct StyleMarkers {
   std::span<const std::string_view> hugging_face;
 };
 
-constexpr std::array<std::string_view, 6> kTransformerOriginal = {
-    "self_attn", "cross_attn", "^head", "^time_embedding", "^text_embedding", "^time_projection"};
+constexpr std::array<std::string_view, 9> kTransformerOriginal = {
+    "self_attn",       "cross_attn",       "ffn.0",     "ffn.2", "^head", "^time_embedding",
+    "^text_embedding", "^time_projection", "modulation"};
 constexpr std::array<std::string_view, 4> kTransformerHf = {"attn1", "attn2", "^condition_embedder",
                                                             "^proj_out"};
 constexpr std::array<std::string_view, 3> kUmt5Original = {"^token_embedding", "^blocks", "^norm"};
@@ -214,6 +259,25 @@ bool has_marker(const std::string& name, std::span<const std::string_view> marke
                      [&](std::string_view marker) { return find_rule(parts, marker).has_value(); });
 }
 
+// A transformer's name without what tools put around it: ComfyUI's prefix of the model, the modules
+// "linear" and "div" of msmodelslim's smooth-quantization wrapper; and SGLang's spelling of
+// rotations.
+std::string unwrap_transformer_name(std::string_view name) {
+  for (const std::string_view prefix : {"model.diffusion_model.", "diffusion_model."}) {
+    if (name.starts_with(prefix)) name.remove_prefix(prefix.size());
+  }
+  Parts parts = split(name);
+  if (parts.size() >= 3) {
+    const auto wrapper = parts.end() - 2;
+    if (*wrapper == "linear" || *wrapper == "div") parts.erase(wrapper);
+  }
+  if (parts.size() >= 2 && parts[parts.size() - 2] == "attn1") {
+    if (parts.back() == "q_rot") parts.back() = "to_q_rot";
+    if (parts.back() == "k_rot") parts.back() = "to_k_rot";
+  }
+  return join(parts);
+}
+
 std::span<const RenameRule> original_rules(const Checkpoint& checkpoint, Component component) {
   if (component == Component::kTransformer) return wan_transformer_rules();
   if (component == Component::kTextEncoder) return wan_umt5_rules();
@@ -221,6 +285,13 @@ std::span<const RenameRule> original_rules(const Checkpoint& checkpoint, Compone
     if (find_rule(split(name), "downsamples.#.downsamples")) return wan_vae_2_2_rules();
   }
   return wan_vae_2_1_rules();
+}
+
+template <class NewName>
+void rename_all(Checkpoint& checkpoint, const NewName& new_name) {
+  std::map<std::string, std::string> new_names;
+  for (const auto& [name, tensor] : checkpoint.tensors()) new_names.emplace(name, new_name(name));
+  checkpoint.rename(new_names);
 }
 
 }  // namespace
@@ -236,11 +307,31 @@ std::string rename_parameter(std::span<const RenameRule> rules, std::string_view
 }
 
 std::span<const RenameRule> wan_transformer_rules() { return kTransformerRules; }
+std::span<const RenameRule> wan_transformer_inverse_rules() { return kTransformerInverseRules; }
 std::span<const RenameRule> wan_umt5_rules() { return kUmt5Rules; }
 std::span<const RenameRule> wan_vae_2_1_rules() { return kVae21Rules; }
 std::span<const RenameRule> wan_vae_2_2_rules() { return kVae22Rules; }
 
+bool is_original_transformer_name(std::string_view name) {
+  return has_marker(unwrap_transformer_name(name), kTransformerOriginal);
+}
+
+std::string canonical_transformer_name(std::string_view name, NamingStyle style) {
+  const std::string unwrapped = unwrap_transformer_name(name);
+  if (style == NamingStyle::kHuggingFace && !has_marker(unwrapped, kTransformerOriginal)) {
+    return unwrapped;
+  }
+  return rename_parameter(kTransformerRules, unwrapped);
+}
+
+std::string original_transformer_name(std::string_view canonical) {
+  return rename_parameter(kTransformerInverseRules, canonical);
+}
+
 NamingStyle normalize_names(Checkpoint& checkpoint, Component component) {
+  if (component == Component::kTransformer) {
+    rename_all(checkpoint, [](const std::string& name) { return unwrap_transformer_name(name); });
+  }
   const StyleMarkers markers = style_markers(component);
   const std::string* original = nullptr;
   const std::string* hugging_face = nullptr;
@@ -255,11 +346,7 @@ NamingStyle normalize_names(Checkpoint& checkpoint, Component component) {
                                         printable(*hugging_face) + "')");
   }
   const std::span<const RenameRule> rules = original_rules(checkpoint, component);
-  std::map<std::string, std::string> new_names;
-  for (const auto& [name, tensor] : checkpoint.tensors()) {
-    new_names.emplace(name, rename_parameter(rules, name));
-  }
-  checkpoint.rename(new_names);
+  rename_all(checkpoint, [&](const std::string& name) { return rename_parameter(rules, name); });
   return NamingStyle::kOriginal;
 }
 

@@ -24,6 +24,7 @@ std::string rename_parameter(std::span<const RenameRule> rules, std::string_view
 
 // Original Wan -> Hugging Face, in the order in which they apply.
 std::span<const RenameRule> wan_transformer_rules();
+std::span<const RenameRule> wan_transformer_inverse_rules();  // Hugging Face -> original Wan
 std::span<const RenameRule> wan_umt5_rules();
 std::span<const RenameRule> wan_vae_2_1_rules();
 std::span<const RenameRule> wan_vae_2_2_rules();
@@ -31,7 +32,20 @@ std::span<const RenameRule> wan_vae_2_2_rules();
 enum class Component { kTransformer, kTextEncoder, kVae };
 enum class NamingStyle { kHuggingFace, kOriginal };
 
-// Renames a checkpoint of original names to Hugging Face names and says what it found. Names that
+// True when a part of the name occurs in original transformer names only.
+bool is_original_transformer_name(std::string_view name);
+
+// The Diffusers name of a transformer's tensor or module, without ComfyUI's prefixes
+// ("model.diffusion_model.") and msmodelslim's wrappers (".linear.", ".div."). `style` is that of
+// the file; a name that can only be original is taken as such in a file of either style.
+std::string canonical_transformer_name(std::string_view name, NamingStyle style);
+
+// Inverse of the above for original names: "blocks.0.attn1.to_q.weight" ->
+// "blocks.0.self_attn.q.weight".
+std::string original_transformer_name(std::string_view canonical);
+
+// Renames a checkpoint to Hugging Face names (a transformer's: canonical_transformer_name) and says
+// what it found. Names that
 // are of neither style stay as they are, for the ParameterLoader to report. Throws
 // Code::kCorruptFile when one checkpoint mixes both styles or two names become one.
 NamingStyle normalize_names(Checkpoint& checkpoint, Component component);

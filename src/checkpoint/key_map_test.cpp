@@ -97,9 +97,57 @@ TEST(KeyMap, MatchesWholeComponentsOnly) {
 
 TEST(KeyMap, KeepsRotationNamesApartFromProjections) {
   EXPECT_EQ(rename_parameter(wan_transformer_rules(), "blocks.0.self_attn.q_rot"),
-            "blocks.0.attn1.q_rot");
+            "blocks.0.attn1.to_q_rot");
   EXPECT_EQ(rename_parameter(wan_transformer_rules(), "blocks.0.self_attn.quant_type"),
             "blocks.0.attn1.quant_type");
+}
+
+// Both ways and whatever lies around the name; the parts of a quantized layer follow its weight.
+TEST(KeyMap, CanonicalTransformerNamesAndBack) {
+  const auto expect_pair = [](const std::string& stored, const std::string& canonical) {
+    constexpr auto kOriginal = NamingStyle::kOriginal;
+    EXPECT_EQ(canonical_transformer_name(stored, kOriginal), canonical);
+    EXPECT_EQ(canonical_transformer_name("model.diffusion_model." + stored, kOriginal), canonical);
+    EXPECT_EQ(canonical_transformer_name(canonical, NamingStyle::kHuggingFace), canonical);
+    EXPECT_EQ(original_transformer_name(canonical), stored);
+  };
+  for (const char* file : {"names_transformer_a14b.tsv", "names_transformer_5b.tsv"}) {
+    for (const auto& [original, canonical] : read_pairs(file)) {
+      expect_pair(original, canonical);
+      if (!original.ends_with(".weight")) continue;
+      const auto layer = [](const std::string& name) { return name.substr(0, name.rfind('.')); };
+      for (const std::string part : {".weight_scale", ".comfy_quant"}) {
+        expect_pair(layer(original) + part, layer(canonical) + part);
+      }
+    }
+  }
+}
+
+TEST(KeyMap, CanonicalNamesOfWhatOnlyQuantizedFilesHave) {
+  constexpr auto kHf = NamingStyle::kHuggingFace;
+  constexpr auto kOriginal = NamingStyle::kOriginal;
+  const struct {
+    const char* stored;
+    NamingStyle style;
+    const char* canonical;
+  } cases[] = {
+      {"blocks.0.self_attn.q_rot", kOriginal, "blocks.0.attn1.to_q_rot"},
+      {"blocks.0.attn1.k_rot", kHf, "blocks.0.attn1.to_k_rot"},
+      {"blocks.0.attn1.to_k_rot", kHf, "blocks.0.attn1.to_k_rot"},
+      // SGLang's repack leaves names that no tensor has as they were.
+      {"blocks.7.self_attn.quant_type", kHf, "blocks.7.attn1.quant_type"},
+      {"blocks.0.ffn.0.linear.weight", kOriginal, "blocks.0.ffn.net.0.proj.weight"},
+      {"blocks.0.ffn.0.div.mul_scale", kOriginal, "blocks.0.ffn.net.0.proj.mul_scale"},
+      {"blocks.0.ffn.net.2.linear.weight_scale", kHf, "blocks.0.ffn.net.2.weight_scale"},
+      {"diffusion_model.blocks.0.norm3.bias", kOriginal, "blocks.0.norm2.bias"},
+      {"blocks.0.norm2.bias", kHf, "blocks.0.norm2.bias"},
+      {".weight", kHf, ".weight"},
+      {"", kHf, ""},
+  };
+  for (const auto& c : cases) EXPECT_EQ(canonical_transformer_name(c.stored, c.style), c.canonical);
+  EXPECT_EQ(original_transformer_name("blocks.0.attn1.to_q_rot"), "blocks.0.self_attn.q_rot");
+  EXPECT_EQ(original_transformer_name("blocks.0.attn1.quant_type"),
+            "blocks.0.self_attn.quant_type");
 }
 
 TEST(KeyMap, RenamesImageConditioningOfWan21) {

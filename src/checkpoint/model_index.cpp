@@ -101,7 +101,8 @@ ModelDirectory open_diffusers(const fs::path& root) {
                        .layout = ModelLayout::kDiffusers,
                        .variant = WanVariant::kT2V,
                        .index = read_model_index(root / "model_index.json"),
-                       .paths = {}};
+                       .paths = {},
+                       .config_paths = {}};
   for (const auto& [name, component] : model.index.components) {
     if (!fs::is_directory(root / name)) {
       throw Error(Code::kNotFound, (root / "model_index.json").string() + ": component '" + name +
@@ -141,7 +142,8 @@ ModelDirectory open_original(const fs::path& root, std::map<std::string, fs::pat
                        .layout = ModelLayout::kOriginal,
                        .variant = WanVariant::kT2V,
                        .index = {},
-                       .paths = std::move(experts)};
+                       .paths = std::move(experts),
+                       .config_paths = {}};
   for (const auto& [name, folder] : model.paths) {
     const fs::path config_path = folder / "config.json";
     const json config = read_json_file(config_path);
@@ -284,18 +286,27 @@ const fs::path& ModelDirectory::path(const std::string& component) const {
   throw Error(Code::kNotFound, message);
 }
 
+void ModelDirectory::override_component(const std::string& component, const fs::path& directory) {
+  if (!fs::is_directory(directory)) {
+    throw Error(Code::kNotFound, directory.string() + ": not a directory");
+  }
+  if (!fs::exists(directory / "config.json")) config_paths[component] = config_path(component);
+  paths[component] = directory;
+}
+
+fs::path ModelDirectory::config_path(const std::string& component) const {
+  const auto found = config_paths.find(component);
+  return found == config_paths.end() ? path(component) / "config.json" : found->second;
+}
+
 json ModelDirectory::transformer_config(const std::string& component) const {
-  const fs::path config_path = path(component) / "config.json";
-  json config = read_json_file(config_path);
-  if (layout == ModelLayout::kOriginal) {
-    return transformer_config_from_wan(config, config_path.string());
-  }
-  const std::string class_name = JsonFields(config, config_path.string()).string("_class_name");
-  if (class_name != "WanTransformer3DModel") {
-    unsupported(config_path.string(),
-                "_class_name: expected WanTransformer3DModel, got '" + printable(class_name) + "'");
-  }
-  return config;
+  const fs::path origin = config_path(component);
+  json config = read_json_file(origin);
+  const std::string class_name = JsonFields(config, origin.string()).string("_class_name");
+  if (class_name == "WanModel") return transformer_config_from_wan(config, origin.string());
+  if (class_name == "WanTransformer3DModel") return config;
+  unsupported(origin.string(), "_class_name: expected WanTransformer3DModel or WanModel, got '" +
+                                   printable(class_name) + "'");
 }
 
 ModelDirectory open_model_directory(const fs::path& root) {

@@ -61,8 +61,14 @@ struct ModelDirectory {
   bool has(const std::string& component) const { return paths.count(component) > 0; }
   // Throws Code::kNotFound naming the component and what was expected for it.
   const std::filesystem::path& path(const std::string& component) const;
+  // Puts another directory in the place of a component. Without a config.json of its own it keeps
+  // the one of the model.
+  void override_component(const std::string& component, const std::filesystem::path& directory);
+  std::filesystem::path config_path(const std::string& component) const;
   // transformer or transformer_2: its config in Diffusers words, whatever the layout.
   nlohmann::json transformer_config(const std::string& component) const;
+
+  std::map<std::string, std::filesystem::path> config_paths;  // of overridden components only
 };
 
 // Throws Code::kNotFound when the directory or one of its components is absent, and what the

@@ -142,7 +142,7 @@ TEST_F(ModelDirectoryTest, RefusesAnotherTransformerClass) {
   json config = transformer_config(16, 16);
   config["_class_name"] = "WanVACETransformer3DModel";
   write_diffusers(t2v_index(), config);
-  expect_refused(Code::kUnsupported, "expected WanTransformer3DModel, got 'WanVACE");
+  expect_refused(Code::kUnsupported, "expected WanTransformer3DModel or WanModel, got 'WanVACE");
 }
 
 TEST_F(ModelDirectoryTest, ReadsOriginalDirectories) {

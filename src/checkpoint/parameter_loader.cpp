@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "checkpoint/quote.h"
+#include "formats/e8m0.h"
 
 namespace mxvideo::checkpoint {
 namespace {
@@ -29,10 +30,11 @@ std::string dtype_list(std::span<const DType> dtypes) {
 
 // Everything wrong with a checkpoint, by kind.
 struct Problems {
-  std::vector<std::string> missing, unexpected, dtypes, shapes;
+  std::vector<std::string> missing, unexpected, dtypes, shapes, contents;
 
   bool any() const {
-    return !missing.empty() || !unexpected.empty() || !dtypes.empty() || !shapes.empty();
+    return !missing.empty() || !unexpected.empty() || !dtypes.empty() || !shapes.empty() ||
+           !contents.empty();
   }
 
   std::string message() const {
@@ -46,10 +48,12 @@ struct Problems {
     append("unexpected", unexpected);
     append("of wrong dtype", dtypes);
     append("of wrong shape", shapes);
+    append("with NaN scales", contents);
     return text;
   }
 
-  void compare(const ParameterSpec& spec, const TensorView& view) {
+  void compare(const ParameterSpec& spec, const StoredTensor& tensor) {
+    const TensorView& view = tensor.view;
     const std::span<const DType> allowed = allowed_dtypes(spec);
     if (std::find(allowed.begin(), allowed.end(), view.dtype) == allowed.end()) {
       dtypes.push_back(spec.name + " (expected " + dtype_list(allowed) + ", got " +
@@ -59,32 +63,57 @@ struct Problems {
       shapes.push_back(spec.name + " (expected " + spec.shape.to_string() + ", got " +
                        view.shape.to_string() + ")");
     }
+    if (spec.content == Content::kE8m0Scales) compare_scales(spec, tensor);
+  }
+
+  void compare_scales(const ParameterSpec& spec, const StoredTensor& tensor) {
+    const auto* bytes = reinterpret_cast<const uint8_t*>(tensor.view.data);
+    const int64_t nans = std::count(bytes, bytes + tensor.view.bytes(), formats::kE8m0Nan);
+    tensor.release_pages();
+    if (nans == 0) return;
+    contents.push_back(spec.name + " (" + std::to_string(nans) + " of " +
+                       std::to_string(tensor.view.bytes()) + " bytes are 0xFF)");
   }
 };
 
 }  // namespace
 
-void ParameterLoader::declare(std::vector<ParameterSpec> specs, GroupCallback on_loaded) {
-  for (const ParameterSpec& spec : specs) {
+// A group, its tensors, and where the first of its bytes lies.
+struct ParameterLoader::ReadyGroup {
+  const Group* group = nullptr;
+  std::vector<StoredTensor> tensors;
+  std::pair<size_t, const std::byte*> position;  // file, first byte of the group in it
+};
+
+void ParameterLoader::declare(Group group) {
+  for (const ParameterSpec& spec : group.specs) {
     check(names_.insert(spec.name).second, "parameter '" + spec.name + "' is declared once");
   }
-  groups_.push_back({.specs = std::move(specs), .on_loaded = std::move(on_loaded)});
+  groups_.push_back(std::move(group));
 }
 
-void ParameterLoader::add_group(std::vector<ParameterSpec> specs, GroupCallback on_loaded) {
+void ParameterLoader::add_group(std::vector<ParameterSpec> specs, GroupCallback on_loaded,
+                                FootprintOf footprint) {
   check(on_loaded != nullptr && !specs.empty(), "a group has tensors and a callback");
-  declare(std::move(specs), std::move(on_loaded));
+  declare({.specs = std::move(specs),
+           .on_loaded = std::move(on_loaded),
+           .footprint = std::move(footprint)});
 }
 
 void ParameterLoader::add_f32(const std::string& name, const Shape& shape, Tensor* destination) {
-  add_group({{.name = name, .shape = shape, .dtypes = {}}},
-            [destination](std::span<const StoredTensor> tensors) {
-              *destination = to_f32(tensors[0].view);
-            });
+  add_group(
+      {{.name = name, .shape = shape, .dtypes = {}}},
+      [destination](std::span<const StoredTensor> tensors) {
+        *destination = to_f32(tensors[0].view);
+      },
+      [](std::span<const StoredTensor> tensors) {
+        return GroupFootprint{.resident = tensors[0].view.count() * dtype_size(DType::kF32),
+                              .transient = 0};
+      });
 }
 
 void ParameterLoader::add_unused(std::vector<ParameterSpec> specs) {
-  declare(std::move(specs), nullptr);
+  declare({.specs = std::move(specs), .on_loaded = nullptr, .footprint = nullptr});
 }
 
 void ParameterLoader::ignore(const std::string& name) { ignored_.insert(name); }
@@ -105,7 +134,7 @@ void ParameterLoader::check_key_set(const Checkpoint& checkpoint) const {
       if (found == checkpoint.tensors().end()) {
         problems.missing.push_back(spec.name);
       } else {
-        problems.compare(spec, found->second.view);
+        problems.compare(spec, found->second);
       }
     }
   }
@@ -120,14 +149,8 @@ void ParameterLoader::check_key_set(const Checkpoint& checkpoint) const {
   }
 }
 
-LoadReport ParameterLoader::load(const Checkpoint& checkpoint) {
-  check_key_set(checkpoint);
-
-  struct ReadyGroup {
-    const Group* group = nullptr;
-    std::vector<StoredTensor> tensors;
-    std::pair<size_t, const std::byte*> position;  // file, first byte of the group in it
-  };
+std::vector<ParameterLoader::ReadyGroup> ParameterLoader::in_file_order(
+    const Checkpoint& checkpoint) const {
   std::vector<ReadyGroup> ready;
   for (const Group& group : groups_) {
     if (!group.on_loaded) continue;
@@ -144,9 +167,29 @@ LoadReport ParameterLoader::load(const Checkpoint& checkpoint) {
   std::stable_sort(ready.begin(), ready.end(), [](const ReadyGroup& a, const ReadyGroup& b) {
     return a.position < b.position;
   });
+  return ready;
+}
 
+LoadPlan ParameterLoader::plan(const Checkpoint& checkpoint) const {
+  check_key_set(checkpoint);
+  LoadPlan plan;
+  for (const ReadyGroup& entry : in_file_order(checkpoint)) {
+    int64_t stored = 0;
+    for (const StoredTensor& tensor : entry.tensors) stored += tensor.view.bytes();
+    const GroupFootprint footprint = entry.group->footprint
+                                         ? entry.group->footprint(entry.tensors)
+                                         : GroupFootprint{.resident = stored, .transient = 0};
+    plan.checkpoint_bytes += stored;
+    plan.resident += footprint.resident;
+    plan.peak = std::max(plan.peak, plan.resident + footprint.transient + stored);
+  }
+  return plan;
+}
+
+LoadReport ParameterLoader::load(const Checkpoint& checkpoint) {
+  check_key_set(checkpoint);
   LoadReport report;
-  for (const ReadyGroup& entry : ready) {
+  for (const ReadyGroup& entry : in_file_order(checkpoint)) {
     entry.group->on_loaded(entry.tensors);
     for (const StoredTensor& tensor : entry.tensors) {
       tensor.release_pages();

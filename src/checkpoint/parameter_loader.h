@@ -16,16 +16,38 @@
 
 namespace mxvideo::checkpoint {
 
+// What the bytes of a tensor must hold beyond its type.
+enum class Content : uint8_t {
+  kAny,
+  kE8m0Scales,  // no byte is 0xFF, the NaN of E8M0
+};
+
 struct ParameterSpec {
   std::string name;
   Shape shape;
   // Allowed storage types; the usual three when empty: F32, F16, BF16.
   std::vector<DType> dtypes;
+  Content content = Content::kAny;
 };
 
 // Called once, with the tensors of a group in the order of its specs. Views are into the mapping
 // and may be unaligned; they are released after the call.
 using GroupCallback = std::function<void(std::span<const StoredTensor>)>;
+
+// Memory of one group: what it keeps, and the most that its callback holds beyond that. Bytes that
+// are mapped from the file are not counted.
+struct GroupFootprint {
+  int64_t resident = 0;
+  int64_t transient = 0;
+};
+using FootprintOf = std::function<GroupFootprint(std::span<const StoredTensor>)>;
+
+// What load() would need.
+struct LoadPlan {
+  int64_t checkpoint_bytes = 0;
+  int64_t resident = 0;  // when it is done
+  int64_t peak = 0;      // at most on the way, with the pages of the group that is being read
+};
 
 struct LoadReport {
   int64_t tensors = 0;           // read; those of add_unused() and ignore() are not counted
@@ -36,7 +58,9 @@ class ParameterLoader {
  public:
   // Declares tensors that are consumed together (say, weight and bias of one layer). Declaring a
   // name twice is a broken contract.
-  void add_group(std::vector<ParameterSpec> specs, GroupCallback on_loaded);
+  // Without a footprint the group keeps its tensors as they are stored.
+  void add_group(std::vector<ParameterSpec> specs, GroupCallback on_loaded,
+                 FootprintOf footprint = nullptr);
 
   // Declares one tensor that becomes an F32 tensor of this shape. `destination` must live until
   // load() returns.
@@ -52,19 +76,27 @@ class ParameterLoader {
   std::vector<ParameterSpec> declared() const;
 
   // Throws one Code::kCorruptFile that lists missing, unexpected, wrong-dtype and wrong-shape
-  // tensors together (at most 20 names of each kind, with counts). Reads no data.
+  // tensors and those of bad content together (at most 20 names of each kind, with counts). Reads
+  // no data but that of tensors whose content is specified.
   void check_key_set(const Checkpoint& checkpoint) const;
 
   // check_key_set(), then reads everything. Throws Code::kIo when a file changed while it was read.
   // What a callback throws passes through.
   LoadReport load(const Checkpoint& checkpoint);
 
+  // check_key_set(), then the memory that load() would take. Reads no data.
+  LoadPlan plan(const Checkpoint& checkpoint) const;
+
  private:
   struct Group {
     std::vector<ParameterSpec> specs;
     GroupCallback on_loaded;  // empty: checked only
+    FootprintOf footprint;
   };
-  void declare(std::vector<ParameterSpec> specs, GroupCallback on_loaded);
+  struct ReadyGroup;
+  void declare(Group group);
+  // The groups that are read, in the order of the files.
+  std::vector<ReadyGroup> in_file_order(const Checkpoint& checkpoint) const;
 
   std::vector<Group> groups_;
   std::set<std::string> names_;

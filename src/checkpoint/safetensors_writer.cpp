@@ -4,9 +4,10 @@
 #include <array>
 #include <cstdint>
 #include <nlohmann/json.hpp>
+#include <string_view>
+#include <utility>
 #include <vector>
 
-#include "base/atomic_file.h"
 #include "base/checked.h"
 #include "base/error.h"
 #include "checkpoint/quote.h"
@@ -26,42 +27,43 @@ ptrdiff_t file_rank(DType dtype) {
   return std::find(kFileOrder.begin(), kFileOrder.end(), dtype) - kFileOrder.begin();
 }
 
-std::string build_header(std::span<const NamedTensor* const> tensors,
-                         const std::map<std::string, std::string>& metadata, int64_t* data_bytes) {
+// The first bytes of the file, up to the data.
+std::string build_head(std::span<const TensorSpec> tensors,
+                       const std::map<std::string, std::string>& metadata,
+                       const std::string& origin) {
   // Keys in the order of the data, so that a header can be read from top to bottom.
   nlohmann::ordered_json root = nlohmann::ordered_json::object();
   // push_back appends without the linear search for an equal key that operator[] would do.
   auto& items = root.get_ref<nlohmann::ordered_json::object_t&>();
   if (!metadata.empty()) items.push_back({"__metadata__", metadata});
   int64_t position = 0;
-  for (const NamedTensor* tensor : tensors) {
-    const int64_t end = checked_add(position, tensor->view.bytes(), "safetensors data");
-    const std::span<const int64_t> dims = tensor->view.shape.dims();
+  for (const TensorSpec& tensor : tensors) {
+    const int64_t end = checked_add(position, tensor.bytes(), "safetensors data");
+    const std::span<const int64_t> dims = tensor.shape.dims();
     nlohmann::ordered_json entry;
-    entry["dtype"] = dtype_name(tensor->view.dtype);
+    entry["dtype"] = dtype_name(tensor.dtype);
     entry["shape"] = std::vector<int64_t>(dims.begin(), dims.end());
     entry["data_offsets"] = {position, end};
-    items.push_back({tensor->name, std::move(entry)});
+    items.push_back({tensor.name, std::move(entry)});
     position = end;
   }
-  *data_bytes = position;
-  std::string text = root.dump();
-  text.resize(static_cast<size_t>(round_up(static_cast<int64_t>(text.size()), 8)), ' ');
-  return text;
+  std::string header = root.dump();
+  header.resize(static_cast<size_t>(round_up(static_cast<int64_t>(header.size()), 8)), ' ');
+  // What this library writes, it can read.
+  parse_safetensors_header(header, static_cast<uint64_t>(position), origin);
+  std::string head;
+  for (size_t i = 0; i < 8; ++i) head += static_cast<char>(header.size() >> (8 * i));
+  return head + header;
 }
 
-// The header, checked by the reader: what this library writes, it can read.
-std::string checked_header(const std::filesystem::path& path,
-                           std::span<const NamedTensor* const> tensors,
-                           const std::map<std::string, std::string>& metadata) {
+std::string checked_head(std::span<const TensorSpec> tensors,
+                         const std::map<std::string, std::string>& metadata,
+                         const std::string& origin) {
   try {
-    int64_t data_bytes = 0;
-    std::string text = build_header(tensors, metadata, &data_bytes);
-    parse_safetensors_header(text, static_cast<uint64_t>(data_bytes), path.string());
-    return text;
+    return build_head(tensors, metadata, origin);
   } catch (const nlohmann::json::exception& error) {
     throw Error(Code::kInvalidArgument,
-                path.string() + ": cannot write header: " + printable(error.what()));
+                origin + ": cannot write header: " + printable(error.what()));
   } catch (const Error& error) {
     throw Error(Code::kInvalidArgument, "cannot write " + std::string(error.what()));
   }
@@ -69,33 +71,117 @@ std::string checked_header(const std::filesystem::path& path,
 
 }  // namespace
 
+int64_t TensorSpec::bytes() const {
+  return checked_mul(shape.count(), dtype_size(dtype), "bytes of a tensor");
+}
+
+struct SafetensorsWriter::Layout {
+  std::string head;
+  std::vector<TensorSpec> tensors;  // in the order of the file
+  int64_t file_bytes = 0;
+};
+
+SafetensorsWriter::Layout SafetensorsWriter::make_layout(
+    const std::string& origin, std::vector<TensorSpec> tensors,
+    const std::map<std::string, std::string>& metadata) {
+  for (const TensorSpec& tensor : tensors) {
+    if (tensor.name == "__metadata__") {
+      throw Error(Code::kInvalidArgument, origin + ": a tensor is named __metadata__");
+    }
+  }
+  std::sort(tensors.begin(), tensors.end(), [](const TensorSpec& a, const TensorSpec& b) {
+    const ptrdiff_t rank_a = file_rank(a.dtype);
+    const ptrdiff_t rank_b = file_rank(b.dtype);
+    return rank_a != rank_b ? rank_a < rank_b : a.name < b.name;
+  });
+  Layout layout;
+  layout.head = checked_head(tensors, metadata, origin);
+  layout.tensors = std::move(tensors);
+  layout.file_bytes = static_cast<int64_t>(layout.head.size());
+  for (const TensorSpec& tensor : layout.tensors) {
+    layout.file_bytes = checked_add(layout.file_bytes, tensor.bytes(), "safetensors file");
+  }
+  return layout;
+}
+
+SafetensorsWriter::SafetensorsWriter(const std::filesystem::path& path,
+                                     std::vector<TensorSpec> tensors,
+                                     const std::map<std::string, std::string>& metadata)
+    : SafetensorsWriter(path, make_layout(path.string(), std::move(tensors), metadata)) {}
+
+SafetensorsWriter::SafetensorsWriter(const std::filesystem::path& path, Layout layout)
+    : path_(path),
+      file_(path),
+      tensors_(std::move(layout.tensors)),
+      file_bytes_(layout.file_bytes) {
+  int64_t position = static_cast<int64_t>(layout.head.size());
+  for (const TensorSpec& tensor : tensors_) {
+    Range& range = ranges_[tensor.name];
+    range.begin = position;
+    range.bytes = tensor.bytes();
+    position += range.bytes;
+  }
+  file_.allocate(file_bytes_);
+  file_.write(layout.head);
+  head_ = std::move(layout.head);
+}
+
+void SafetensorsWriter::write(const std::string& tensor, int64_t offset,
+                              std::span<const std::byte> bytes) {
+  const auto found = ranges_.find(tensor);
+  check(found != ranges_.end(), "tensor '" + printable(tensor) + "' belongs to the file");
+  Range& range = found->second;
+  const auto size = static_cast<int64_t>(bytes.size());
+  check(offset >= 0 && offset <= range.bytes && size <= range.bytes - offset,
+        "bytes lie inside of tensor '" + printable(tensor) + "'");
+  file_.write_at(range.begin + offset, bytes);
+  range.written.fetch_add(size, std::memory_order_relaxed);
+  const std::lock_guard lock(hash_mutex_);
+  if (hash_ && range.begin + offset == hashed_bytes_) {
+    hash_->update(bytes);
+    hashed_bytes_ += size;
+  }
+}
+
+void SafetensorsWriter::enable_hash() {
+  hash_.emplace();
+  hash_->update(std::as_bytes(std::span(head_)));
+  hashed_bytes_ = static_cast<int64_t>(head_.size());
+}
+
+std::string SafetensorsWriter::commit() {
+  for (const TensorSpec& tensor : tensors_) {
+    const Range& range = ranges_.at(tensor.name);
+    if (range.written == range.bytes) continue;
+    throw Error(Code::kInternal, path_.string() + ": tensor '" + printable(tensor.name) +
+                                     "': expected " + std::to_string(range.bytes) + " bytes, got " +
+                                     std::to_string(range.written));
+  }
+  if (hash_) hash_->update_from_file(file_.temporary_path(), hashed_bytes_);
+  file_.commit();
+  return hash_ ? hash_->hex_digest() : "";
+}
+
+int64_t safetensors_file_bytes(std::vector<TensorSpec> tensors,
+                               const std::map<std::string, std::string>& metadata) {
+  return SafetensorsWriter::make_layout("safetensors file", std::move(tensors), metadata)
+      .file_bytes;
+}
+
 void write_safetensors(const std::filesystem::path& path, std::span<const NamedTensor> tensors,
                        const std::map<std::string, std::string>& metadata) {
-  std::vector<const NamedTensor*> sorted;
+  std::vector<TensorSpec> specs;
+  std::map<std::string_view, TensorView> views;
   for (const NamedTensor& tensor : tensors) {
-    if (tensor.name == "__metadata__") {
-      throw Error(Code::kInvalidArgument, path.string() + ": a tensor is named __metadata__");
-    }
-    sorted.push_back(&tensor);
+    specs.push_back({tensor.name, tensor.view.dtype, tensor.view.shape});
+    views.emplace(tensor.name, tensor.view);
   }
-  std::sort(sorted.begin(), sorted.end(), [](const NamedTensor* a, const NamedTensor* b) {
-    const ptrdiff_t rank_a = file_rank(a->view.dtype);
-    const ptrdiff_t rank_b = file_rank(b->view.dtype);
-    return rank_a != rank_b ? rank_a < rank_b : a->name < b->name;
-  });
-  const std::string header = checked_header(path, sorted, metadata);
-
-  AtomicFile file(path);
-  std::array<std::byte, 8> length{};
-  for (size_t i = 0; i < length.size(); ++i) {
-    length[i] = static_cast<std::byte>(header.size() >> (8 * i));
+  SafetensorsWriter writer(path, std::move(specs), metadata);
+  for (const TensorSpec& spec : writer.tensors()) {
+    const TensorView& view = views.at(spec.name);
+    writer.write(spec.name, 0, std::span(view.data, static_cast<size_t>(view.bytes())));
   }
-  file.write(length);
-  file.write(header);
-  for (const NamedTensor* tensor : sorted) {
-    file.write(std::span(tensor->view.data, static_cast<size_t>(tensor->view.bytes())));
-  }
-  file.commit();
+  writer.commit();
 }
 
 }  // namespace mxvideo::checkpoint

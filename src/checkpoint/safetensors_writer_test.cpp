@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <string_view>
+#include <thread>
 
 #include "base/atomic_file.h"
 #include "checkpoint/checkpoint_test_support.h"
@@ -108,11 +110,123 @@ TEST(SafetensorsWriter, RefusesWhatTheFormatCannotHold) {
   EXPECT_TRUE(fs::is_empty(directory.path()));
 }
 
+const std::vector<TensorSpec> kTwoTensors = {{"b", DType::kU8, {5}}, {"a", DType::kI16, {2, 2}}};
+
+std::span<const std::byte> bytes_of(std::string_view text) {
+  return std::as_bytes(std::span(text));
+}
+
+TEST(SafetensorsWriter, TakesPiecesInAnyOrder) {
+  const TemporaryDirectory directory;
+  const fs::path path = directory.path() / "x";
+  SafetensorsWriter writer(path, kTwoTensors, {{"k", "v"}});
+  EXPECT_EQ(writer.tensors().front().name, "a");
+  writer.write("b", 3, bytes_of("45"));
+  writer.write("a", 0, bytes_of("abcdefgh"));
+  writer.write("b", 0, bytes_of("123"));
+  EXPECT_FALSE(fs::exists(path));
+  writer.commit();
+  EXPECT_EQ(static_cast<int64_t>(fs::file_size(path)), writer.file_bytes());
+  EXPECT_EQ(safetensors_file_bytes(kTwoTensors, {{"k", "v"}}), writer.file_bytes());
+  const SafetensorsFile file(path);
+  EXPECT_EQ(file.metadata().at("k"), "v");
+  EXPECT_EQ(std::memcmp(file.view(find(file, "a")).data, "abcdefgh", 8), 0);
+  EXPECT_EQ(std::memcmp(file.view(find(file, "b")).data, "12345", 5), 0);
+}
+
+TEST(SafetensorsWriter, TakesPiecesFromSeveralThreads) {
+  constexpr int64_t kPiece = 1000;
+  constexpr int64_t kPieces = 64;
+  const TemporaryDirectory directory;
+  const fs::path path = directory.path() / "x";
+  SafetensorsWriter writer(path, {{"a", DType::kU8, {kPieces * kPiece}}});
+  const auto write_every_second = [&](int64_t first) {
+    for (int64_t piece = first; piece < kPieces; piece += 2) {
+      const std::vector<std::byte> bytes(kPiece, static_cast<std::byte>(piece));
+      writer.write("a", piece * kPiece, bytes);
+    }
+  };
+  std::thread other([&] { write_every_second(0); });
+  write_every_second(1);
+  other.join();
+  writer.commit();
+  const SafetensorsFile file(path);
+  const std::byte* data = file.view(find(file, "a")).data;
+  for (int64_t i = 0; i < kPieces * kPiece; ++i) {
+    ASSERT_EQ(data[i], static_cast<std::byte>(i / kPiece)) << i;
+  }
+}
+
+TEST(SafetensorsWriter, CommitsNothingUnlessEveryByteWasWritten) {
+  const TemporaryDirectory directory;
+  const fs::path path = directory.path() / "x";
+  {
+    SafetensorsWriter writer(path, kTwoTensors);
+    writer.write("a", 0, bytes_of("abcdefgh"));
+    writer.write("b", 0, bytes_of("1234"));
+    expect_error_with(Code::kInternal, "tensor 'b': expected 5 bytes, got 4",
+                      [&] { writer.commit(); });
+    writer.write("b", 0, bytes_of("12"));
+    expect_error_with(Code::kInternal, "tensor 'b': expected 5 bytes, got 6",
+                      [&] { writer.commit(); });
+  }
+  EXPECT_TRUE(fs::is_empty(directory.path()));
+}
+
+TEST(SafetensorsWriter, RefusesBytesThatBelongToNoTensor) {
+  const TemporaryDirectory directory;
+  SafetensorsWriter writer(directory.path() / "x", kTwoTensors);
+  const auto expect_refused = [&](const std::string& name, int64_t offset, std::string_view text) {
+    expect_error_with(Code::kInternal, name, [&] { writer.write(name, offset, bytes_of(text)); });
+  };
+  expect_refused("c", 0, "1");
+  expect_refused("b", 5, "1");
+  expect_refused("b", -1, "1");
+  expect_refused("b", 0, "123456");
+  expect_refused("b", INT64_MAX, "1");
+}
+
+TEST(SafetensorsWriter, RefusesSizesThatLeaveAnInteger) {
+  const TemporaryDirectory directory;
+  const int64_t huge = int64_t{1} << 61;
+  expect_error_with(Code::kInvalidArgument, "bytes of a tensor", [&] {
+    safetensors_file_bytes({{"a", DType::kF64, {huge}}});
+  });
+  expect_error_with(Code::kInvalidArgument, "safetensors data", [&] {
+    safetensors_file_bytes({{"a", DType::kF16, {huge}}, {"b", DType::kF16, {huge}}});
+  });
+  expect_error_with(Code::kIo, "cannot reserve", [&] {
+    SafetensorsWriter(directory.path() / "x", {{"a", DType::kU8, {huge}}});
+  });
+  EXPECT_TRUE(fs::is_empty(directory.path()));
+}
+
 TEST(SafetensorsWriter, ReportsADirectoryItCannotWriteTo) {
   const TemporaryDirectory directory;
   expect_error_with(Code::kIo, "cannot create", [&] {
     write_safetensors(directory.path() / "absent" / "x", std::span<const NamedTensor>());
   });
+}
+
+// Whatever the order of the writes: what is not hashed on the way is read back.
+TEST(SafetensorsWriterTest, HashesTheFileThatItWrites) {
+  const TemporaryDirectory directory;
+  const auto path = directory.path() / "x.safetensors";
+  const std::vector<std::byte> bytes(3000, std::byte{7});
+  const auto span = std::span(bytes);
+  for (const std::array<int, 3> order :
+       {std::array{0, 1, 2}, std::array{2, 0, 1}, std::array{1, 2, 0}}) {
+    SafetensorsWriter writer(
+        path, {{"a", DType::kU8, {3000}}, {"b", DType::kU8, {3000}}, {"c", DType::kU8, {3000}}});
+    writer.enable_hash();
+    for (const int tensor : order) {
+      const std::string name(1, static_cast<char>('a' + tensor));
+      writer.write(name, 0, span.first(1000));
+      writer.write(name, 1000, span.subspan(1000));
+    }
+    const std::string hash = writer.commit();
+    EXPECT_EQ(hash, sha256_file(path));
+  }
 }
 
 }  // namespace

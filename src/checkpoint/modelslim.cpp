@@ -1,0 +1,112 @@
+#include "checkpoint/modelslim.h"
+
+#include <algorithm>
+#include <set>
+#include <vector>
+
+#include "base/atomic_file.h"
+#include "base/error.h"
+#include "checkpoint/json.h"
+#include "checkpoint/key_map.h"
+#include "checkpoint/quote.h"
+#include "checkpoint/safetensors.h"
+
+namespace mxvideo::checkpoint {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view kExactName = "quant_model_description.json";
+constexpr std::string_view kPrefix = "quant_model_description";
+constexpr size_t kMaxTypeBytes = 64;
+
+// Strings at the top level that describe the file and no tensor.
+const std::set<std::string, std::less<>> kFileMembers = {
+    "model_quant_type", "version",       "group_size",    "quant_type",
+    "kv_quant_type",    "fa_quant_type", "kv_cache_type", "format"};
+
+[[noreturn]] void corrupt(const std::string& origin, const std::string& what) {
+  throw Error(Code::kCorruptFile, origin + ": " + what);
+}
+
+}  // namespace
+
+std::optional<fs::path> find_modelslim_description(const fs::path& directory) {
+  if (fs::exists(directory / kExactName)) return directory / kExactName;
+  std::vector<std::string> names;
+  for (const fs::directory_entry& entry : fs::directory_iterator(directory)) {
+    const std::string name = entry.path().filename().string();
+    if (name.starts_with(kPrefix) && name.ends_with(".json")) names.push_back(name);
+  }
+  if (names.empty()) return std::nullopt;
+  if (names.size() > 1) {
+    std::sort(names.begin(), names.end());
+    corrupt(directory.string(), "expected one quant_model_description*.json, got " +
+                                    std::to_string(names.size()) + ": " + name_list(names));
+  }
+  return directory / names.front();
+}
+
+ModelSlimDescription parse_modelslim_description(std::string_view text, const std::string& origin) {
+  nlohmann::json root = parse_json(text, origin);
+  if (!root.is_object()) corrupt(origin, "expected an object, got " + describe_json(root));
+  ModelSlimDescription description;
+  for (auto& [name, value] : root.items()) {
+    if (!value.is_string() || kFileMembers.count(name) > 0) {
+      description.other[name] = std::move(value);
+      continue;
+    }
+    const std::string& type = value.get_ref<const std::string&>();
+    if (name.empty() || name.size() > kMaxTensorNameBytes) {
+      corrupt(origin, "tensor name of " + std::to_string(name.size()) + " bytes, expected 1 to " +
+                          std::to_string(kMaxTensorNameBytes));
+    }
+    if (type.empty() || type.size() > kMaxTypeBytes) {
+      corrupt(origin, "'" + printable(name) + "': expected a type like W8A8_MXFP8, got '" +
+                          printable(type) + "'");
+    }
+    description.types.emplace(name, type);
+  }
+  return description;
+}
+
+ModelSlimDescription read_modelslim_description(const fs::path& path) {
+  return parse_modelslim_description(read_file(path, JsonLimits{}.max_bytes), path.string());
+}
+
+std::string modelslim_description_text(const ModelSlimDescription& description) {
+  nlohmann::ordered_json root = nlohmann::ordered_json::object();
+  auto& items = root.get_ref<nlohmann::ordered_json::object_t&>();
+  for (const auto& [name, value] : description.other.items()) items.push_back({name, value});
+  for (const auto& [name, type] : description.types) items.push_back({name, type});
+  return root.dump(2) + "\n";
+}
+
+ModelSlimDescription canonical_description(const ModelSlimDescription& description,
+                                           const std::string& origin) {
+  // Tensor names of one style; names that only the description has may keep the other.
+  size_t original = 0, diffusers = 0;
+  for (const auto& [name, type] : description.types) {
+    if (is_original_transformer_name(name)) {
+      ++original;
+    } else if (canonical_transformer_name(original_transformer_name(name),
+                                          NamingStyle::kOriginal) == name &&
+               original_transformer_name(name) != name) {
+      ++diffusers;
+    }
+  }
+  const NamingStyle style =
+      original > diffusers ? NamingStyle::kOriginal : NamingStyle::kHuggingFace;
+  ModelSlimDescription canonical{.types = {}, .other = description.other};
+  for (const auto& [name, type] : description.types) {
+    const std::string target = canonical_transformer_name(name, style);
+    const auto [position, inserted] = canonical.types.emplace(target, type);
+    if (!inserted) {
+      corrupt(origin, "'" + printable(name) + "': another name also stands for '" +
+                          printable(target) + "'");
+    }
+  }
+  return canonical;
+}
+
+}  // namespace mxvideo::checkpoint
