@@ -68,6 +68,12 @@ struct LinearOutput {
 std::vector<checkpoint::ParameterSpec> linear_parameter_specs(const std::string& name,
                                                               const LinearShape& shape);
 
+// What apply() on a number of rows needs beyond its arguments.
+struct LinearPlan {
+  int64_t input_bytes = 0;    // of the form in which LinearInput keeps the rows; shared by layers
+  int64_t scratch_bytes = 0;  // during the call
+};
+
 class LinearMethod {
  public:
   LinearMethod(std::string name, const LinearShape& shape)
@@ -88,6 +94,8 @@ class LinearMethod {
   virtual void process_weights_after_loading(std::span<const checkpoint::StoredTensor> tensors) = 0;
   virtual void apply(LinearInput& input, const LinearOutput& output,
                      kernels::Context& context) const = 0;
+  // Plans apply() on `m` rows and notes the kernels that it would call. Needs no weights.
+  virtual LinearPlan plan(int64_t m, kernels::Context& context) const = 0;
   // Bytes that the loaded weights occupy.
   virtual int64_t weight_bytes() const = 0;
   // Bytes of the same tensors in the checkpoint.

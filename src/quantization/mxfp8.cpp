@@ -3,16 +3,13 @@
 #include <algorithm>
 
 #include "base/error.h"
-#include "formats/e8m0.h"
 #include "kernels/quantize_mxfp8/quantize_mxfp8.h"
+#include "quantization/mxfp8_weight.h"
 
 namespace mxvideo::quantization {
 namespace {
 
 using formats::kMxBlockSize;
-
-// Rows decoded to fp32 at a time while a weight is quantized: bounds the scratch memory.
-constexpr int64_t kRowsPerChunk = 512;
 
 struct RowMajorMxfp8 {
   Tensor codes;   // [n, k]
@@ -24,61 +21,49 @@ RowMajorMxfp8 quantize_weight(const TensorView& stored, const formats::MxOptions
   const int64_t k = stored.shape[1];
   RowMajorMxfp8 result{.codes = Tensor(DType::kF8E4M3, {n, k}),
                        .scales = Tensor(DType::kF8E8M0, {n, k / kMxBlockSize})};
-  Tensor rows(DType::kF32, {std::min(n, kRowsPerChunk), k});
-  kernels::Context context;  // every row of the op gives the same bits: no choice to make
-  for (int64_t first = 0; first < n; first += kRowsPerChunk) {
-    const int64_t count = std::min(kRowsPerChunk, n - first);
-    convert_to_f32({.data = stored.data + first * k * dtype_size(stored.dtype),
-                    .dtype = stored.dtype,
-                    .shape = {count, k}},
-                   rows.f32());
-    kernels::quantize_mxfp8(
-        {.x = rows.f32(),
-         .codes = reinterpret_cast<uint8_t*>(result.codes.data()) + first * k,
-         .scales = reinterpret_cast<uint8_t*>(result.scales.data()) + first * (k / kMxBlockSize),
-         .m = count,
-         .k = k,
-         .options = options},
-        context);
+  Tensor rows(DType::kF32, {std::min(n, kMxfp8RowsPerChunk), k});
+  for (int64_t first = 0; first < n; first += kMxfp8RowsPerChunk) {
+    const int64_t count = std::min(kMxfp8RowsPerChunk, n - first);
+    const int64_t blocks = first * (k / kMxBlockSize);
+    quantize_weight_rows({.stored = {.data = stored.data + first * k * dtype_size(stored.dtype),
+                                     .dtype = stored.dtype,
+                                     .shape = {count, k}},
+                          .values = rows.f32(),
+                          .codes = reinterpret_cast<uint8_t*>(result.codes.data()) + first * k,
+                          .scales = reinterpret_cast<uint8_t*>(result.scales.data()) + blocks},
+                         options);
   }
   return result;
 }
 
 }  // namespace
 
-Mxfp8Linear::Mxfp8Linear(std::string name, const LinearShape& shape,
-                         const formats::MxOptions& options)
-    : LinearMethod(std::move(name), shape), options_(options) {
-  if (shape.in_features % kMxBlockSize != 0) {
-    throw Error(Code::kUnsupported,
-                "layer " + this->name() +
-                    ": mxfp8 needs in_features that are a multiple of 32, got " +
-                    std::to_string(shape.in_features) +
-                    "; leave it unquantized with --quantization-ignored-layers");
-  }
-}
-
-void Mxfp8Linear::create_weights(checkpoint::ParameterLoader& loader) {
-  loader.add_group(linear_parameter_specs(name(), shape()),
-                   [this](std::span<const checkpoint::StoredTensor> tensors) {
-                     process_weights_after_loading(tensors);
-                   });
-}
-
-void Mxfp8Linear::process_weights_after_loading(std::span<const checkpoint::StoredTensor> tensors) {
-  const RowMajorMxfp8 quantized = quantize_weight(tensors[0].view, options_);
-  const auto* scales = reinterpret_cast<const uint8_t*>(quantized.scales.data());
-  const int64_t scale_count = quantized.scales.count();
-  const uint8_t* bad = std::find(scales, scales + scale_count, formats::kE8m0Nan);
-  if (bad != scales + scale_count) {
-    const int64_t row = (bad - scales) / (shape().in_features / kMxBlockSize);
-    throw Error(Code::kCorruptFile, "tensor " + name() + ".weight: row " + std::to_string(row) +
-                                        " holds NaN or infinity; expected finite values");
-  }
-  weight_ = kernels::pack_mxfp8_weight(reinterpret_cast<const uint8_t*>(quantized.codes.data()),
-                                       scales, shape().out_features, shape().in_features);
-  if (shape().bias) bias_ = to_f32(tensors[1].view);
+void Mxfp8Linear::set_weight(const uint8_t* codes, const uint8_t* scales,
+                             std::span<const checkpoint::StoredTensor> tensors) {
+  weight_ = kernels::pack_mxfp8_weight(codes, scales, shape().out_features, shape().in_features);
+  if (shape().bias) bias_ = to_f32(tensors.back().view);
   note_checkpoint_bytes(tensors);
+}
+
+checkpoint::GroupFootprint Mxfp8Linear::footprint(int64_t row_major_bytes,
+                                                  int64_t before_packing) const {
+  const int64_t n = shape().out_features;
+  const int64_t bias = shape().bias ? n * dtype_size(DType::kF32) : 0;
+  const int64_t resident = kernels::packed_mxfp8_weight_bytes(n, shape().in_features) + bias;
+  return {.resident = resident,
+          .transient = row_major_bytes + std::max<int64_t>(0, before_packing - resident)};
+}
+
+LinearPlan Mxfp8Linear::plan(int64_t m, kernels::Context& context) const {
+  const int64_t k = shape().in_features;
+  kernels::select("quantize_mxfp8", kernels::quantize_mxfp8_rows(),
+                  {.m = m, .k = k, .options = options_}, context);
+  // Ordinary scales: the choice could change only with values that nearly overflow.
+  kernels::PackedMxfp8Weight weight;
+  weight.n = shape().out_features;
+  weight.k = k;
+  kernels::select("gemm_mxfp8", kernels::gemm_mxfp8_rows(), {.weight = &weight}, context);
+  return {.input_bytes = m * (k + k / kMxBlockSize), .scratch_bytes = 0};
 }
 
 void Mxfp8Linear::apply(LinearInput& input, const LinearOutput& output,
@@ -96,6 +81,39 @@ void Mxfp8Linear::apply(LinearInput& input, const LinearOutput& output,
                        .gate_stride = output.gate_stride,
                        .gate_row = output.gate_row},
                       context);
+}
+
+OnlineMxfp8Linear::OnlineMxfp8Linear(std::string name, const LinearShape& shape,
+                                     const formats::MxOptions& options)
+    : Mxfp8Linear(std::move(name), shape, options) {
+  if (shape.in_features % kMxBlockSize != 0) {
+    throw Error(Code::kUnsupported,
+                "layer " + this->name() +
+                    ": mxfp8 needs in_features that are a multiple of 32, got " +
+                    std::to_string(shape.in_features) +
+                    "; leave it unquantized with --quantization-ignored-layers");
+  }
+}
+
+void OnlineMxfp8Linear::create_weights(checkpoint::ParameterLoader& loader) {
+  loader.add_group(
+      linear_parameter_specs(name(), shape()),
+      [this](std::span<const checkpoint::StoredTensor> tensors) {
+        process_weights_after_loading(tensors);
+      },
+      [this](std::span<const checkpoint::StoredTensor>) {
+        const int64_t n = shape().out_features, k = shape().in_features;
+        const int64_t decoded_rows = std::min(n, kMxfp8RowsPerChunk) * k * dtype_size(DType::kF32);
+        return footprint(n * (k + k / kMxBlockSize), decoded_rows);
+      });
+}
+
+void OnlineMxfp8Linear::process_weights_after_loading(
+    std::span<const checkpoint::StoredTensor> tensors) {
+  const RowMajorMxfp8 quantized = quantize_weight(tensors[0].view, options());
+  const auto* scales = reinterpret_cast<const uint8_t*>(quantized.scales.data());
+  check_mxfp8_scales(name() + ".weight", scales, quantized.scales.shape(), 0);
+  set_weight(reinterpret_cast<const uint8_t*>(quantized.codes.data()), scales, tensors);
 }
 
 }  // namespace mxvideo::quantization

@@ -1,32 +1,57 @@
-// The scheme "mxfp8", online: weights are quantized to MXFP8 as they are read and packed at once,
-// activations per call. Numerics: formats/mx_block.h and kernels/gemm_mxfp8/gemm_mxfp8.h.
+// MXFP8 linear layers: weights of 8 bits, packed once at load; activations quantized per call.
+// Numerics: formats/mx_block.h and kernels/gemm_mxfp8/gemm_mxfp8.h.
+//
+// The weights come from float tensors, quantized as they are read (online), or from files that
+// hold them quantized (offline, mxfp8_offline.h). Same values, same bits in both cases.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "quantization/linear_method.h"
 
 namespace mxvideo::quantization {
 
-class Mxfp8Linear final : public LinearMethod {
+// What the two ways of getting weights share.
+class Mxfp8Linear : public LinearMethod {
  public:
-  // Throws Code::kUnsupported when in_features is no multiple of 32.
-  Mxfp8Linear(std::string name, const LinearShape& shape, const formats::MxOptions& options);
-
   const char* scheme() const override { return "mxfp8"; }
-  void create_weights(checkpoint::ParameterLoader& loader) override;
-  // Throws Code::kCorruptFile when the weight holds NaN or infinity.
-  void process_weights_after_loading(std::span<const checkpoint::StoredTensor> tensors) override;
   void apply(LinearInput& input, const LinearOutput& output,
              kernels::Context& context) const override;
+  LinearPlan plan(int64_t m, kernels::Context& context) const override;
   int64_t weight_bytes() const override { return weight_.bytes() + bias_.bytes(); }
 
   const kernels::PackedMxfp8Weight& weight() const { return weight_; }
+
+ protected:
+  // `activations`: how inputs are quantized.
+  Mxfp8Linear(std::string name, const LinearShape& shape, const formats::MxOptions& activations)
+      : LinearMethod(std::move(name), shape), options_(activations) {}
+
+  const formats::MxOptions& options() const { return options_; }
+  // Packs codes [n, k] and row-major scales [n, k/32], keeps the bias as F32. `tensors` are all of
+  // the layer's, the bias last.
+  void set_weight(const uint8_t* codes, const uint8_t* scales,
+                  std::span<const checkpoint::StoredTensor> tensors);
+  // Memory of a load that holds `row_major_bytes` beside the packed weight, and `before_packing` in
+  // its place before there is one.
+  checkpoint::GroupFootprint footprint(int64_t row_major_bytes, int64_t before_packing) const;
 
  private:
   formats::MxOptions options_;
   kernels::PackedMxfp8Weight weight_;
   Tensor bias_;  // F32 [out_features] or empty
+};
+
+// The scheme "mxfp8".
+class OnlineMxfp8Linear final : public Mxfp8Linear {
+ public:
+  // Throws Code::kUnsupported when in_features is no multiple of 32.
+  OnlineMxfp8Linear(std::string name, const LinearShape& shape, const formats::MxOptions& options);
+
+  void create_weights(checkpoint::ParameterLoader& loader) override;
+  // Throws Code::kCorruptFile when the weight holds NaN or infinity.
+  void process_weights_after_loading(std::span<const checkpoint::StoredTensor> tensors) override;
 };
 
 }  // namespace mxvideo::quantization

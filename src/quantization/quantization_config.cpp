@@ -2,14 +2,33 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <utility>
 
 #include "base/error.h"
+#include "checkpoint/quote.h"
 #include "quantization/mxfp8.h"
+#include "quantization/mxfp8_offline.h"
 #include "quantization/unquantized.h"
 
 namespace mxvideo::quantization {
 namespace {
+
+constexpr std::array kSchemes = {
+    SchemeEntry{"none", "weights as stored, fp32 activations"},
+    SchemeEntry{"mxfp8",
+                "MXFP8 (E4M3, E8M0 per 32) weights quantized while loading, activations per call"},
+    SchemeEntry{"modelslim", "as quant_model_description*.json in the model says, layer by layer"},
+};
+
+std::string known_schemes() {
+  std::string names;
+  for (const SchemeEntry& entry : kSchemes)
+    names += (names.empty() ? "" : ", ") + std::string(entry.name);
+  return names;
+}
+
+std::string ignored_reason(const std::string& glob) { return "ignored by '" + glob + "'"; }
 
 class NoQuantization final : public QuantizationConfig {
  public:
@@ -20,9 +39,9 @@ class NoQuantization final : public QuantizationConfig {
   }
 };
 
-class Mxfp8Config final : public QuantizationConfig {
+class OnlineMxfp8 final : public QuantizationConfig {
  public:
-  explicit Mxfp8Config(QuantizationOptions options) : options_(std::move(options)) {}
+  explicit OnlineMxfp8(QuantizationOptions options) : options_(std::move(options)) {}
 
   std::string_view name() const override { return "mxfp8"; }
 
@@ -31,54 +50,154 @@ class Mxfp8Config final : public QuantizationConfig {
     if (!quantizable) {
       return std::make_unique<UnquantizedLinear>(layer, shape, "kept in high precision by policy");
     }
-    for (const std::string& pattern : options_.ignored_layers) {
-      if (glob_match(pattern, layer)) {
-        return std::make_unique<UnquantizedLinear>(layer, shape, "ignored by '" + pattern + "'");
-      }
+    if (const std::string* glob = find_ignoring_glob(options_.ignored_layers, layer)) {
+      return std::make_unique<UnquantizedLinear>(layer, shape, ignored_reason(*glob));
     }
-    return std::make_unique<Mxfp8Linear>(layer, shape, options_.mx);
+    return std::make_unique<OnlineMxfp8Linear>(layer, shape, options_.mx);
   }
 
  private:
   QuantizationOptions options_;
 };
 
-constexpr std::array kSchemes = {
-    SchemeEntry{"none", "weights as stored, fp32 activations",
-                [](const QuantizationOptions&) -> std::unique_ptr<QuantizationConfig> {
-                  return std::make_unique<NoQuantization>();
-                }},
-    SchemeEntry{"mxfp8",
-                "MXFP8 (E4M3, E8M0 per 32) weights quantized while loading, activations "
-                "per call",
-                [](const QuantizationOptions& options) -> std::unique_ptr<QuantizationConfig> {
-                  return std::make_unique<Mxfp8Config>(options);
-                }},
+// Layer by layer as the files say.
+class DeclaredQuantization final : public QuantizationConfig {
+ public:
+  DeclaredQuantization(QuantizationOptions options,
+                       const checkpoint::QuantizationDeclaration& declared)
+      : options_(std::move(options)), declared_(declared) {}
+
+  std::string_view name() const override { return quantization_source_name(declared_.source); }
+
+  std::unique_ptr<LinearMethod> make_linear(const std::string& layer, const LinearShape& shape,
+                                            bool quantizable) const override {
+    if (declared_.layers.count(layer) == 0) {
+      return std::make_unique<UnquantizedLinear>(
+          layer, shape, quantizable ? "stored unquantized" : "kept in high precision by policy");
+    }
+    if (const std::string* glob = find_ignoring_glob(options_.ignored_layers, layer)) {
+      return std::make_unique<DequantizedMxfp8Linear>(
+          layer, shape, declared_.scale_layout,
+          ignored_reason(*glob) + ": stored as MXFP8, computed with the decoded weight");
+    }
+    return std::make_unique<OfflineMxfp8Linear>(layer, shape, declared_.scale_layout, options_.mx);
+  }
+
+  void declare_companions(checkpoint::ParameterLoader& loader) const override {
+    for (const std::string& name : declared_.companions) loader.ignore(name);
+  }
+
+ private:
+  QuantizationOptions options_;
+  checkpoint::QuantizationDeclaration declared_;
 };
 
-std::string known_schemes() {
-  std::string names;
-  for (const SchemeEntry& entry : kSchemes)
-    names += (names.empty() ? "" : ", ") + std::string(entry.name);
-  return names;
+// Types that no kernel computes, each with the layers that have it.
+void refuse_unknown_types(const checkpoint::QuantizationDeclaration& declared) {
+  std::map<std::string, std::vector<std::string>> layers_of_type;
+  for (const auto& [name, layer] : declared.layers) {
+    if (!layer.mxfp8) layers_of_type[layer.type].push_back(name);
+  }
+  if (layers_of_type.empty()) return;
+  std::string what;
+  for (const auto& [type, layers] : layers_of_type) {
+    what += (what.empty() ? "" : "; ") + checkpoint::printable(type, 64) + " (" +
+            std::to_string(layers.size()) + (layers.size() == 1 ? " layer: " : " layers: ") +
+            checkpoint::name_list(layers, 5) + ")";
+  }
+  throw Error(Code::kUnsupported,
+              declared.origin + ": expected layers of type FLOAT or " + "W8A8_MXFP8, got " + what);
+}
+
+std::string attention_notice(const checkpoint::QuantizationDeclaration& declared) {
+  std::map<std::string, int> blocks_of_type;
+  for (const auto& [name, type] : declared.attention) ++blocks_of_type[type];
+  std::string types;
+  for (const auto& [type, count] : blocks_of_type) {
+    types += (types.empty() ? "" : ", ") + std::to_string(count) + " x " +
+             checkpoint::printable(type, 64);
+  }
+  return declared.origin + " declares quantized attention (" + types +
+         "); it is computed in fp32, which needs neither its scales nor its rotations";
+}
+
+void check_scheme(const QuantizationOptions& options) {
+  const bool known =
+      options.scheme.empty() || std::ranges::any_of(kSchemes, [&](const SchemeEntry& scheme) {
+        return options.scheme == scheme.name;
+      });
+  if (!known) {
+    throw Error(Code::kInvalidArgument, "--quantization: unknown scheme '" + options.scheme +
+                                            "'; expected one of " + known_schemes());
+  }
+}
+
+ResolvedQuantization resolve_declared(const QuantizationOptions& options,
+                                      const checkpoint::QuantizationDeclaration& declared) {
+  if (options.scheme == "none") {
+    throw Error(Code::kInvalidArgument,
+                "--quantization none contradicts " + declared.origin +
+                    ", by which the weights are quantized; leave the flag out, or compute layers " +
+                    "with decoded weights by --quantization-ignored-layers");
+  }
+  if (options.scheme == "modelslim" &&
+      declared.source != checkpoint::QuantizationSource::kModelSlim) {
+    throw Error(Code::kInvalidArgument,
+                "--quantization modelslim contradicts " + declared.origin +
+                    ", which declares the quantization otherwise; leave the flag out");
+  }
+  refuse_unknown_types(declared);
+  ResolvedQuantization resolved;
+  if (options.scheme == "mxfp8") {
+    resolved.notices.push_back("the weights are quantized already, as " + declared.origin +
+                               " declares; --quantization mxfp8 quantizes nothing again");
+  }
+  if (options.mx.scale_rule != formats::MxOptions{}.scale_rule) {
+    resolved.notices.push_back("--mx-scale-rule " +
+                               std::string(formats::scale_rule_name(options.mx.scale_rule)) +
+                               " applies to activations; the weights keep the scales of the files");
+  }
+  if (!declared.attention.empty()) resolved.notices.push_back(attention_notice(declared));
+  resolved.config = std::make_unique<DeclaredQuantization>(options, declared);
+  return resolved;
 }
 
 }  // namespace
 
 std::span<const SchemeEntry> quantization_schemes() { return kSchemes; }
 
-std::unique_ptr<QuantizationConfig> make_quantization_config(const QuantizationOptions& options) {
-  const auto* entry = std::ranges::find_if(
-      kSchemes, [&](const SchemeEntry& scheme) { return options.scheme == scheme.name; });
-  if (entry == kSchemes.end()) {
-    throw Error(Code::kInvalidArgument, "--quantization: unknown scheme '" + options.scheme +
-                                            "'; expected one of " + known_schemes());
-  }
-  if (options.scheme == "none" && !options.ignored_layers.empty()) {
+ResolvedQuantization resolve_quantization(const QuantizationOptions& options,
+                                          const checkpoint::QuantizationDeclaration& declared) {
+  check_scheme(options);
+  if (declared.quantized()) return resolve_declared(options, declared);
+  if (options.scheme == "modelslim") {
     throw Error(Code::kInvalidArgument,
-                "--quantization-ignored-layers needs a --quantization scheme; got none");
+                "--quantization modelslim: the model has no quant_model_description*.json; "
+                "--quantization mxfp8 quantizes while loading");
   }
-  return entry->make(options);
+  ResolvedQuantization resolved;
+  if (options.scheme == "mxfp8") {
+    resolved.config = std::make_unique<OnlineMxfp8>(options);
+    return resolved;
+  }
+  if (!options.ignored_layers.empty()) {
+    throw Error(Code::kInvalidArgument,
+                "--quantization-ignored-layers needs a --quantization scheme or a quantized "
+                "model; got neither");
+  }
+  resolved.config = std::make_unique<NoQuantization>();
+  return resolved;
+}
+
+std::unique_ptr<QuantizationConfig> make_quantization_config(const QuantizationOptions& options) {
+  return resolve_quantization(options, {}).config;
+}
+
+const std::string* find_ignoring_glob(const std::vector<std::string>& globs,
+                                      std::string_view layer) {
+  const auto found =
+      std::ranges::find_if(globs, [&](const std::string& glob) { return glob_match(glob, layer); });
+  return found == globs.end() ? nullptr : &*found;
 }
 
 bool glob_match(std::string_view pattern, std::string_view text) {

@@ -1,5 +1,13 @@
-// Which scheme each linear layer of a component gets: one object per `--quantization` name, from
-// one table. Immutable after construction; thread-safe.
+// Which scheme each linear layer of a component gets, from what was asked for and from what the
+// files declare. Immutable after construction; thread-safe.
+//
+//   --quantization   files declare nothing     files declare quantized layers
+//   (not given)      none                      what the files declare
+//   none             none                      refused: they cannot be both
+//   mxfp8            quantized while loading   what the files declare, with a notice
+//   modelslim        refused: no description   what quant_model_description*.json declares
+//
+// Source of the order: SGLang's _resolve_quant_config, with its holes closed.
 #pragma once
 
 #include <memory>
@@ -8,38 +16,58 @@
 #include <string_view>
 #include <vector>
 
+#include "checkpoint/transformer_checkpoint.h"
 #include "formats/mx_block.h"
 #include "quantization/linear_method.h"
 
 namespace mxvideo::quantization {
 
 struct QuantizationOptions {
-  std::string scheme = "none";              // a name of quantization_schemes()
-  std::vector<std::string> ignored_layers;  // globs over layer names; those stay unquantized
-  formats::MxOptions mx;
+  std::string scheme;  // a name of quantization_schemes(); empty: as the files declare
+  // Globs over layer names. Those layers compute unquantized; where the files hold them quantized,
+  // with the decoded weights.
+  std::vector<std::string> ignored_layers;
+  formats::MxOptions mx;  // of activations, and of weights that are quantized while loading
 };
 
 class QuantizationConfig {
  public:
   virtual ~QuantizationConfig() = default;
-  virtual std::string_view name() const = 0;
+  virtual std::string_view name() const = 0;  // "none", "mxfp8", or the source of a declaration
   // `quantizable` is the model's policy: true for the ten linears of a transformer block.
   // Throws Code::kUnsupported when the scheme cannot hold a layer of this shape.
   virtual std::unique_ptr<LinearMethod> make_linear(const std::string& layer,
                                                     const LinearShape& shape,
                                                     bool quantizable) const = 0;
+  // Tells the loader of tensors that belong to the declaration and to no layer.
+  virtual void declare_companions(checkpoint::ParameterLoader& /*loader*/) const {}
 };
 
 struct SchemeEntry {
   const char* name;
   const char* description;
-  std::unique_ptr<QuantizationConfig> (*make)(const QuantizationOptions&);
 };
 
 std::span<const SchemeEntry> quantization_schemes();
 
-// Throws Code::kInvalidArgument naming the known schemes, or a malformed glob.
+struct ResolvedQuantization {
+  std::unique_ptr<QuantizationConfig> config;
+  std::vector<std::string> notices;  // what a user should know and did not ask for
+};
+
+// Joins what was asked for with what the files of one transformer declare, by the table above.
+// Throws Code::kInvalidArgument for an unknown scheme (naming the known ones), for a contradiction
+// and for ignored layers where nothing is quantized; Code::kUnsupported for layers of types that
+// mxvideo cannot compute, naming layers and types.
+ResolvedQuantization resolve_quantization(const QuantizationOptions& options,
+                                          const checkpoint::QuantizationDeclaration& declared);
+
+// The same for files that declare nothing.
 std::unique_ptr<QuantizationConfig> make_quantization_config(const QuantizationOptions& options);
+
+// The first glob that matches the layer; null without one.
+const std::string* find_ignoring_glob(const std::vector<std::string>& globs,
+                                      std::string_view layer);
 
 // Shell-style: '*' and '?' match any characters, dots included.
 bool glob_match(std::string_view pattern, std::string_view text);

@@ -10,10 +10,16 @@ UnquantizedLinear::UnquantizedLinear(std::string name, const LinearShape& shape,
     : LinearMethod(std::move(name), shape), reason_(std::move(reason)) {}
 
 void UnquantizedLinear::create_weights(checkpoint::ParameterLoader& loader) {
-  loader.add_group(linear_parameter_specs(name(), shape()),
-                   [this](std::span<const checkpoint::StoredTensor> tensors) {
-                     process_weights_after_loading(tensors);
-                   });
+  loader.add_group(
+      linear_parameter_specs(name(), shape()),
+      [this](std::span<const checkpoint::StoredTensor> tensors) {
+        process_weights_after_loading(tensors);
+      },
+      [this](std::span<const checkpoint::StoredTensor> tensors) {
+        const int64_t bias = shape().bias ? shape().out_features : 0;
+        return checkpoint::GroupFootprint{
+            .resident = tensors[0].view.bytes() + bias * dtype_size(DType::kF32), .transient = 0};
+      });
 }
 
 void UnquantizedLinear::process_weights_after_loading(
@@ -23,6 +29,18 @@ void UnquantizedLinear::process_weights_after_loading(
   std::memcpy(weight_.data(), stored.data, static_cast<size_t>(stored.bytes()));
   if (shape().bias) bias_ = to_f32(tensors[1].view);
   note_checkpoint_bytes(tensors);
+}
+
+LinearPlan UnquantizedLinear::plan(int64_t m, kernels::Context& context) const {
+  kernels::select("matmul", kernels::matmul_rows(),
+                  {.m = m, .n = shape().out_features, .k = shape().in_features}, context);
+  return {.input_bytes = 0,
+          .scratch_bytes = kernels::matmul_workspace_bytes(m, shape().out_features)};
+}
+
+void UnquantizedLinear::set_weight(Tensor weight, Tensor bias) {
+  weight_ = std::move(weight);
+  bias_ = std::move(bias);
 }
 
 void UnquantizedLinear::apply(LinearInput& input, const LinearOutput& output,

@@ -8,7 +8,7 @@
 
 namespace mxvideo::quantization {
 
-class UnquantizedLinear final : public LinearMethod {
+class UnquantizedLinear : public LinearMethod {
  public:
   // `reason`: why this layer is left out of a quantized run; empty under the scheme "none".
   UnquantizedLinear(std::string name, const LinearShape& shape, std::string reason);
@@ -19,7 +19,12 @@ class UnquantizedLinear final : public LinearMethod {
   void process_weights_after_loading(std::span<const checkpoint::StoredTensor> tensors) override;
   void apply(LinearInput& input, const LinearOutput& output,
              kernels::Context& context) const override;
+  LinearPlan plan(int64_t m, kernels::Context& context) const override;
   int64_t weight_bytes() const override { return weight_.bytes() + bias_.bytes(); }
+
+ protected:
+  // `weight` [out_features, in_features] in a float type, `bias` F32 or empty.
+  void set_weight(Tensor weight, Tensor bias);
 
  private:
   std::string reason_;
