@@ -292,6 +292,35 @@ Tensor Umt5Encoder::encode(std::span<const int32_t> ids, kernels::Context& conte
   return encode(ids, Umt5Run{.context = &context});
 }
 
+PlannedTensor Umt5Encoder::plan_encode(int64_t tokens, kernels::Context& context,
+                                       MemoryTrace& trace) const {
+  const Umt5Config& c = config_;
+  const int64_t inner = c.num_heads * c.d_kv;
+  std::vector<PlannedTensor> buffers;
+  for (const int64_t width : {c.d_model, inner, inner, inner, inner, c.d_ff, c.d_ff}) {
+    buffers.emplace_back(trace, Shape{tokens, width});
+  }
+  buffers.emplace_back(trace, Shape{c.num_heads, 2 * tokens - 1});
+  PlannedTensor normed(trace, {tokens, c.d_model});
+  const auto multiply = [&](int64_t n, int64_t k) {
+    kernels::select("matmul", kernels::matmul_rows(), {.m = tokens, .n = n, .k = k}, context);
+    trace.pass(kernels::matmul_workspace_bytes(tokens, n));
+  };
+  kernels::select("rms_norm", kernels::rms_norm_rows(), {.rows = tokens, .dim = c.d_model},
+                  context);
+  multiply(inner, c.d_model);
+  kernels::select(
+      "attention", kernels::attention_rows(),
+      {.q_length = tokens, .kv_length = tokens, .heads = c.num_heads, .head_dim = c.d_kv}, context);
+  trace.pass(kernels::attention_workspace_bytes(tokens, c.num_heads, c.d_kv));
+  multiply(c.d_model, inner);
+  multiply(c.d_ff, c.d_model);
+  kernels::select("elementwise", kernels::elementwise_rows(),
+                  {.op = kernels::ElementwiseOp::kGeluTanhMultiply}, context);
+  multiply(c.d_model, c.d_ff);
+  return normed;
+}
+
 int64_t Umt5Encoder::weight_bytes() const {
   int64_t bytes = weights_->embedding.bytes() + weights_->final_norm.bytes();
   for (const Block& block : weights_->blocks) bytes += block_bytes(block);

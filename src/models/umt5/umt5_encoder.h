@@ -14,6 +14,7 @@
 #include "base/cancellation.h"
 #include "checkpoint/parameter_loader.h"
 #include "kernels/common/context.h"
+#include "tensor/planned_tensor.h"
 #include "tensor/tensor.h"
 
 namespace mxvideo::models {
@@ -59,6 +60,10 @@ class Umt5Encoder {
   Tensor encode(std::span<const int32_t> ids, const Umt5Run& run) const;
   Tensor encode(std::span<const int32_t> ids, kernels::Context& context) const;
   int64_t weight_bytes() const;
+
+  // What encode() of so many tokens allocates, the result included; kernels are noted in the
+  // context. Needs no weights.
+  PlannedTensor plan_encode(int64_t tokens, kernels::Context& context, MemoryTrace& trace) const;
 
  private:
   struct Weights;

@@ -8,6 +8,7 @@
 #include <array>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
@@ -17,6 +18,7 @@
 #include "checkpoint/parameter_loader.h"
 #include "kernels/common/context.h"
 #include "quantization/quantization_config.h"
+#include "tensor/planned_tensor.h"
 #include "tensor/tensor.h"
 
 namespace mxvideo::models {
@@ -59,6 +61,9 @@ struct WanTransformerInput {
 struct WanTransformerWorkspace {
   WanTransformerWorkspace(const WanTransformerConfig& config, int64_t tokens, int64_t text_rows);
   int64_t bytes() const;
+  // bytes() of a workspace that is not made.
+  static int64_t planned_bytes(const WanTransformerConfig& config, int64_t tokens,
+                               int64_t text_rows);
 
   Tensor patches;            // [tokens, max(in_channels, out_channels)·patch volume]
   Tensor hidden;             // [tokens, dim]: the residual stream
@@ -68,6 +73,18 @@ struct WanTransformerWorkspace {
   Tensor text, text_hidden;  // [text_rows, dim]
   Tensor text_k, text_v;     // [text_rows, dim]
 };
+
+struct WanTransformerPlanInput {
+  Shape latents;          // [in_channels, frames, height, width]
+  int64_t time_rows = 1;  // distinct timesteps
+  int64_t text_rows = 0;
+};
+
+inline constexpr const char* kLayerClasses[] = {
+    "attention linears", "feed forward linears", "self attention", "cross attention", "norms",
+    "rotary embedding",  "patch embedding",      "time embedding", "text embedding",  "head"};
+// Kernels that run, by class of layer; entries that exist say which rows are forced.
+using LayerKernels = std::map<std::string, kernels::Context, std::less<>>;
 
 struct WanTransformerWeights;
 
@@ -94,6 +111,10 @@ class WanTransformer {
   // Every linear layer in checkpoint order, quantized or not.
   std::vector<const quantization::LinearMethod*> linears() const;
   int64_t weight_bytes() const;
+
+  // What forward() allocates, the result included and the workspace not; needs no weights.
+  PlannedTensor plan_forward(const WanTransformerPlanInput& input, MemoryTrace& trace,
+                             LayerKernels& kernels) const;
 
  private:
   WanTransformerConfig config_;

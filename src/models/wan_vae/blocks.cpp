@@ -79,10 +79,16 @@ void ParameterSink::conv(const std::string& name, const kernels::Conv3dShape& sh
     loader_->add_unused(std::move(specs));
     return;
   }
-  loader_->add_group(std::move(specs),
-                     [shape, destination](std::span<const checkpoint::StoredTensor> tensors) {
-                       destination->emplace(shape, tensors[0].view, tensors[1].view);
-                     });
+  loader_->add_group(
+      std::move(specs),
+      [shape, destination](std::span<const checkpoint::StoredTensor> tensors) {
+        destination->emplace(shape, tensors[0].view, tensors[1].view);
+      },
+      [](std::span<const checkpoint::StoredTensor> tensors) {
+        const int64_t count = tensors[0].view.count() + tensors[1].view.count();
+        return checkpoint::GroupFootprint{.resident = count * dtype_size(DType::kF32),
+                                          .transient = 0};
+      });
 }
 
 ConvOptions causal_conv(int64_t in, int64_t out, int64_t kernel) {
@@ -106,10 +112,6 @@ ConvLayer::ConvLayer(std::string name, const ConvOptions& options, int* next_slo
 
 void ConvLayer::declare(ParameterSink& sink) {
   sink.conv(name_, options_.shape, options_.is_2d, &conv_);
-}
-
-int64_t ConvLayer::remembered_frames(const Pass& pass) const {
-  return options_.history_frames > 0 && pass.has_history(slot_) ? options_.history_frames : 0;
 }
 
 Tensor ConvLayer::buffer(const Feature& like, const Pass& pass) const {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <utility>
@@ -12,6 +13,7 @@
 #include "kernels/conv3d/conv3d.h"
 #include "models/wan_vae/feature.h"
 #include "models/wan_vae/wan_vae.h"
+#include "tensor/planned_tensor.h"
 
 namespace mxvideo::models::wan_vae {
 
@@ -40,6 +42,51 @@ class Pass {
   int64_t chunk_ = 0;
   std::vector<Tensor> history_;  // by slot
 };
+
+// A planned Feature.
+struct PlannedFeature {
+  PlannedTensor values;
+  Window window;
+
+  int64_t frames() const { return values.dim(0); }
+  int64_t channels() const { return values.dim(3); }
+};
+
+class ConvLayer;
+
+// The weights of one half of a WanVae that is planned; they outlive a pass.
+struct PlannedWeights {
+  MemoryTrace* trace = nullptr;
+  kernels::Context* context = nullptr;
+  std::map<const ConvLayer*, kernels::Conv3dPlan> convs = {};
+  std::vector<PlannedTensor> tensors = {};
+};
+
+// A Pass without values. Every layer has beside its forward() a plan() that allocates the same
+// memory in the same order.
+class PlannedPass {
+ public:
+  explicit PlannedPass(PlannedWeights& weights) : weights_(&weights) {}
+
+  MemoryTrace& trace() const { return *weights_->trace; }
+  kernels::Context& context() const { return *weights_->context; }
+  kernels::Conv3dPlan& conv(const ConvLayer& layer) const { return weights_->convs.at(&layer); }
+  int64_t chunk() const { return chunk_; }
+  void start_chunk(int64_t chunk) { chunk_ = chunk; }
+  PlannedTensor tensor(const Shape& shape) const { return {trace(), shape}; }
+  bool has_history(int slot) const;
+  void save_history(int slot, const Shape& shape, int64_t frames);
+
+ private:
+  PlannedWeights* weights_;
+  int64_t chunk_ = 0;
+  std::vector<PlannedTensor> history_;  // by slot
+};
+
+// Memory of crop() and of normalized_conv().
+PlannedFeature plan_crop(PlannedFeature x, const Window& window, const PlannedPass& pass);
+PlannedTensor plan_normalized_conv(const ConvLayer& conv, const PlannedFeature& x,
+                                   PlannedPass& pass);
 
 // Declares parameters of a half that is used, or only their names and shapes.
 class ParameterSink {
@@ -81,11 +128,23 @@ class ConvLayer {
   void remember(const Feature& x, Pass& pass) const;
   // Single frames, without history.
   void run_frame(const float* x, const kernels::VideoExtent& extent, float* y, Pass& pass) const;
+  // Counts the weights of this layer from now on.
+  void plan_load(PlannedWeights& weights) const;
+  PlannedTensor plan_buffer(const PlannedFeature& like, const PlannedPass& pass) const;
+  PlannedTensor plan_run(PlannedTensor buffer, PlannedPass& pass) const;
+  PlannedTensor plan_run_on(const PlannedFeature& x, PlannedPass& pass) const;
+  void plan_remember(const PlannedFeature& x, PlannedPass& pass) const;
+  void plan_run_frame(const kernels::VideoExtent& extent, const PlannedPass& pass) const;
   int64_t bytes() const { return conv_ ? conv_->bytes() : 0; }
   int64_t out_channels() const { return options_.shape.out_channels; }
 
  private:
-  int64_t remembered_frames(const Pass& pass) const;
+  // `pass`: a Pass or a PlannedPass.
+  template <class AnyPass>
+  int64_t remembered_frames(const AnyPass& pass) const {
+    return options_.history_frames > 0 && pass.has_history(slot_) ? options_.history_frames : 0;
+  }
+  PlannedTensor plan_conv(const Shape& x, int64_t leading_zeros, const PlannedPass& pass) const;
 
   std::string name_;
   ConvOptions options_;
@@ -99,6 +158,7 @@ class NormLayer {
   NormLayer(std::string name, const Shape& shape) : name_(std::move(name)), shape_(shape) {}
   void declare(ParameterSink& sink) { sink.tensor(name_, shape_, &gamma_); }
   void run(const Tensor& x, float* y, bool silu, Pass& pass) const;
+  void plan_load(PlannedWeights& weights) const;
   int64_t bytes() const { return gamma_.bytes(); }
 
  private:
@@ -117,6 +177,8 @@ class ResidualBlock {
   ResidualBlock(std::string name, int64_t in, int64_t out, int* next_slot);
   void declare(ParameterSink& sink);
   Feature forward(const Feature& x, Pass& pass) const;
+  void plan_load(PlannedWeights& weights) const;
+  PlannedFeature plan(const PlannedFeature& x, PlannedPass& pass) const;
   const std::string& name() const { return name_; }
   int64_t bytes() const;
 
@@ -135,6 +197,8 @@ class AttentionBlock {
   AttentionBlock(std::string name, int64_t channels);
   void declare(ParameterSink& sink);
   Feature forward(const Feature& x, Pass& pass) const;
+  void plan_load(PlannedWeights& weights) const;
+  PlannedFeature plan(const PlannedFeature& x, PlannedPass& pass) const;
   const std::string& name() const { return name_; }
   int64_t bytes() const;
 
@@ -151,6 +215,8 @@ class MidBlock {
   MidBlock(const std::string& name, int64_t channels, int* next_slot);
   void declare(ParameterSink& sink);
   Feature forward(const Feature& x, Pass& pass) const;
+  void plan_load(PlannedWeights& weights) const;
+  PlannedFeature plan(const PlannedFeature& x, PlannedPass& pass) const;
   int64_t bytes() const;
 
  private:
@@ -174,12 +240,16 @@ class Resample {
   Resample(std::string name, const ResampleOptions& options, int* next_slot);
   void declare(ParameterSink& sink);
   Feature forward(const Feature& x, Pass& pass) const;
+  void plan_load(PlannedWeights& weights) const;
+  PlannedFeature plan(const PlannedFeature& x, PlannedPass& pass) const;
   const std::string& name() const { return name_; }
   int64_t bytes() const;
 
  private:
   Feature upsample(const Feature& x, Pass& pass) const;
   Feature downsample(const Feature& x, Pass& pass) const;
+  PlannedFeature plan_upsample(const PlannedFeature& x, PlannedPass& pass) const;
+  PlannedFeature plan_downsample(const PlannedFeature& x, PlannedPass& pass) const;
 
   std::string name_;
   ResampleOptions options_;
@@ -204,6 +274,8 @@ class Stage {
 
   void declare(ParameterSink& sink);
   Feature forward(Feature x, Pass& pass) const;
+  void plan_load(PlannedWeights& weights) const;
+  PlannedFeature plan(PlannedFeature x, PlannedPass& pass) const;
   bool resamples() const { return resample_.has_value(); }
   // Rows and columns of the input lost to its residual blocks.
   int64_t resnet_halo() const;

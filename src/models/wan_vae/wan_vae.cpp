@@ -8,6 +8,8 @@
 #include "base/checked.h"
 #include "base/error.h"
 #include "base/parallel.h"
+#include "kernels/elementwise/elementwise.h"
+#include "kernels/rms_norm/rms_norm.h"
 #include "models/wan_vae/decoder.h"
 #include "models/wan_vae/encoder.h"
 #include "models/wan_vae/tiling.h"
@@ -19,6 +21,9 @@ using wan_vae::Decoder;
 using wan_vae::Encoder;
 using wan_vae::Feature;
 using wan_vae::Pass;
+using wan_vae::PlannedFeature;
+using wan_vae::PlannedPass;
+using wan_vae::PlannedWeights;
 using wan_vae::Window;
 
 struct WanVae::Halves {
@@ -82,10 +87,10 @@ BlendGrid grid_in(const WanVaeTiling& tiling, int64_t divisor) {
 
 // Windows of latent size that are processed one after another; one for the whole frame without
 // tiling.
-std::vector<Window> exact_tiles(const WanVaeRun& run, int64_t height, int64_t width,
-                                int64_t scale) {
-  if (!run.tiling) return {Window::whole(height, width)};
-  const BlendGrid grid = grid_in(*run.tiling, scale);
+std::vector<Window> exact_tiles(const std::optional<WanVaeTiling>& tiling, int64_t height,
+                                int64_t width, int64_t scale) {
+  if (!tiling) return {Window::whole(height, width)};
+  const BlendGrid grid = grid_in(*tiling, scale);
   return wan_vae::partition(height, width, grid.tile_height, grid.tile_width);
 }
 
@@ -246,8 +251,7 @@ class EncodeCall {
   const WanVaeRun& run_;
 };
 
-void check_video(const WanVaeConfig& config, const Tensor& video) {
-  const Shape& shape = video.shape();
+void check_video(const WanVaeConfig& config, const Shape& shape) {
   check(shape.rank() == 4 && shape[3] == 3,
         "wan_vae: video is " + shape.to_string() + ", expected [frames, height, width, 3]");
   const int64_t scale = config.scale_factor_spatial;
@@ -264,6 +268,32 @@ void check_video(const WanVaeConfig& config, const Tensor& video) {
 
 int64_t tile_count(int64_t height, int64_t width, const BlendGrid& grid) {
   return ceil_div(height, grid.stride_height) * ceil_div(width, grid.stride_width);
+}
+
+// Later chunks allocate what the last of these does: histories are complete after the second.
+constexpr int64_t kDistinctChunks = 4;
+
+// take(), planned.
+PlannedFeature plan_take(const PlannedFeature& x, int64_t count, const Window& window,
+                         const PlannedPass& pass) {
+  PlannedFeature frames{pass.tensor({count, x.window.height(), x.window.width(), x.channels()}),
+                        x.window};
+  return wan_vae::plan_crop(std::move(frames), window, pass);
+}
+
+// The weights of one half, which are counted, and a check of the run.
+template <class Half>
+PlannedWeights plan_weights(const Half& half, const WanVaePlanRun& run) {
+  check(run.context != nullptr && run.trace != nullptr, "wan_vae: plan without context or trace");
+  if (run.tiling) {
+    check_tiling(*run.tiling);
+    check(run.tiling->mode == WanVaeTiling::Mode::kExact, "wan_vae: only exact tiles are planned");
+  }
+  kernels::select("rms_norm", kernels::rms_norm_rows(), {}, *run.context);
+  kernels::select("elementwise", kernels::elementwise_rows(), {}, *run.context);
+  PlannedWeights weights{.trace = run.trace, .context = run.context};
+  half.plan_load(weights);
+  return weights;
 }
 
 }  // namespace
@@ -285,7 +315,7 @@ void WanVae::declare_parameters(checkpoint::ParameterLoader& loader) {
 }
 
 Tensor WanVae::encode(const Tensor& video, const WanVaeRun& run) const {
-  check_video(config_, video);
+  check_video(config_, video.shape());
   check(parts_.encoder && run.context != nullptr, "wan_vae: encode() without encoder or context");
   if (run.tiling) check_tiling(*run.tiling);
   const EncodeCall call(config_, halves_->encoder, run);
@@ -315,7 +345,7 @@ Tensor WanVae::encode(const Tensor& video, const WanVaeRun& run) const {
   } else {
     const bool exact = run.tiling && run.tiling->mode == WanVaeTiling::Mode::kExact;
     const std::vector<Window> tiles =
-        exact ? exact_tiles(run, height, width, config_.scale_factor_spatial)
+        exact ? exact_tiles(run.tiling, height, width, config_.scale_factor_spatial)
               : std::vector{Window::whole(height, width)};
     Steps steps(run, chunks * (static_cast<int64_t>(tiles.size()) + 1));
     mode = call.frame(video, frame, tiles, true, steps);
@@ -363,13 +393,75 @@ Tensor WanVae::decode(const Tensor& latents, const WanVaeRun& run) const {
   }
   const bool exact = run.tiling && run.tiling->mode == WanVaeTiling::Mode::kExact;
   const std::vector<Window> tiles =
-      exact ? exact_tiles(run, frame.height(), frame.width(), scale) : std::vector{frame};
+      exact ? exact_tiles(run.tiling, frame.height(), frame.width(), scale) : std::vector{frame};
   Steps steps(run, frames * (static_cast<int64_t>(tiles.size()) + 1));
   const Feature features = call.features(input, true, steps);
   for (const Window& tile : tiles) {
     call.tile(features, tile, tiles.size() == 1, steps, [&](int64_t first, const Feature& chunk) {
       wan_vae::unpatchify_clamped(chunk, config_.patch_size, first, video);
     });
+  }
+  return video;
+}
+
+PlannedTensor WanVae::plan_encode(const Shape& video, const WanVaePlanRun& run) const {
+  check_video(config_, video);
+  const wan_vae::Encoder& encoder = halves_->encoder;
+  PlannedWeights weights = plan_weights(encoder, run);
+  const int64_t chunks = (video[0] - 1) / config_.scale_factor_temporal + 1;
+  const int64_t patches = config_.scale_factor_spatial / config_.patch_size;
+  const Window latent = Window::whole(video[1] / config_.scale_factor_spatial,
+                                      video[2] / config_.scale_factor_spatial);
+  const auto tensor = [&](const Shape& shape) { return PlannedTensor(*run.trace, shape); };
+  const PlannedFeature features{
+      tensor({chunks, latent.height(), latent.width(), encoder.latent_channels()}), latent};
+  for (const Window& tile :
+       exact_tiles(run.tiling, latent.height(), latent.width(), config_.scale_factor_spatial)) {
+    const Window input = tile.scaled_up(patches).grown(encoder.halo());
+    PlannedPass pass(weights);
+    for (int64_t chunk = 0; chunk < std::min(chunks, kDistinctChunks); ++chunk) {
+      pass.start_chunk(chunk);
+      const int64_t frames = chunk == 0 ? 1 : config_.scale_factor_temporal;
+      const PlannedFeature pixels{
+          tensor({frames, input.height(), input.width(), config_.in_channels}), input};
+      wan_vae::plan_crop(encoder.plan_down(pixels, pass), tile, pass);
+    }
+  }
+  const PlannedTensor mode = tensor({chunks, latent.height(), latent.width(), config_.z_dim});
+  PlannedPass pass(weights);
+  for (int64_t chunk = 0; chunk < std::min(chunks, kDistinctChunks); ++chunk) {
+    pass.start_chunk(chunk);
+    encoder.plan_to_latent(plan_take(features, 1, latent, pass), pass);
+  }
+  return tensor({config_.z_dim, chunks, latent.height(), latent.width()});
+}
+
+PlannedTensor WanVae::plan_decode(const Shape& latents, const WanVaePlanRun& run) const {
+  const wan_vae::Decoder& decoder = halves_->decoder;
+  PlannedWeights weights = plan_weights(decoder, run);
+  const int64_t frames = latents[1], scale = config_.scale_factor_spatial;
+  const Window frame = Window::whole(latents[2], latents[3]);
+  const auto tensor = [&](const Shape& shape) { return PlannedTensor(*run.trace, shape); };
+  const PlannedFeature input{tensor({frames, frame.height(), frame.width(), config_.z_dim}), frame};
+  PlannedTensor video = tensor({config_.scale_factor_temporal * (frames - 1) + 1,
+                                frame.height() * scale, frame.width() * scale, 3});
+  const PlannedFeature features{
+      tensor({frames, frame.height(), frame.width(), decoder.feature_channels()}), frame};
+  {
+    PlannedPass pass(weights);
+    for (int64_t chunk = 0; chunk < std::min(frames, kDistinctChunks); ++chunk) {
+      pass.start_chunk(chunk);
+      decoder.plan_from_latent(plan_take(input, 1, frame, pass), pass);
+    }
+  }
+  for (const Window& tile : exact_tiles(run.tiling, frame.height(), frame.width(), scale)) {
+    const Window output = tile.scaled_up(scale / config_.patch_size);
+    const Window read = tile.grown(decoder.halo());
+    PlannedPass pass(weights);
+    for (int64_t chunk = 0; chunk < std::min(frames, kDistinctChunks); ++chunk) {
+      pass.start_chunk(chunk);
+      wan_vae::plan_crop(decoder.plan_up(plan_take(features, 1, read, pass), pass), output, pass);
+    }
   }
   return video;
 }

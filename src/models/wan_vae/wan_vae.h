@@ -15,6 +15,7 @@
 #include "base/cancellation.h"
 #include "checkpoint/parameter_loader.h"
 #include "kernels/common/context.h"
+#include "tensor/planned_tensor.h"
 #include "tensor/tensor.h"
 
 namespace mxvideo::models {
@@ -72,6 +73,14 @@ struct WanVaeParts {
   bool decoder = true;
 };
 
+// A run that is planned: its kernels are noted in the context, its memory in the trace. With tiles,
+// kExact only.
+struct WanVaePlanRun {
+  kernels::Context* context = nullptr;
+  MemoryTrace* trace = nullptr;
+  std::optional<WanVaeTiling> tiling = std::nullopt;
+};
+
 class WanVae {
  public:
   explicit WanVae(const WanVaeConfig& config, WanVaeParts parts = {});
@@ -91,6 +100,11 @@ class WanVae {
   // [4·(frames-1)+1, h·s, w·s, 3] clamped to [-1, 1]. Throws Code::kCancelled.
   Tensor decode(const Tensor& latents, const WanVaeRun& run) const;
   int64_t weight_bytes() const;
+
+  // What encode() and decode() of these shapes allocate, with the weights of their half. Needs no
+  // weights. Throws as the run would.
+  PlannedTensor plan_encode(const Shape& video, const WanVaePlanRun& run) const;
+  PlannedTensor plan_decode(const Shape& latents, const WanVaePlanRun& run) const;
 
  private:
   struct Halves;
