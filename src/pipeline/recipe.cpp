@@ -9,9 +9,10 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-Json quantization_json(const quantization::QuantizationOptions& options) {
-  Json json = {{"scheme", options.scheme}};
-  if (options.scheme == "none") return json;
+Json quantization_json(const WanPipeline& model) {
+  const quantization::QuantizationOptions& options = model.options().quantization;
+  Json json = {{"scheme", model.experts().front().quantization->name()}};
+  if (json["scheme"] == "none") return json;
   json["mx_scale_rule"] = formats::scale_rule_name(options.mx.scale_rule);
   json["ignored_layers"] = options.ignored_layers;
   return json;
@@ -31,8 +32,14 @@ Json recipe_json(const WanPipeline& model, const GenerateRequest& asked,
   json["engine"] = "mxvideo";
   json["version"] = version();
   json["model_path"] = options.model_directory.string();
+  for (const auto& [component, path] : options.component_paths) {
+    json[component + "_path"] = path.string();
+  }
+  for (const auto& [component, path] : options.weights_paths) {
+    json[component + "_weights_path"] = path.string();
+  }
   json["model"] = "Wan2.2-" + std::string(checkpoint::variant_name(model.variant()));
-  json["quantization"] = quantization_json(options.quantization);
+  json["quantization"] = quantization_json(model);
   json["prompt"] = request.prompt;
   json["negative_prompt"] = request.negative_prompt;
   json["seed"] = request.seed;

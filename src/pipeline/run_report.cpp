@@ -54,9 +54,11 @@ Json RunReport::to_json() const {
   }
   json["components"] = Json::array();
   for (const ComponentReport& component : components) {
-    Json entry = {{"name", component.name},
-                  {"checkpoint_bytes", component.checkpoint_bytes},
-                  {"weight_bytes", component.weight_bytes}};
+    Json entry = {{"name", component.name}};
+    if (!component.quantization.empty()) entry["quantization"] = component.quantization;
+    if (!component.declared_in.empty()) entry["declared_in"] = component.declared_in;
+    entry["checkpoint_bytes"] = component.checkpoint_bytes;
+    entry["weight_bytes"] = component.weight_bytes;
     if (!component.layers.empty()) entry["layers"] = layers_to_json(component.layers);
     json["components"].push_back(std::move(entry));
   }

@@ -39,6 +39,9 @@ struct LayerReport {
 // Weight bytes of a component as stored in its files and as held in memory.
 struct ComponentReport {
   std::string name;
+  // Transformers only: "none", "mxfp8" (online) or the source of the files' declaration, and the
+  // file that declares.
+  std::string quantization, declared_in;
   int64_t checkpoint_bytes = 0;
   int64_t weight_bytes = 0;
   std::vector<LayerReport> layers;  // linear layers of the transformers

@@ -38,6 +38,9 @@ class UniPcScheduler {
  public:
   static constexpr int64_t kMaxSteps = 1000;
 
+  // Tensors of a sample's shape that an object keeps.
+  static constexpr int64_t kStateTensors = 3;
+
   // Throws Code::kInvalidArgument when steps or shift are out of range, or so extreme that two
   // sigmas of the grid coincide in fp32.
   UniPcScheduler(const SchedulerConfig& config, const SchedulerOptions& options);

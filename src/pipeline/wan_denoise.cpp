@@ -18,8 +18,6 @@ using models::WanTransformer;
 using models::WanTransformerInput;
 using models::WanTransformerWorkspace;
 
-constexpr const char* kExpertNames[] = {"transformer", "transformer_2"};
-
 // uncond + scale · (cond - uncond), into cond.
 void apply_guidance(Tensor& cond, const Tensor& uncond, double scale) {
   const auto factor = static_cast<float>(scale);
@@ -31,7 +29,7 @@ void apply_guidance(Tensor& cond, const Tensor& uncond, double scale) {
 }  // namespace
 
 // A loaded expert and the activations of its forward passes.
-struct WanPipeline::Expert {
+struct WanPipeline::LoadedExpert {
   int index = -1;
   const char* name = nullptr;
   std::unique_ptr<WanTransformer> model;
@@ -43,7 +41,7 @@ class WanPipeline::ExpertSlot {
  public:
   ExpertSlot(const WanPipeline& pipeline, WanRun& run) : pipeline_(pipeline), run_(run) {}
 
-  const Expert& acquire(int index) {
+  const LoadedExpert& acquire(int index) {
     if (expert_.index == index) return expert_;
     expert_ = {};
     trim_heap();
@@ -53,21 +51,25 @@ class WanPipeline::ExpertSlot {
 
  private:
   void load(int index) {
-    const std::string name = kExpertNames[index];
-    const std::string phase = "load " + name;
-    const StageTimer stage(run_.report, "load_" + name);
+    const WanExpert& expert = pipeline_.experts_[static_cast<size_t>(index)];
+    const std::string phase = "load " + expert.name;
+    const StageTimer stage(run_.report, "load_" + expert.name);
     run_.progress(phase, 0, 1);
-    const auto& config =
-        index == 0 ? pipeline_.transformer_config_ : pipeline_.transformer_2_config_;
-    auto model = std::make_unique<WanTransformer>(config, *pipeline_.quantization_);
-    ComponentReport& component = run_.load_component(name, pipeline_.directory_.path(name),
-                                                     checkpoint::Component::kTransformer, *model);
+    for (const std::string& notice : expert.notices) run_.notice(expert.name + ": " + notice);
+    auto model = std::make_unique<WanTransformer>(expert.config, *expert.quantization);
+    checkpoint::TransformerCheckpoint files =
+        checkpoint::open_transformer_checkpoint(expert.weights);
+    checkpoint::ParameterLoader loader;
+    expert.quantization->declare_companions(loader);
+    ComponentReport& component = run_.load_component(expert.name, files.checkpoint, loader, *model);
+    component.quantization = expert.quantization->name();
+    component.declared_in = expert.declared_origin;
     RunReport::add_layers(component, model->linears());
     const Shape latents = pipeline_.latent_shape(run_.request);
-    auto workspace = std::make_unique<WanTransformerWorkspace>(config, model->token_count(latents),
-                                                               run_.text.dim(0));
+    auto workspace = std::make_unique<WanTransformerWorkspace>(
+        expert.config, model->token_count(latents), run_.text.dim(0));
     expert_ = {.index = index,
-               .name = kExpertNames[index],
+               .name = expert.name.c_str(),
                .model = std::move(model),
                .workspace = std::move(workspace)};
     run_.progress(phase, 1, 1);
@@ -75,7 +77,7 @@ class WanPipeline::ExpertSlot {
 
   const WanPipeline& pipeline_;
   WanRun& run_;
-  Expert expert_;
+  LoadedExpert expert_;
 };
 
 // What both forwards of a step see: latents with their conditioning, timesteps.
@@ -95,7 +97,7 @@ WanPipeline::StepInput WanPipeline::step_input(const WanRun& run, int64_t timest
     set_first_frame(input.latents, run.condition);
     // Tokens of the given frame are clean: their timestep is 0.
     input.timesteps.push_back(0.0f);
-    const auto& patch = transformer_config_.patch_size;
+    const auto& patch = transformer_config().patch_size;
     const int64_t per_frame = run.latents.dim(2) / patch[1] * (run.latents.dim(3) / patch[2]);
     const int64_t frames = run.latents.dim(1) / patch[0];
     input.token_timestep.assign(static_cast<size_t>(per_frame * frames), 0);
@@ -106,7 +108,7 @@ WanPipeline::StepInput WanPipeline::step_input(const WanRun& run, int64_t timest
   return input;
 }
 
-Tensor WanPipeline::predict(WanRun& run, const Expert& expert, const StepInput& step) const {
+Tensor WanPipeline::predict(WanRun& run, const LoadedExpert& expert, const StepInput& step) const {
   WanTransformerInput input{.latents = &step.latents,
                             .timesteps = step.timesteps,
                             .token_timestep = step.token_timestep,
@@ -123,7 +125,7 @@ Tensor WanPipeline::predict(WanRun& run, const Expert& expert, const StepInput& 
 }
 
 // Called when latents went bad: runs the forwards of the step again, looking at every intermediate.
-void WanPipeline::report_bad_step(WanRun& run, const Expert& expert, const StepInput& step,
+void WanPipeline::report_bad_step(WanRun& run, const LoadedExpert& expert, const StepInput& step,
                                   const std::string& where) const {
   const std::pair<const char*, const Tensor*> passes[] = {{"prompt", &run.text},
                                                           {"negative prompt", &run.negative_text}};
@@ -148,13 +150,16 @@ void WanPipeline::report_bad_step(WanRun& run, const Expert& expert, const StepI
                   "guidance or the scheduler overflowed");
 }
 
+int WanPipeline::expert_of(const ResolvedRequest& request, int64_t timestep) const {
+  const double boundary =
+      request.boundary_ratio * static_cast<double>(scheduler_config_.num_train_timesteps);
+  return has_two_experts() && static_cast<double>(timestep) < boundary ? 1 : 0;
+}
+
 void WanPipeline::denoise(WanRun& run) const {
   UniPcScheduler scheduler(scheduler_config_, {.steps = run.request.num_inference_steps,
                                                .grid = run.asked.sigma_grid,
                                                .flow_shift = run.request.flow_shift});
-  const double boundary =
-      run.request.boundary_ratio * static_cast<double>(scheduler_config_.num_train_timesteps);
-
   const StageTimer timer(run.report, "denoise");
   ExpertSlot experts(*this, run);
   const int64_t total = scheduler.steps();
@@ -162,8 +167,7 @@ void WanPipeline::denoise(WanRun& run) const {
   for (int64_t i = 0; i < total; ++i) {
     run.throw_if_cancelled();
     const int64_t timestep = scheduler.timesteps()[static_cast<size_t>(i)];
-    const bool low_noise = has_two_experts() && static_cast<double>(timestep) < boundary;
-    const Expert& expert = experts.acquire(low_noise ? 1 : 0);
+    const LoadedExpert& expert = experts.acquire(expert_of(run.request, timestep));
     if (expert.index != shown_expert) run.progress("denoise", i, total);  // after its load
     shown_expert = expert.index;
     const auto start = std::chrono::steady_clock::now();

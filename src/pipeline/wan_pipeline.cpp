@@ -22,8 +22,6 @@ namespace {
 using checkpoint::Checkpoint;
 using checkpoint::WanVariant;
 
-// Tokens that the transformer attends to; shorter prompts are padded with zero rows.
-constexpr int64_t kTextRows = tokenizer::Umt5Tokenizer::kMaxLength;
 constexpr int64_t kAnyLength = std::numeric_limits<int64_t>::max();
 
 // Frames above this many pixels are decoded in tiles unless the request says otherwise: untiled,
@@ -55,26 +53,71 @@ void check_text(const char* flag_prefix, const std::string& text) {
   }
 }
 
+// A name that says which expert it is for must not be given for the other one: with the experts
+// swapped the video is noise.
+void check_expert_path(const std::string& component, const std::filesystem::path& path) {
+  const std::string text = path.string();
+  const auto says = [&](const char* word) { return text.find(word) != text.npos; };
+  const bool high = says("high_noise") && !says("low_noise");
+  const bool low = says("low_noise") && !says("high_noise");
+  if (component == "transformer" ? !low : !high) return;
+  throw Error(Code::kInvalidArgument,
+              component + " is the expert for " + (low ? "high" : "low") + " noise; got " + text);
+}
+
+// Puts the paths of the options into the model's directory.
+checkpoint::ModelDirectory open_directory(const PipelineOptions& options) {
+  checkpoint::ModelDirectory directory = checkpoint::open_model_directory(options.model_directory);
+  for (const auto* paths : {&options.component_paths, &options.weights_paths}) {
+    for (const auto& [component, path] : *paths) {
+      if (!directory.has(component)) {
+        throw Error(Code::kInvalidArgument, path.string() + ": given for " + component +
+                                                ", which " + options.model_directory.string() +
+                                                " has not");
+      }
+      if (directory.has("transformer_2")) check_expert_path(component, path);
+      if (!std::filesystem::exists(path)) {
+        throw Error(Code::kNotFound, path.string() + ": given for " + component + ", not found");
+      }
+    }
+  }
+  for (const auto& [component, path] : options.component_paths) {
+    directory.override_component(component, path);
+  }
+  return directory;
+}
+
 }  // namespace
 
 WanPipeline::WanPipeline(PipelineOptions options)
     : options_(std::move(options)),
-      directory_(checkpoint::open_model_directory(options_.model_directory)),
-      transformer_config_(transformer_config("transformer")),
+      directory_(open_directory(options_)),
       text_config_(read_config<models::Umt5Config>(directory_.path("text_encoder"))),
       vae_config_(read_config<models::WanVaeConfig>(directory_.path("vae"))),
       scheduler_config_(
-          read_config<SchedulerConfig>(directory_.path("scheduler"), "scheduler_config.json")),
-      quantization_(quantization::make_quantization_config(options_.quantization)) {
-  if (has_two_experts()) transformer_2_config_ = transformer_config("transformer_2");
+          read_config<SchedulerConfig>(directory_.path("scheduler"), "scheduler_config.json")) {
+  experts_.push_back(plan_expert("transformer"));
+  if (directory_.has("transformer_2")) experts_.push_back(plan_expert("transformer_2"));
   check_configs();
   check_quantization();
 }
 
-models::WanTransformerConfig WanPipeline::transformer_config(const std::string& component) const {
-  return models::WanTransformerConfig::from_json(
-      directory_.transformer_config(component),
-      (directory_.path(component) / "config.json").string());
+WanExpert WanPipeline::plan_expert(const std::string& component) const {
+  WanExpert expert;
+  expert.name = component;
+  const auto weights = options_.weights_paths.find(component);
+  expert.weights =
+      weights == options_.weights_paths.end() ? directory_.path(component) : weights->second;
+  expert.config = models::WanTransformerConfig::from_json(
+      directory_.transformer_config(component), directory_.config_path(component).string());
+  const checkpoint::TransformerCheckpoint files =
+      checkpoint::open_transformer_checkpoint(expert.weights);
+  expert.declared_source = quantization_source_name(files.quantization.source);
+  expert.declared_origin = files.quantization.origin;
+  auto resolved = quantization::resolve_quantization(options_.quantization, files.quantization);
+  expert.quantization = std::move(resolved.config);
+  expert.notices = std::move(resolved.notices);
+  return expert;
 }
 
 // The components must fit together; a wrong pair would otherwise fail late or, worse, run.
@@ -82,7 +125,7 @@ void WanPipeline::check_configs() const {
   const auto require = [&](bool holds, const std::string& what) {
     if (!holds) throw Error(Code::kCorruptFile, options_.model_directory.string() + ": " + what);
   };
-  const models::WanTransformerConfig& t = transformer_config_;
+  const models::WanTransformerConfig& t = transformer_config();
   const int64_t z = vae_config_.z_dim;
   const int64_t expected_in =
       directory_.variant == WanVariant::kI2V ? 2 * z + vae_config_.scale_factor_temporal : z;
@@ -95,7 +138,7 @@ void WanPipeline::check_configs() const {
                                                   " differs from the text encoder's d_model " +
                                                   std::to_string(text_config_.d_model));
   if (!has_two_experts()) return;
-  const models::WanTransformerConfig& t2 = transformer_2_config_;
+  const models::WanTransformerConfig& t2 = experts_[1].config;
   require(t2.in_channels == t.in_channels && t2.out_channels == t.out_channels &&
               t2.text_dim == t.text_dim && t2.patch_size == t.patch_size,
           "transformer and transformer_2 differ in channels, text_dim or patch_size");
@@ -104,14 +147,12 @@ void WanPipeline::check_configs() const {
 // Every layer must fit the scheme, and every glob must mean some layer.
 void WanPipeline::check_quantization() const {
   std::vector<std::string> names;
-  const auto collect = [&](const models::WanTransformerConfig& config) {
-    const models::WanTransformer model(config, *quantization_);
+  for (const WanExpert& expert : experts_) {
+    const models::WanTransformer model(expert.config, *expert.quantization);
     for (const quantization::LinearMethod* linear : model.linears()) {
       names.push_back(linear->name());
     }
-  };
-  collect(transformer_config_);
-  if (has_two_experts()) collect(transformer_2_config_);
+  }
   for (const std::string& pattern : options_.quantization.ignored_layers) {
     const bool used = std::ranges::any_of(
         names, [&](const auto& name) { return quantization::glob_match(pattern, name); });
@@ -125,10 +166,8 @@ void WanPipeline::check_quantization() const {
 
 // Rotary positions end at rope_max_seq_len patches along each axis.
 void WanPipeline::check_positions(const ResolvedRequest& request) const {
-  const models::WanTransformerConfig& t = transformer_config_;
-  const int64_t longest = has_two_experts()
-                              ? std::min(t.rope_max_seq_len, transformer_2_config_.rope_max_seq_len)
-                              : t.rope_max_seq_len;
+  const models::WanTransformerConfig& t = transformer_config();
+  const int64_t longest = std::min(t.rope_max_seq_len, experts_.back().config.rope_max_seq_len);
   const auto check_axis = [&](const char* flag, int64_t value, int64_t maximum) {
     if (value <= maximum) return;
     throw Error(Code::kInvalidArgument, std::string(flag) + " " + std::to_string(value) +
@@ -154,26 +193,29 @@ void WanPipeline::check_files() const {
     model.declare_parameters(loader);
     loader.check_key_set(checkpoint);
   };
-  const auto check_expert = [&](const std::string& name,
-                                const models::WanTransformerConfig& config) {
-    check_component(name, checkpoint::Component::kTransformer,
-                    models::WanTransformer(config, *quantization_));
-  };
   check_component("text_encoder", checkpoint::Component::kTextEncoder,
                   models::Umt5Encoder(text_config_));
   check_component("vae", checkpoint::Component::kVae, models::WanVae(vae_config_));
-  check_expert("transformer", transformer_config_);
-  if (has_two_experts()) check_expert("transformer_2", transformer_2_config_);
+  for (const WanExpert& expert : experts_) {
+    models::WanTransformer model(expert.config, *expert.quantization);
+    checkpoint::ParameterLoader loader;
+    expert.quantization->declare_companions(loader);
+    model.declare_parameters(loader);
+    loader.check_key_set(checkpoint::open_transformer_checkpoint(expert.weights).checkpoint);
+  }
+}
+
+int64_t WanPipeline::pixel_multiple() const {
+  return vae_config_.scale_factor_spatial * transformer_config().patch_size[1];
 }
 
 ResolvedRequest WanPipeline::resolve(const GenerateRequest& request) const {
-  ResolvedRequest resolved = resolve_request(
-      request,
-      {.variant = directory_.variant,
-       .pixel_multiple = vae_config_.scale_factor_spatial * transformer_config_.patch_size[1],
-       .frame_stride = vae_config_.scale_factor_temporal,
-       .boundary_ratio = directory_.index.boundary_ratio.value_or(0),
-       .flow_shift = scheduler_config_.flow_shift});
+  ResolvedRequest resolved =
+      resolve_request(request, {.variant = directory_.variant,
+                                .pixel_multiple = pixel_multiple(),
+                                .frame_stride = vae_config_.scale_factor_temporal,
+                                .boundary_ratio = directory_.index.boundary_ratio.value_or(0),
+                                .flow_shift = scheduler_config_.flow_shift});
   check_positions(resolved);
   check_text("--", resolved.prompt);
   check_text("--negative-", resolved.negative_prompt);
@@ -230,6 +272,15 @@ void WanPipeline::encode_prompts(WanRun& run) const {
   }
 }
 
+std::optional<models::WanVaeTiling> WanPipeline::vae_tiling(VaeTilingMode mode,
+                                                            const ResolvedRequest& request) const {
+  const bool large = request.width * request.height > kTilingPixels;
+  if (mode == VaeTilingMode::kOn || (mode == VaeTilingMode::kAuto && large)) {
+    return models::WanVaeTiling();
+  }
+  return std::nullopt;
+}
+
 models::WanVaeRun WanPipeline::vae_run(WanRun& run, const char* phase) const {
   models::WanVaeRun vae_run;
   vae_run.context = &run.context;
@@ -237,11 +288,7 @@ models::WanVaeRun WanPipeline::vae_run(WanRun& run, const char* phase) const {
   vae_run.progress = [&run, phase](int64_t done, int64_t total) {
     run.progress(phase, done, total);
   };
-  const bool large = run.request.width * run.request.height > kTilingPixels;
-  if (run.asked.vae_tiling == VaeTilingMode::kOn ||
-      (run.asked.vae_tiling == VaeTilingMode::kAuto && large)) {
-    vae_run.tiling.emplace();
-  }
+  vae_run.tiling = vae_tiling(run.asked.vae_tiling, run.request);
   return vae_run;
 }
 
@@ -317,9 +364,13 @@ GenerateResult WanPipeline::generate(const GenerateRequest& request, const RunHo
   reset_peak_resident_bytes();
   check_files();
   initial_latents(run);
+  // What a stage has freed goes back before the next one: blocks of the heap stay otherwise.
   encode_prompts(run);
+  trim_heap();
   encode_condition(run);
+  trim_heap();
   denoise(run);
+  trim_heap();
   Tensor video = decode(run);
   run.report.kernels = run.context.choices;
   return {.video = std::move(video),

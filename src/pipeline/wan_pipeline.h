@@ -11,15 +11,19 @@
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/cancellation.h"
+#include "checkpoint/key_map.h"
 #include "checkpoint/model_index.h"
 #include "models/umt5/umt5_encoder.h"
 #include "models/wan_transformer/wan_transformer.h"
 #include "models/wan_vae/wan_vae.h"
 #include "pipeline/generate_request.h"
+#include "pipeline/memory_plan.h"
 #include "pipeline/run_report.h"
 #include "quantization/quantization_config.h"
 
@@ -27,6 +31,11 @@ namespace mxvideo::pipeline {
 
 struct PipelineOptions {
   std::filesystem::path model_directory;
+  // Instead of the model's own, by component ("transformer", "transformer_2"): a component
+  // directory (with its config.json, or without to keep the model's), and the weights alone, as a
+  // directory or a safetensors file. Weights win over directories.
+  std::map<std::string, std::filesystem::path, std::less<>> component_paths = {};
+  std::map<std::string, std::filesystem::path, std::less<>> weights_paths = {};
   quantization::QuantizationOptions quantization;
   std::map<std::string, std::string, std::less<>> forced_kernels;  // op -> row
 };
@@ -47,52 +56,83 @@ struct GenerateResult {
   RunReport report;
 };
 
+// One expert transformer before its weights are read.
+struct WanExpert {
+  std::string name;               // "transformer" (high noise, or the only one), "transformer_2"
+  std::filesystem::path weights;  // directory or file
+  models::WanTransformerConfig config;
+  // What its files declare: quantization_source_name() and where it says so.
+  std::string declared_source, declared_origin;
+  std::unique_ptr<quantization::QuantizationConfig> quantization;
+  std::vector<std::string> notices;
+};
+
 struct WanRun;
 
 class WanPipeline {
  public:
-  // Reads and checks every config; no weights. Throws Code::kNotFound, kCorruptFile, kUnsupported.
+  // Reads and checks every config and what the transformers' files declare; no weights. Throws
+  // Code::kNotFound, kCorruptFile, kUnsupported, kInvalidArgument.
   explicit WanPipeline(PipelineOptions options);
 
   checkpoint::WanVariant variant() const { return directory_.variant; }
   const PipelineOptions& options() const { return options_; }
+  // Width and height are multiples of it.
+  int64_t pixel_multiple() const;
+  const std::vector<WanExpert>& experts() const { return experts_; }  // one or two
   // Checks a request against this model. Throws Code::kInvalidArgument.
   ResolvedRequest resolve(const GenerateRequest& request) const;
+  // What generate() would need: memory, kernels. Reads headers, configs and the tokenizer, no
+  // weights. An empty prompt stands for the longest one. Of the images only the sizes matter.
+  // Throws as generate() does before its first stage.
+  MemoryPlan plan(const GenerateRequest& request) const;
   GenerateResult generate(const GenerateRequest& request, const RunHooks& hooks = {}) const;
 
  private:
-  struct Expert;
+  struct LoadedExpert;
   class ExpertSlot;
   struct StepInput;
+  struct PlanRun;
 
-  models::WanTransformerConfig transformer_config(const std::string& component) const;
+  WanExpert plan_expert(const std::string& component) const;
   void check_configs() const;
   void check_quantization() const;
   void check_files() const;
   void check_positions(const ResolvedRequest& request) const;
-  bool has_two_experts() const { return directory_.has("transformer_2"); }
+  bool has_two_experts() const { return experts_.size() == 2; }
+  const models::WanTransformerConfig& transformer_config() const { return experts_[0].config; }
   Shape latent_shape(const ResolvedRequest& request) const;
   void initial_latents(WanRun& run) const;
   void encode_prompts(WanRun& run) const;
   std::unique_ptr<models::WanVae> load_vae(WanRun& run, models::WanVaeParts parts) const;
   Tensor prepare_image(WanRun& run, const RgbImage& image) const;
+  std::optional<models::WanVaeTiling> vae_tiling(VaeTilingMode mode,
+                                                 const ResolvedRequest& request) const;
   models::WanVaeRun vae_run(WanRun& run, const char* phase) const;
   void encode_condition(WanRun& run) const;
+  // 0: transformer, 1: transformer_2.
+  int expert_of(const ResolvedRequest& request, int64_t timestep) const;
   void denoise(WanRun& run) const;
   StepInput step_input(const WanRun& run, int64_t timestep) const;
-  Tensor predict(WanRun& run, const Expert& expert, const StepInput& step) const;
-  [[noreturn]] void report_bad_step(WanRun& run, const Expert& expert, const StepInput& step,
+  Tensor predict(WanRun& run, const LoadedExpert& expert, const StepInput& step) const;
+  [[noreturn]] void report_bad_step(WanRun& run, const LoadedExpert& expert, const StepInput& step,
                                     const std::string& where) const;
   Tensor decode(WanRun& run) const;
+  template <class Model>
+  checkpoint::LoadPlan plan_load(const std::string& name, checkpoint::Component component,
+                                 Model& model, PlanRun& run) const;
+  void plan_text(PlanRun& run) const;
+  void plan_condition(PlanRun& run) const;
+  std::vector<int> planned_experts(const PlanRun& run) const;
+  void plan_denoise(PlanRun& run) const;
+  void plan_decode(PlanRun& run) const;
 
   PipelineOptions options_;
   checkpoint::ModelDirectory directory_;
-  models::WanTransformerConfig transformer_config_;
-  models::WanTransformerConfig transformer_2_config_;
+  std::vector<WanExpert> experts_;
   models::Umt5Config text_config_;
   models::WanVaeConfig vae_config_;
   SchedulerConfig scheduler_config_;
-  std::unique_ptr<quantization::QuantizationConfig> quantization_;
 };
 
 }  // namespace mxvideo::pipeline

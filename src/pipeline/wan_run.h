@@ -8,8 +8,12 @@
 #include "checkpoint/key_map.h"
 #include "kernels/common/context.h"
 #include "pipeline/wan_pipeline.h"
+#include "tokenizer/umt5_tokenizer.h"
 
 namespace mxvideo::pipeline {
+
+// Tokens that the transformer attends to; shorter prompts are padded with zero rows.
+inline constexpr int64_t kTextRows = tokenizer::Umt5Tokenizer::kMaxLength;
 
 struct WanRun {
   const GenerateRequest& asked;
@@ -41,9 +45,17 @@ struct WanRun {
     checkpoint::Checkpoint checkpoint = checkpoint::Checkpoint::open_directory(directory);
     checkpoint::normalize_names(checkpoint, component);
     checkpoint::ParameterLoader loader;
+    return load_component(name, checkpoint, loader, model);
+  }
+  // The same from files that are open; `loader` may know of more than the model.
+  template <class Model>
+  ComponentReport& load_component(const std::string& name, const checkpoint::Checkpoint& checkpoint,
+                                  checkpoint::ParameterLoader& loader, Model& model) {
     model.declare_parameters(loader);
     const checkpoint::LoadReport loaded = loader.load(checkpoint);
     report.components.push_back({.name = name,
+                                 .quantization = {},
+                                 .declared_in = {},
                                  .checkpoint_bytes = loaded.checkpoint_bytes,
                                  .weight_bytes = model.weight_bytes(),
                                  .layers = {}});

@@ -1,0 +1,65 @@
+// What a generation will need, told before a weight is read: memory of each stage, weights of each
+// component, kernels of each class of layer. Filled by WanPipeline::plan(). Plain values.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "pipeline/generate_request.h"
+
+namespace mxvideo::pipeline {
+
+struct MemoryPart {
+  std::string name;  // "process", "weights", "activations", …
+  int64_t bytes = 0;
+};
+
+// One stage of RunReport. The part "process" (binary, libraries and the code that they generate,
+// thread stacks, tokenizer) is measured on this process while the plan is made.
+struct StagePlan {
+  std::string name;
+  std::vector<MemoryPart> parts;  // none empty
+  int64_t bytes() const;          // sum of the parts
+};
+
+// How many layers of a transformer have a scheme, and why not another one.
+struct SchemeCount {
+  std::string scheme;
+  std::string reason;
+  int64_t layers = 0;
+};
+
+struct ComponentPlan {
+  std::string name;
+  int64_t checkpoint_bytes = 0;
+  int64_t weight_bytes = 0;          // as RunReport's
+  std::vector<SchemeCount> schemes;  // of the transformers' linear layers
+};
+
+// (op, row) of every kernel that a class of layers calls.
+struct LayerKernelsPlan {
+  std::string component;
+  std::string layers;
+  std::vector<std::pair<std::string, std::string>> kernels;
+};
+
+struct MemoryPlan {
+  ResolvedRequest request;
+  bool image = false;
+  bool vae_tiling = false;
+  int64_t prompt_tokens = 0;  // of the longer prompt
+  int64_t transformer_tokens = 0;
+  int64_t latent_bytes = 0;
+  bool quantized = false;     // some layer of a transformer
+  int64_t process_bytes = 0;  // what this process had when the plan began
+  std::vector<StagePlan> stages;
+  std::vector<ComponentPlan> components;
+  std::vector<LayerKernelsPlan> kernels;
+
+  int64_t peak_bytes() const;
+};
+
+}  // namespace mxvideo::pipeline

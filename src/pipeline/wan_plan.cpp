@@ -1,0 +1,285 @@
+// WanPipeline::plan(): the stages of generate() in the order in which they run, with what each one
+// holds. What a model needs is the model's own answer.
+#include <algorithm>
+#include <optional>
+
+#include "base/error.h"
+#include "base/memory_usage.h"
+#include "checkpoint/checkpoint.h"
+#include "checkpoint/key_map.h"
+#include "kernels/warm_up.h"
+#include "pipeline/memory_plan.h"
+#include "pipeline/unipc_scheduler.h"
+#include "pipeline/wan_run.h"
+#include "tokenizer/prompt_cleaner.h"
+#include "tokenizer/umt5_tokenizer.h"
+
+namespace mxvideo::pipeline {
+namespace {
+
+using checkpoint::WanVariant;
+using models::WanTransformer;
+using models::WanTransformerWorkspace;
+
+int64_t f32_bytes(const Shape& shape) { return shape.count() * dtype_size(DType::kF32); }
+
+std::vector<std::pair<std::string, std::string>> rows_of(const kernels::Context& context) {
+  std::vector<std::pair<std::string, std::string>> rows;
+  for (const auto& [choice, calls] : context.choices) rows.push_back(choice);
+  return rows;
+}
+
+std::vector<SchemeCount> count_schemes(const WanTransformer& model) {
+  std::vector<SchemeCount> counts;
+  for (const quantization::LinearMethod* linear : model.linears()) {
+    const std::string scheme = linear->scheme(), reason = linear->reason();
+    const auto found = std::ranges::find_if(counts, [&](const SchemeCount& count) {
+      return count.scheme == scheme && count.reason == reason;
+    });
+    if (found != counts.end()) {
+      ++found->layers;
+    } else {
+      counts.push_back({.scheme = scheme, .reason = reason, .layers = 1});
+    }
+  }
+  return counts;
+}
+
+// Names and sizes, without those of no size.
+StagePlan make_stage(std::string name, std::vector<MemoryPart> parts) {
+  std::erase_if(parts, [](const MemoryPart& part) { return part.bytes <= 0; });
+  return {.name = std::move(name), .parts = std::move(parts)};
+}
+
+}  // namespace
+
+int64_t StagePlan::bytes() const {
+  int64_t total = 0;
+  for (const MemoryPart& part : parts) total += part.bytes;
+  return total;
+}
+
+int64_t MemoryPlan::peak_bytes() const {
+  int64_t peak = process_bytes;
+  for (const StagePlan& stage : stages) peak = std::max(peak, stage.bytes());
+  return peak;
+}
+
+// The plan on its way, and what the stages so far have left in memory.
+struct WanPipeline::PlanRun {
+  const GenerateRequest& asked;
+  MemoryPlan plan;
+  std::vector<int64_t> prompts = {};  // tokens of the prompt and of the negative prompt
+  int64_t held = 0;                   // latents, encoded prompts, condition
+  int64_t condition_bytes = 0;
+
+  kernels::Context context(const PipelineOptions& options) const {
+    kernels::Context context;
+    context.forced_rows = options.forced_kernels;
+    return context;
+  }
+  template <class Model>
+  checkpoint::LoadPlan load(const std::string& name, const checkpoint::Checkpoint& files,
+                            checkpoint::ParameterLoader& loader, Model& model) {
+    model.declare_parameters(loader);
+    const checkpoint::LoadPlan result = loader.plan(files);
+    plan.components.push_back({.name = name,
+                               .checkpoint_bytes = result.checkpoint_bytes,
+                               .weight_bytes = result.resident,
+                               .schemes = {}});
+    return result;
+  }
+  void add(std::string name, std::vector<MemoryPart> parts) {
+    plan.stages.push_back(stage(std::move(name), std::move(parts)));
+  }
+  StagePlan stage(std::string name, std::vector<MemoryPart> parts) const {
+    parts.push_back({.name = "latents, text and condition", .bytes = held});
+    parts.push_back({.name = "process", .bytes = resident_bytes()});
+    return make_stage(std::move(name), std::move(parts));
+  }
+  void note(std::string component, std::string layers, const kernels::Context& context) {
+    plan.kernels.push_back({.component = std::move(component),
+                            .layers = std::move(layers),
+                            .kernels = rows_of(context)});
+  }
+};
+
+template <class Model>
+checkpoint::LoadPlan WanPipeline::plan_load(const std::string& name,
+                                            checkpoint::Component component, Model& model,
+                                            PlanRun& run) const {
+  checkpoint::Checkpoint files = checkpoint::Checkpoint::open_directory(directory_.path(name));
+  checkpoint::normalize_names(files, component);
+  checkpoint::ParameterLoader loader;
+  return run.load(name, files, loader, model);
+}
+
+void WanPipeline::plan_text(PlanRun& run) const {
+  models::Umt5Encoder encoder(text_config_);
+  const checkpoint::LoadPlan load =
+      plan_load("text_encoder", checkpoint::Component::kTextEncoder, encoder, run);
+  run.add("load_text_encoder",
+          {{"weights", load.resident}, {"reading", load.peak - load.resident}});
+  kernels::warm_up();
+  kernels::Context context = run.context(options_);
+  const int64_t padded = f32_bytes({kTextRows, text_config_.d_model});
+  int64_t peak = 0;
+  for (size_t i = 0; i < run.prompts.size(); ++i) {
+    MemoryTrace trace;
+    {
+      const PlannedTensor encoded = encoder.plan_encode(run.prompts[i], context, trace);
+      trace.pass(padded);
+    }
+    peak = std::max(peak, trace.peak() + static_cast<int64_t>(i) * padded);
+  }
+  run.add("encode_prompt", {{"weights", load.resident}, {"activations", peak}});
+  run.note("text_encoder", "all layers", context);
+  run.held += static_cast<int64_t>(run.prompts.size()) * padded;
+}
+
+void WanPipeline::plan_condition(PlanRun& run) const {
+  if (!run.asked.image) return;
+  const ResolvedRequest& request = run.plan.request;
+  const bool ti2v = directory_.variant == WanVariant::kTI2V;
+  models::WanVae vae(vae_config_, {.encoder = true, .decoder = false});
+  const int64_t picture = f32_bytes({3, request.height, request.width});
+  const int64_t pictures = run.asked.last_image ? 2 * picture : picture;
+  const checkpoint::LoadPlan load = plan_load("vae", checkpoint::Component::kVae, vae, run);
+  run.add("load_vae",
+          {{"weights", load.resident}, {"reading", load.peak - load.resident}, {"image", picture}});
+  const Shape video{ti2v ? 1 : request.num_frames, request.height, request.width, 3};
+  kernels::Context context = run.context(options_);
+  MemoryTrace trace;
+  vae.plan_encode(
+      video,
+      {.context = &context, .trace = &trace, .tiling = vae_tiling(run.asked.vae_tiling, request)});
+  run.add("encode_image", {{"weights", load.resident},
+                           {"activations", trace.peak() - load.resident},
+                           {"video", f32_bytes(video)},
+                           {"image", pictures}});
+  run.note("vae", "encoder", context);
+  Shape condition = latent_shape(request);
+  if (ti2v) {
+    condition = {condition[0], 1, condition[2], condition[3]};
+  } else {
+    condition = {condition[0] + vae_config_.scale_factor_temporal, condition[1], condition[2],
+                 condition[3]};
+  }
+  run.condition_bytes = f32_bytes(condition);
+  run.held += run.condition_bytes;
+}
+
+// Which experts the steps use.
+std::vector<int> WanPipeline::planned_experts(const PlanRun& run) const {
+  const ResolvedRequest& request = run.plan.request;
+  const UniPcScheduler scheduler(scheduler_config_, {.steps = request.num_inference_steps,
+                                                     .grid = run.asked.sigma_grid,
+                                                     .flow_shift = request.flow_shift});
+  std::vector<int> experts;
+  for (const int64_t timestep : scheduler.timesteps()) {
+    const int expert = expert_of(request, timestep);
+    if (experts.empty() || experts.back() != expert) experts.push_back(expert);
+  }
+  return experts;
+}
+
+void WanPipeline::plan_denoise(PlanRun& run) const {
+  const ResolvedRequest& request = run.plan.request;
+  const Shape latents = latent_shape(request);
+  const bool two_times = run.condition_bytes > 0 && directory_.variant == WanVariant::kTI2V;
+  const int64_t solver = UniPcScheduler::kStateTensors * f32_bytes(latents);
+  bool stepped = false;  // the solver has its state from the first step on
+  StagePlan largest;
+  const auto consider = [&](const StagePlan& stage) {
+    if (stage.bytes() > largest.bytes()) largest = {.name = "denoise", .parts = stage.parts};
+  };
+  for (const int index : planned_experts(run)) {
+    const WanExpert& expert = experts_[static_cast<size_t>(index)];
+    const std::string& name = expert.name;
+    const models::WanTransformerConfig& config = expert.config;
+    WanTransformer model(config, *expert.quantization);
+    checkpoint::ParameterLoader loader;
+    expert.quantization->declare_companions(loader);
+    const checkpoint::LoadPlan load = run.load(
+        name, checkpoint::open_transformer_checkpoint(expert.weights).checkpoint, loader, model);
+    run.plan.components.back().schemes = count_schemes(model);
+    for (const SchemeCount& count : run.plan.components.back().schemes) {
+      run.plan.quantized = run.plan.quantized || count.scheme != "none";
+    }
+    run.add("load_" + name, {{"weights", load.resident},
+                             {"reading", load.peak - load.resident},
+                             {"solver", stepped ? solver : 0}});
+    consider(run.plan.stages.back());
+
+    const Shape input{config.in_channels, latents[1], latents[2], latents[3]};
+    run.plan.transformer_tokens = model.token_count(input);
+    MemoryTrace trace;
+    models::LayerKernels kernels;
+    for (const char* layers : models::kLayerClasses) {
+      kernels[layers] = run.context(options_);
+    }
+    {
+      const PlannedTensor step(trace, input);
+      const models::WanTransformerPlanInput forward{
+          .latents = input, .time_rows = two_times ? 2 : 1, .text_rows = kTextRows};
+      const PlannedTensor velocity = model.plan_forward(forward, trace, kernels);
+      if (request.use_guidance()) model.plan_forward(forward, trace, kernels);
+    }
+    for (const auto& [layers, context] : kernels) run.note(name, layers, context);
+    const int64_t workspace =
+        WanTransformerWorkspace::planned_bytes(config, run.plan.transformer_tokens, kTextRows);
+    consider(run.stage("denoise", {{"weights", load.resident},
+                                   {"workspace", workspace},
+                                   {"activations", trace.peak()},
+                                   {"solver", solver}}));
+    stepped = true;
+  }
+  run.plan.stages.push_back(std::move(largest));
+}
+
+void WanPipeline::plan_decode(PlanRun& run) const {
+  const ResolvedRequest& request = run.plan.request;
+  const Shape latents = latent_shape(request);
+  models::WanVae vae(vae_config_, {.encoder = false, .decoder = true});
+  const checkpoint::LoadPlan load = plan_load("vae", checkpoint::Component::kVae, vae, run);
+  run.add("load_vae", {{"weights", load.resident}, {"reading", load.peak - load.resident}});
+  kernels::Context context = run.context(options_);
+  MemoryTrace trace;
+  const PlannedTensor video = vae.plan_decode(
+      latents,
+      {.context = &context, .trace = &trace, .tiling = vae_tiling(run.asked.vae_tiling, request)});
+  const int64_t video_bytes = f32_bytes(video.shape());
+  run.add("decode",
+          {{"weights", load.resident},
+           {"activations", trace.peak() - load.resident - video_bytes + f32_bytes(latents)},
+           {"video", video_bytes}});
+  run.note("vae", "decoder", context);
+}
+
+MemoryPlan WanPipeline::plan(const GenerateRequest& request) const {
+  PlanRun run{.asked = request, .plan = {}};
+  run.plan.request = resolve(request);
+  run.plan.image = request.image.has_value();
+  run.plan.vae_tiling = vae_tiling(request.vae_tiling, run.plan.request).has_value();
+  run.plan.process_bytes = resident_bytes();
+  const auto tokenizer = tokenizer::Umt5Tokenizer::open(directory_.path("tokenizer"));
+  const auto count_tokens = [&](const std::string& text) {
+    // A prompt that is not known yet is taken as long as one can be.
+    const std::string cleaned = tokenizer::clean_prompt(text);
+    run.prompts.push_back(cleaned.empty()
+                              ? kTextRows
+                              : static_cast<int64_t>(tokenizer.encode(cleaned, kTextRows).size()));
+  };
+  count_tokens(run.plan.request.prompt);
+  if (run.plan.request.use_guidance()) count_tokens(run.plan.request.negative_prompt);
+  run.plan.prompt_tokens = *std::ranges::max_element(run.prompts);
+  run.plan.latent_bytes = f32_bytes(latent_shape(run.plan.request));
+  run.held = run.plan.latent_bytes;
+  plan_text(run);
+  plan_condition(run);
+  plan_denoise(run);
+  plan_decode(run);
+  return std::move(run.plan);
+}
+
+}  // namespace mxvideo::pipeline
