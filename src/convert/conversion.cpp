@@ -1,0 +1,203 @@
+#include "convert/conversion.h"
+
+#include <sys/stat.h>
+
+#include <algorithm>
+
+#include "base/checked.h"
+#include "base/error.h"
+#include "base/version.h"
+#include "checkpoint/shard_index.h"
+#include "convert/shard_writer.h"
+
+namespace mxvideo::convert {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
+
+constexpr int kMaxFolderDepth = 8;
+
+bool belongs_to_rest(const fs::path& relative) {
+  const std::string top = relative.begin()->string();
+  return top != kHighNoiseExpert && top != kLowNoiseExpert && top != kCompleteFile &&
+         !top.starts_with('.');
+}
+
+void collect_rest(const fs::path& folder, const fs::path& relative, const fs::path& containment,
+                  int depth, std::vector<RestFile>& files) {
+  if (depth > kMaxFolderDepth) {
+    throw Error(Code::kCorruptFile, folder.string() + ": folders lie more than " +
+                                        std::to_string(kMaxFolderDepth) + " deep");
+  }
+  std::vector<fs::path> names;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
+    names.push_back(entry.path().filename());
+  }
+  std::sort(names.begin(), names.end());
+  for (const fs::path& name : names) {
+    if (!belongs_to_rest(relative / name)) continue;
+    const fs::path source = checkpoint::resolve_inside(folder / name, containment);
+    if (fs::is_directory(source)) {
+      collect_rest(folder / name, relative / name, containment, depth + 1, files);
+    } else {
+      files.push_back({.relative = relative / name,
+                       .source = source,
+                       .bytes = static_cast<int64_t>(fs::file_size(source))});
+    }
+  }
+}
+
+void append_stat(const fs::path& file, std::string& text) {
+  struct stat info {};
+  if (::stat(file.c_str(), &info) != 0) {
+    throw Error(Code::kIo, file.string() + ": cannot stat");
+  }
+  text += file.string() + ":" + std::to_string(info.st_size) + ":" +
+          std::to_string(info.st_mtim.tv_sec) + "." + std::to_string(info.st_mtim.tv_nsec) + "\n";
+}
+
+// Every file of an input, so that a changed one makes another job.
+void append_input(const fs::path& input, std::string& text) {
+  if (!fs::is_directory(input)) {
+    append_stat(input, text);
+    return;
+  }
+  std::vector<fs::path> files;
+  for (const fs::directory_entry& entry : fs::directory_iterator(input)) {
+    if (entry.is_regular_file()) files.push_back(entry.path());
+  }
+  std::sort(files.begin(), files.end());
+  for (const fs::path& file : files) append_stat(file, text);
+}
+
+std::string job_text(const ConversionPlan& plan, const OutputOptions& options,
+                     int64_t shard_bytes) {
+  std::string text =
+      "mxvideo " + std::string(version()) + " " + plan.command + " " +
+      std::string(layout_name(options.layout)) + " " + std::string(model_type_name(plan.variant)) +
+      " " + std::to_string(shard_bytes) + (options.copy ? " copy " : " ") + plan.options + "\n";
+  for (const fs::path& input : plan.inputs) append_input(fs::absolute(input), text);
+  for (const RestFile& file : plan.rest) append_stat(file.source, text);
+  return text;
+}
+
+using Shards = std::map<std::string, std::vector<ShardPlan>>;  // by component
+
+int64_t bytes_to_write(const ConversionPlan& plan, const Shards& shards, bool copy) {
+  int64_t bytes = 0;
+  for (const auto& [component, list] : shards) {
+    for (const ShardPlan& shard : list) {
+      bytes = checked_add(bytes, shard.file_bytes, "bytes of the output");
+    }
+  }
+  if (!copy) return bytes;
+  for (const RestFile& file : plan.rest) {
+    bytes = checked_add(bytes, file.bytes, "bytes of the output");
+  }
+  return bytes;
+}
+
+int64_t quantized_layers(const ComponentPlan& component) {
+  int64_t count = 0;
+  for (const OutputLayer& layer : component.layers) {
+    count += std::any_of(layer.tasks.begin(), layer.tasks.end(), [](const TensorTask& task) {
+      return std::holds_alternative<QuantizedTensor>(task) ||
+             std::holds_alternative<RelaidScales>(task);
+    });
+  }
+  return count;
+}
+
+Json summarize(const ConversionPlan& plan, const OutputOptions& options, const Shards& shards) {
+  Json components = Json::array();
+  for (const ComponentPlan& component : plan.components) {
+    Json files = Json::array();
+    for (const ShardPlan& shard : shards.at(component.component)) {
+      files.push_back({{"file", shard.file.string()},
+                       {"bytes", shard.file_bytes},
+                       {"tensors", shard.tensors.size()}});
+    }
+    Json texts = Json::array();
+    for (const auto& [name, text] : component.texts) {
+      texts.push_back((component.folder / name).string());
+    }
+    components.push_back({{"component", component.component},
+                          {"folder", component.folder.string()},
+                          {"mxfp8_layers", quantized_layers(component)},
+                          {"files", std::move(files)},
+                          {"texts", std::move(texts)}});
+  }
+  int64_t rest_bytes = 0;
+  for (const RestFile& file : plan.rest) rest_bytes += file.bytes;
+  return {{"command", plan.command},
+          {"model_type", model_type_name(plan.variant)},
+          {"layout", layout_name(options.layout)},
+          {"output", options.path.string()},
+          {"bytes", bytes_to_write(plan, shards, options.copy)},
+          {"components", std::move(components)},
+          {"rest",
+           {{"files", plan.rest.size()},
+            {"bytes", rest_bytes},
+            {"how", options.copy ? "copied" : "linked"}}}};
+}
+
+fs::path written_weights(const ComponentPlan& component, const std::vector<ShardPlan>& shards,
+                         OutputDirectory& output) {
+  const fs::path file = output.path_of(shards.front().file);
+  return component.one_file ? file : file.parent_path();
+}
+
+}  // namespace
+
+std::vector<RestFile> rest_of_model(const fs::path& root) {
+  std::vector<RestFile> files;
+  if (root.empty()) return files;
+  collect_rest(root, {}, checkpoint::containment_root(root), 0, files);
+  return files;
+}
+
+ConversionResult run_conversion(const ConversionPlan& plan, const OutputOptions& options,
+                                const ConversionHooks& hooks) {
+  if (options.layout == Layout::kComfy && options.shard_bytes) {
+    throw Error(Code::kInvalidArgument,
+                "--shard-size: a ComfyUI model is one file per expert; expected no shard size");
+  }
+  const int64_t shard_bytes = options.shard_bytes.value_or(kDefaultShardBytes);
+  Shards shards;
+  for (const ComponentPlan& component : plan.components) {
+    shards[component.component] = plan_shards(component, shard_bytes);
+  }
+  ConversionResult result{.summary = summarize(plan, options, shards), .reports = {}};
+  if (options.dry_run) return result;
+
+  OutputDirectory output({.path = options.path,
+                          .job = job_text(plan, options, shard_bytes),
+                          .inputs = plan.inputs,
+                          .bytes_needed = bytes_to_write(plan, shards, options.copy),
+                          .overwrite = options.overwrite,
+                          .discard_partial = options.discard_partial});
+  const auto add_rest = [&] {
+    for (const RestFile& file : plan.rest) {
+      hooks.general.throw_if_cancelled();
+      output.add_file(file.relative, file.source, options.copy);
+    }
+  };
+  // Links first: where they are refused, that should not show after hours of work.
+  if (!options.copy) add_rest();
+  for (const ComponentPlan& component : plan.components) {
+    const std::vector<ShardPlan>& list = shards.at(component.component);
+    result.reports[component.component] = write_component(component, list, output, hooks.general);
+  }
+  if (hooks.accept) hooks.accept(result);
+  if (hooks.verify) {
+    for (const ComponentPlan& component : plan.components) {
+      hooks.verify(component, written_weights(component, shards.at(component.component), output));
+    }
+  }
+  if (options.copy) add_rest();
+  output.commit(result.summary);
+  return result;
+}
+
+}  // namespace mxvideo::convert

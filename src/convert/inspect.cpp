@@ -1,0 +1,183 @@
+#include "convert/inspect.h"
+
+#include <set>
+#include <utility>
+
+#include "base/error.h"
+#include "checkpoint/safetensors.h"
+#include "quantization/quantization_config.h"
+
+namespace mxvideo::convert {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
+using checkpoint::StoredTensor;
+
+constexpr std::string_view kWeight = ".weight";
+constexpr double kMxfp8Bits = 8 + 8.0 / 32;
+
+void add(TensorTotals& totals, int64_t bytes) {
+  ++totals.tensors;
+  totals.bytes += bytes;
+}
+
+void list_tensors(const checkpoint::Checkpoint& files, InspectedPart& part) {
+  std::map<fs::path, InspectedFile> by_file;
+  for (const auto& [name, tensor] : files.tensors()) {
+    const int64_t bytes = tensor.view.bytes();
+    const fs::path& path = tensor.file->path();
+    InspectedFile& file = by_file[path];
+    add(file.totals, bytes);
+    add(part.totals, bytes);
+    add(part.dtypes[std::string(dtype_name(tensor.view.dtype))], bytes);
+    part.tensors.push_back({.name = name,
+                            .dtype = tensor.view.dtype,
+                            .shape = tensor.view.shape,
+                            .file = path.filename().string()});
+  }
+  for (auto& [path, file] : by_file) {
+    file.path = path;
+    file.file_bytes = static_cast<int64_t>(fs::file_size(path));
+    part.files.push_back(std::move(file));
+  }
+}
+
+double bits_in_memory(const quantization::LinearMethod& linear, DType stored) {
+  if (std::string_view(linear.scheme()) == "mxfp8") return kMxfp8Bits;
+  // Decoded weights are kept as BF16.
+  return stored == DType::kF8E4M3 ? 16 : static_cast<double>(8 * dtype_size(stored));
+}
+
+// Every matrix under a name of a layer is a linear layer; those of the blocks may be quantized.
+void list_layers(const checkpoint::TransformerCheckpoint& opened, InspectedPart& part) {
+  const auto resolved = quantization::resolve_quantization({}, opened.quantization);
+  const auto& tensors = opened.checkpoint.tensors();
+  int64_t weights = 0, bytes = 0;
+  for (const auto& [name, tensor] : tensors) {
+    if (!name.ends_with(kWeight) || tensor.view.shape.rank() != 2) continue;
+    const std::string layer = name.substr(0, name.size() - kWeight.size());
+    const auto declared = opened.quantization.layers.find(layer);
+    const bool is_declared = declared != opened.quantization.layers.end();
+    const quantization::LinearShape shape{.out_features = tensor.view.shape[0],
+                                          .in_features = tensor.view.shape[1],
+                                          .bias = tensors.contains(layer + ".bias")};
+    const auto linear = resolved.config->make_linear(layer, shape, layer.starts_with("blocks."));
+    part.layers.push_back({.name = layer,
+                           .declared = is_declared ? declared->second.type : "FLOAT",
+                           .scheme = linear->scheme(),
+                           .reason = linear->reason(),
+                           .weight_bits = bits_in_memory(*linear, tensor.view.dtype)});
+    weights += tensor.view.count();
+    bytes += tensor.view.bytes();
+    const auto scale = tensors.find(name + "_scale");
+    if (scale != tensors.end()) bytes += scale->second.view.bytes();
+  }
+  if (weights > 0) {
+    part.stored_bits_per_weight = 8.0 * static_cast<double>(bytes) / static_cast<double>(weights);
+  }
+}
+
+void describe_transformer(const checkpoint::TransformerCheckpoint& opened, InspectedPart& part) {
+  const checkpoint::QuantizationDeclaration& declared = opened.quantization;
+  part.naming_style =
+      opened.stored_names == checkpoint::NamingStyle::kOriginal ? "original" : "diffusers";
+  part.source = quantization_source_name(declared.source);
+  part.origin = declared.origin;
+  if (declared.quantized()) {
+    part.scale_layout =
+        declared.scale_layout == formats::ScaleLayout::kSwizzled ? "swizzled" : "row_major";
+  }
+  part.companions = declared.companions;
+  part.attention = declared.attention;
+  list_layers(opened, part);
+}
+
+// "blocks.7.attn1.to_q" -> "attn1.to_q".
+std::string without_block(const std::string& layer) {
+  if (!layer.starts_with("blocks.")) return layer;
+  const size_t dot = layer.find('.', std::string_view("blocks.").size());
+  return dot == std::string::npos ? layer : layer.substr(dot + 1);
+}
+
+Json totals_json(const TensorTotals& totals) {
+  return {{"tensors", totals.tensors}, {"bytes", totals.bytes}};
+}
+
+Json transformer_json(const InspectedPart& part, const InspectDetail& detail) {
+  Json json = {{"naming_style", part.naming_style}, {"quantization", part.source}};
+  if (!part.origin.empty()) json["declared_in"] = part.origin;
+  if (!part.scale_layout.empty()) json["scale_layout"] = part.scale_layout;
+  json["stored_bits_per_weight"] = part.stored_bits_per_weight;
+  json["companions"] = part.companions;
+  json["attention"] = part.attention;
+  json["layer_types"] = declared_by_layer(part);
+  std::map<std::string, int64_t> schemes;
+  for (const InspectedLayer& layer : part.layers) ++schemes[layer.scheme];
+  json["effective"] = schemes;
+  if (!detail.layers) return json;
+  json["layers"] = Json::array();
+  for (const InspectedLayer& layer : part.layers) {
+    Json entry = {{"name", layer.name},
+                  {"declared", layer.declared},
+                  {"scheme", layer.scheme},
+                  {"weight_bits", layer.weight_bits}};
+    if (!layer.reason.empty()) entry["reason"] = layer.reason;
+    json["layers"].push_back(std::move(entry));
+  }
+  return json;
+}
+
+}  // namespace
+
+std::vector<InspectedPart> inspect_model(const fs::path& path) {
+  std::vector<InspectedPart> parts;
+  for (ModelPart& found : find_model_parts(path)) {
+    InspectedPart& part = parts.emplace_back();
+    part.part = std::move(found);
+    const checkpoint::TransformerCheckpoint opened = open_part(part.part);
+    list_tensors(opened.checkpoint, part);
+    if (part.part.kind == PartKind::kTransformer) describe_transformer(opened, part);
+  }
+  return parts;
+}
+
+std::map<std::string, std::map<std::string, int64_t>> declared_by_layer(const InspectedPart& part) {
+  std::map<std::string, std::map<std::string, int64_t>> counts;
+  for (const InspectedLayer& layer : part.layers) {
+    ++counts[without_block(layer.name)][layer.declared];
+  }
+  return counts;
+}
+
+Json inspect_json(const std::vector<InspectedPart>& parts, const InspectDetail& detail) {
+  Json json;
+  json["components"] = Json::array();
+  for (const InspectedPart& part : parts) {
+    Json entry = {{"name", part.part.name},
+                  {"kind", part_kind_name(part.part.kind)},
+                  {"path", part.part.weights.string()}};
+    entry.update(totals_json(part.totals));
+    for (const auto& [dtype, totals] : part.dtypes) entry["dtypes"][dtype] = totals_json(totals);
+    entry["files"] = Json::array();
+    for (const InspectedFile& file : part.files) {
+      Json file_json = {{"path", file.path.string()}, {"file_bytes", file.file_bytes}};
+      file_json.update(totals_json(file.totals));
+      entry["files"].push_back(std::move(file_json));
+    }
+    if (part.part.kind == PartKind::kTransformer) entry.update(transformer_json(part, detail));
+    if (detail.tensors) {
+      entry["tensor_list"] = Json::array();
+      for (const InspectedTensor& tensor : part.tensors) {
+        entry["tensor_list"].push_back({{"name", tensor.name},
+                                        {"dtype", dtype_name(tensor.dtype)},
+                                        {"shape", tensor.shape.dims()},
+                                        {"file", tensor.file}});
+      }
+    }
+    json["components"].push_back(std::move(entry));
+  }
+  return json;
+}
+
+}  // namespace mxvideo::convert

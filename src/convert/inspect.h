@@ -1,0 +1,73 @@
+// What the files of a model hold: tensors, types, sizes, quantization as declared and as a run
+// would take it. Reads headers and declarations, no weights. Thread-safe: no state.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "convert/model_parts.h"
+#include "tensor/dtype.h"
+#include "tensor/shape.h"
+
+namespace mxvideo::convert {
+
+struct TensorTotals {
+  int64_t tensors = 0;
+  int64_t bytes = 0;
+};
+
+struct InspectedFile {
+  std::filesystem::path path;
+  TensorTotals totals;
+  int64_t file_bytes = 0;
+};
+
+struct InspectedTensor {
+  std::string name;  // Hugging Face style
+  DType dtype = DType::kF32;
+  Shape shape;
+  std::string file;
+};
+
+// One linear layer of a transformer.
+struct InspectedLayer {
+  std::string name;
+  std::string declared;    // type in the words of the files; "FLOAT" when none is declared
+  std::string scheme;      // what generate runs: "none", "mxfp8"
+  std::string reason;      // why not quantized; may be empty
+  double weight_bits = 0;  // per weight in memory, scales included
+};
+
+struct InspectedPart {
+  ModelPart part;
+  TensorTotals totals;
+  std::vector<InspectedFile> files;
+  std::map<std::string, TensorTotals> dtypes;  // "BF16" -> …
+  std::vector<InspectedTensor> tensors;
+  // Transformers only.
+  std::string naming_style;  // "diffusers" or "original"
+  std::string source, origin, scale_layout;
+  std::vector<InspectedLayer> layers;
+  std::vector<std::string> companions;
+  std::map<std::string, std::string> attention;
+  double stored_bits_per_weight = 0;  // of linear layers, scales included
+};
+
+// Throws what loading would: Code::kNotFound, kCorruptFile, kUnsupported.
+std::vector<InspectedPart> inspect_model(const std::filesystem::path& path);
+
+// "attn1.to_q" -> "W8A8_MXFP8" -> number of blocks.
+std::map<std::string, std::map<std::string, int64_t>> declared_by_layer(const InspectedPart& part);
+
+struct InspectDetail {
+  bool layers = false;
+  bool tensors = false;
+};
+nlohmann::ordered_json inspect_json(const std::vector<InspectedPart>& parts,
+                                    const InspectDetail& detail);
+
+}  // namespace mxvideo::convert

@@ -1,0 +1,135 @@
+#include "convert/model_parts.h"
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "base/error.h"
+#include "checkpoint/json.h"
+#include "checkpoint/key_map.h"
+#include "checkpoint/model_index.h"
+
+namespace mxvideo::convert {
+namespace {
+
+namespace fs = std::filesystem;
+using checkpoint::Checkpoint;
+
+PartKind kind_of_component(const std::string& name) {
+  if (name.starts_with("transformer")) return PartKind::kTransformer;
+  if (name == "text_encoder") return PartKind::kTextEncoder;
+  return name == "vae" ? PartKind::kVae : PartKind::kUnknown;
+}
+
+PartKind kind_of_config(const nlohmann::json& config) {
+  if (!config.is_object()) return PartKind::kUnknown;
+  const std::string class_name = config.value("_class_name", std::string());
+  if (class_name == "WanTransformer3DModel" || class_name == "WanModel") {
+    return PartKind::kTransformer;
+  }
+  if (class_name == "AutoencoderKLWan") return PartKind::kVae;
+  return config.contains("relative_attention_num_buckets") ? PartKind::kTextEncoder
+                                                           : PartKind::kUnknown;
+}
+
+PartKind kind_of_tensors(const Checkpoint& files) {
+  const auto any = [&](const char* fragment) {
+    return std::ranges::any_of(files.tensors(), [&](const auto& entry) {
+      return entry.first.find(fragment) != std::string::npos;
+    });
+  };
+  if (any("patch_embedding.weight")) return PartKind::kTransformer;
+  if (any("relative_attention_bias") || any("pos_embedding.embedding")) {
+    return PartKind::kTextEncoder;
+  }
+  return any("post_quant_conv") || any("decoder.conv") ? PartKind::kVae : PartKind::kUnknown;
+}
+
+// config.json beside the weights, a transformer's in the words of Diffusers.
+void read_config(const fs::path& directory, ModelPart& part) {
+  const fs::path path = directory / "config.json";
+  if (!fs::exists(path)) return;
+  part.config = checkpoint::read_json_file(path);
+  part.config_origin = path.string();
+  part.kind = kind_of_config(part.config);
+  if (part.kind == PartKind::kTransformer && part.config.value("_class_name", "") == "WanModel") {
+    part.config = checkpoint::transformer_config_from_wan(part.config, part.config_origin);
+  }
+}
+
+ModelPart single_part(const fs::path& path, const fs::path& directory) {
+  ModelPart part{.name = path.filename().string(), .weights = path};
+  if (part.name.empty()) part.name = path.parent_path().filename().string();
+  const bool is_file = !fs::is_directory(path);
+  // A file in a folder of many belongs to the folder's config only if it fits; its tensors say.
+  read_config(directory, part);
+  if (part.kind != PartKind::kUnknown && !is_file) return part;
+  const PartKind found =
+      kind_of_tensors(is_file ? Checkpoint::open_file(path) : Checkpoint::open_directory(path));
+  if (found != part.kind) part.config = nullptr;
+  part.kind = found;
+  return part;
+}
+
+std::vector<ModelPart> parts_of_model(const fs::path& path) {
+  const checkpoint::ModelDirectory model = checkpoint::open_model_directory(path);
+  std::vector<ModelPart> parts;
+  for (const char* name : {"text_encoder", "transformer", "transformer_2", "vae"}) {
+    if (!model.has(name)) continue;
+    ModelPart part{.name = name, .weights = model.path(name)};
+    if (fs::is_directory(part.weights)) read_config(part.weights, part);
+    part.kind = kind_of_component(name);
+    if (part.kind == PartKind::kTransformer) {
+      part.config = model.transformer_config(name);
+      part.config_origin = model.config_path(name).string();
+    }
+    parts.push_back(std::move(part));
+  }
+  return parts;
+}
+
+}  // namespace
+
+std::string_view part_kind_name(PartKind kind) {
+  switch (kind) {
+    case PartKind::kTransformer:
+      return "transformer";
+    case PartKind::kTextEncoder:
+      return "text_encoder";
+    case PartKind::kVae:
+      return "vae";
+    case PartKind::kUnknown:
+      break;
+  }
+  return "unknown";
+}
+
+std::vector<ModelPart> find_model_parts(const fs::path& path) {
+  if (!fs::exists(path)) throw Error(Code::kNotFound, path.string() + ": not found");
+  if (!fs::is_directory(path)) return {single_part(path, path.parent_path())};
+  const bool model = fs::exists(path / "model_index.json") ||
+                     fs::exists(path / "high_noise_model") || fs::exists(path / "low_noise_model");
+  if (model) return parts_of_model(path);
+  ModelPart part{.name = {}, .weights = path};
+  read_config(path, part);
+  const bool original = !part.config.is_null() && fs::exists(path / "Wan2.2_VAE.safetensors");
+  return original ? parts_of_model(path) : std::vector{single_part(path, path)};
+}
+
+checkpoint::TransformerCheckpoint open_part(const ModelPart& part) {
+  if (part.kind == PartKind::kTransformer) {
+    return checkpoint::open_transformer_checkpoint(part.weights);
+  }
+  checkpoint::TransformerCheckpoint opened{
+      .checkpoint = fs::is_directory(part.weights) ? Checkpoint::open_directory(part.weights)
+                                                   : Checkpoint::open_file(part.weights),
+      .stored_names = checkpoint::NamingStyle::kHuggingFace,
+      .quantization = {}};
+  if (part.kind == PartKind::kUnknown) return opened;
+  opened.stored_names = checkpoint::normalize_names(
+      opened.checkpoint, part.kind == PartKind::kVae ? checkpoint::Component::kVae
+                                                     : checkpoint::Component::kTextEncoder);
+  return opened;
+}
+
+}  // namespace mxvideo::convert

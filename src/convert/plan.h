@@ -1,0 +1,45 @@
+// Whether a generation fits this machine, and what would make it fit. Reads configs, headers and
+// the tokenizer; no weights. Not thread-safe: it uses the thread pool.
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "base/memory_usage.h"
+#include "pipeline/memory_plan.h"
+#include "pipeline/wan_pipeline.h"
+
+namespace mxvideo::convert {
+
+// Bytes that a run writes.
+struct DiskPlan {
+  int64_t video = 0;  // estimate for H.264, exact for y4m, an upper bound for PNG
+  int64_t latents = 0;
+};
+
+struct PlanReport {
+  pipeline::MemoryPlan memory;
+  AvailableMemory available;  // beyond what this process has now
+  bool fits = false;
+  // When it does not fit: the smallest changes that would make it fit, as flags; empty: none found.
+  std::vector<std::string> cures;
+  DiskPlan disk;
+};
+
+enum class VideoFile : uint8_t { kMp4, kY4m, kPng };
+
+struct PlanOptions {
+  pipeline::PipelineOptions pipeline;
+  VideoFile video = VideoFile::kMp4;
+  bool save_latents = false;
+};
+
+// Throws as WanPipeline and WanPipeline::plan().
+PlanReport plan_generation(const PlanOptions& options, pipeline::GenerateRequest request,
+                           const AvailableMemory& available);
+
+nlohmann::ordered_json plan_json(const PlanReport& report);
+
+}  // namespace mxvideo::convert

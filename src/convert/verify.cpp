@@ -1,0 +1,202 @@
+#include "convert/verify.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "base/error.h"
+#include "checkpoint/safetensors.h"
+#include "convert/model_parts.h"
+#include "convert/transformer_source.h"
+#include "models/umt5/umt5_encoder.h"
+#include "models/wan_transformer/wan_transformer.h"
+#include "models/wan_vae/wan_vae.h"
+#include "quantization/quantization_config.h"
+
+namespace mxvideo::convert {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
+using checkpoint::TransformerCheckpoint;
+
+// Runs a check; what it throws about the files becomes a problem. True when it found nothing.
+template <class Check>
+bool collect(std::vector<std::string>& problems, const Check& check) {
+  try {
+    check();
+    return true;
+  } catch (const Error& error) {
+    if (error.code() == Code::kInternal || error.code() == Code::kOutOfMemory) throw;
+    problems.emplace_back(error.what());
+    return false;
+  }
+}
+
+// The tensors against what the architecture of the config demands.
+void check_key_set(const ModelPart& part, const TransformerCheckpoint& opened) {
+  checkpoint::ParameterLoader loader;
+  switch (part.kind) {
+    case PartKind::kTransformer: {
+      const auto resolved = quantization::resolve_quantization({}, opened.quantization);
+      models::WanTransformer model(
+          models::WanTransformerConfig::from_json(part.config, part.config_origin),
+          *resolved.config);
+      resolved.config->declare_companions(loader);
+      model.declare_parameters(loader);
+      return loader.check_key_set(opened.checkpoint);
+    }
+    case PartKind::kTextEncoder: {
+      models::Umt5Encoder model(models::Umt5Config::from_json(part.config, part.config_origin));
+      model.declare_parameters(loader);
+      return loader.check_key_set(opened.checkpoint);
+    }
+    case PartKind::kVae: {
+      models::WanVae model(models::WanVaeConfig::from_json(part.config, part.config_origin));
+      model.declare_parameters(loader);
+      return loader.check_key_set(opened.checkpoint);
+    }
+    case PartKind::kUnknown:
+      throw Error(Code::kUnsupported,
+                  part.weights.string() + ": neither a transformer, a text encoder nor a VAE");
+  }
+}
+
+void compare_with(const ModelPart& original, const TransformerCheckpoint& opened,
+                  double min_sqnr_db, VerifiedPart& result) {
+  const TransformerCheckpoint reference = open_part(original);
+  if (reference.quantization.quantized()) {
+    throw Error(Code::kUnsupported, original.weights.string() +
+                                        ": --original is quantized itself (" +
+                                        reference.quantization.origin + ")");
+  }
+  result.comparison = compare_values(opened, reference, min_sqnr_db);
+  for (const std::string& problem : result.comparison.problems) result.problems.push_back(problem);
+  for (const ValueDifference& difference : result.comparison.tensors) {
+    if (!difference.problem.empty()) {
+      result.problems.push_back(difference.name + ": " + difference.problem);
+    }
+  }
+}
+
+// The transformer of the original that a part stems from; null when there is none.
+const ModelPart* find_original(const std::vector<ModelPart>& originals, const ModelPart& part,
+                               bool only_one) {
+  const auto named = std::ranges::find(originals, part.name, &ModelPart::name);
+  if (named != originals.end() && named->kind == part.kind) return &*named;
+  const ModelPart* found = nullptr;
+  for (const ModelPart& original : originals) {
+    if (original.kind != PartKind::kTransformer) continue;
+    if (found != nullptr || !only_one) return nullptr;
+    found = &original;
+  }
+  return found;
+}
+
+VerifiedPart verify_part(const ModelPart& part, const ModelPart* original,
+                         const VerifyOptions& options) {
+  VerifiedPart result;
+  result.name = part.name;
+  result.kind = part_kind_name(part.kind);
+  std::optional<TransformerCheckpoint> opened;
+  if (!collect(result.problems, [&] { opened.emplace(open_part(part)); })) return result;
+  if (part.kind == PartKind::kTransformer) {
+    result.quantization = quantization_source_name(opened->quantization.source);
+  }
+  if (!part.config.is_null()) {
+    collect(result.problems, [&] { check_key_set(part, *opened); });
+  } else if (part.kind == PartKind::kTransformer) {
+    collect(result.problems, [&] {
+      const TransformerSource source = open_transformer_source(kHighNoiseExpert, part.weights);
+      check_transformer_tensors(source, source.config.sizes);  // as its shapes say
+    });
+  } else {
+    result.problems.push_back(part.weights.string() +
+                              ": no config.json: the key set cannot be checked");
+  }
+  collect(result.problems, [&] {
+    result.values = scan_values(*opened);
+    for (const std::string& problem : result.values.problems) result.problems.push_back(problem);
+  });
+  if (original != nullptr) {
+    collect(result.problems,
+            [&] { compare_with(*original, *opened, options.min_sqnr_db, result); });
+  }
+  collect(result.problems, [&] { opened->checkpoint.check_unchanged(); });
+  return result;
+}
+
+Json number(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
+
+Json part_json(const VerifiedPart& part) {
+  Json json = {{"name", part.name}, {"kind", part.kind}};
+  if (!part.quantization.empty()) json["quantization"] = part.quantization;
+  json["tensors"] = part.values.tensors;
+  json["blocks"] = part.values.blocks;
+  json["zero_scale_blocks"] = part.values.zero_scale_blocks;
+  json["problems"] = part.problems;
+  json["comparison"] = Json::array();
+  for (const ValueDifference& difference : part.comparison.tensors) {
+    Json entry = {{"name", difference.name}, {"quantized", difference.quantized}};
+    // null: infinite, that is equal
+    if (difference.quantized) entry["sqnr_db"] = number(difference.sqnr_db);
+    entry["cosine"] = number(difference.cosine);
+    entry["max_relative_error"] = number(difference.max_relative_error);
+    entry["different_values"] = difference.different;
+    if (!difference.problem.empty()) entry["problem"] = difference.problem;
+    json["comparison"].push_back(std::move(entry));
+  }
+  return json;
+}
+
+}  // namespace
+
+VerifyReport verify_model(const VerifyOptions& options) {
+  const std::vector<ModelPart> parts = find_model_parts(options.path);
+  std::vector<ModelPart> originals;
+  if (options.original) originals = find_model_parts(*options.original);
+  const auto is_transformer = [](const ModelPart& part) {
+    return part.kind == PartKind::kTransformer;
+  };
+  const bool only_one = std::ranges::count_if(parts, is_transformer) == 1;
+
+  VerifyReport report;
+  for (const ModelPart& part : parts) {
+    const ModelPart* original = nullptr;
+    if (options.original && is_transformer(part)) {
+      original = find_original(originals, part, only_one);
+      if (original == nullptr) {
+        report.problems.push_back(options.original->string() + ": no transformer for " + part.name);
+      }
+    }
+    report.parts.push_back(verify_part(part, original, options));
+    for (const std::string& problem : report.parts.back().problems) {
+      report.problems.push_back(part.name + ": " + problem);
+    }
+  }
+  if (fs::is_directory(options.path)) {
+    collect(report.problems, [&] { report.files = check_files(options.path); });
+  }
+  for (const std::string& problem : report.files.problems) report.problems.push_back(problem);
+  for (const HashedFile& file : report.files.files) {
+    if (!file.problem.empty()) report.problems.push_back(file.path + ": " + file.problem);
+  }
+  return report;
+}
+
+Json verify_json(const VerifyReport& report) {
+  Json json;
+  json["passed"] = report.problems.empty();
+  json["problems"] = report.problems;
+  json["components"] = Json::array();
+  for (const VerifiedPart& part : report.parts) json["components"].push_back(part_json(part));
+  json["files"] = Json::array();
+  for (const HashedFile& file : report.files.files) {
+    Json entry = {{"path", file.path}, {"bytes", file.bytes}, {"checked_by", file.source}};
+    if (!file.problem.empty()) entry["problem"] = file.problem;
+    json["files"].push_back(std::move(entry));
+  }
+  return json;
+}
+
+}  // namespace mxvideo::convert
