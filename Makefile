@@ -4,7 +4,7 @@ BUILD_JOBS ?= $(shell nproc)
 PYTHON ?= python3
 DEMO_DIR := build/demo
 
-.PHONY: help demo test build bench bench-real-width lint format golden setup asan clean
+.PHONY: help demo test build bench bench-real-width bench-convert fault-soak lint format golden setup asan clean
 
 help:
 	@echo "make demo    install what is missing, build, generate a video with MXFP8 weights"
@@ -50,6 +50,21 @@ bench-real-width: setup
 	@cmake --preset release
 	@cmake --build build/release -j $(BUILD_JOBS) --target mxvideo_real_width
 	build/release/bench/mxvideo_real_width --directory build/real-width
+
+# Writes a random transformer of 10 GB under build/, quantizes and repacks it beside cp and in a
+# memory cgroup, removes everything; 45 GB of disk.
+bench-convert: build
+	@bench/convert.sh build/bench-convert
+
+# The tests of interrupted conversions at every call and at many more moments; an hour.
+fault-soak: setup
+	@cmake --preset dev
+	@cmake --build build/dev -j $(BUILD_JOBS) --target mxvideo fault_conversion_fault_test \
+	  fault_conversion_kill_test fault_conversion_disk_full_test
+	@for test in fault kill disk_full; do \
+	  MXVIDEO_FAULT_STRIDE=1 MXVIDEO_KILL_POINTS=3000 \
+	    build/dev/tests/fault/fault_conversion_$${test}_test || exit 1; \
+	done
 
 lint:
 	@tools/setup.sh --developer
