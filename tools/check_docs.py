@@ -21,7 +21,7 @@ DOCS = ("README.md", "DESIGN.md", "CONTRIBUTING.md")
 ENDINGS = ("c", "cpp", "h", "inc", "py", "sh", "cmake", "md", "txt", "json", "png", "yml")
 # What the examples write or read and what other projects have; nothing of this repository.
 FOREIGN = re.compile(r"(build|frames|out|~)/|model_index\.json$|(scheduler_)?config\.json$|"
-                     r"report\.json$|photo\.png$|DIR/")
+                     r"(report|complete)\.json$|quant_model_description|photo\.png$|DIR/")
 # Commands that have flags of their own.
 OTHER_COMMAND = re.compile(r"\s*(\$ )?(tools/\S+|ctest|cmake|git|hf|build/fuzz/\S+|"
                            r"build/release/bench/\S+)\s")

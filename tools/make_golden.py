@@ -38,6 +38,7 @@ GROUPS = {
     "checkpoint": ("checkpoint_files", "write_checkpoint_files"),
     "formats": ("formats", "write_formats"),
     "linear": ("linear", "write_linear"),
+    "offline": ("offline", "write_offline"),
 }
 
 

@@ -12,6 +12,11 @@ namespace mxvideo::cli {
 using Command = std::function<void()>;
 
 Command add_generate(CLI::App& app, const CancellationToken& cancellation);
+Command add_quantize(CLI::App& app, const CancellationToken& cancellation);
+Command add_repack(CLI::App& app, const CancellationToken& cancellation);
+Command add_plan(CLI::App& app);
+Command add_inspect(CLI::App& app);
+Command add_verify(CLI::App& app);
 Command add_doctor(CLI::App& app);
 Command add_version(CLI::App& app);
 

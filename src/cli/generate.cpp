@@ -3,24 +3,21 @@
 
 #include <filesystem>
 #include <iostream>
-#include <iterator>
 #include <memory>
-#include <optional>
-#include <random>
 #include <set>
 #include <span>
 
 #include "base/atomic_file.h"
 #include "base/parallel.h"
-#include "checkpoint/checkpoint.h"
 #include "checkpoint/safetensors_writer.h"
 #include "cli/commands.h"
+#include "cli/conversion_options.h"
 #include "cli/generate_options.h"
+#include "cli/generate_request.h"
 #include "cli/output_target.h"
 #include "cli/progress.h"
+#include "convert/quantize.h"
 #include "kernels/registry.h"
-#include "media/image_reader.h"
-#include "pipeline/numerics_guard.h"
 #include "pipeline/recipe.h"
 #include "pipeline/wan_pipeline.h"
 
@@ -32,116 +29,27 @@ using pipeline::GenerateRequest;
 using pipeline::GenerateResult;
 using pipeline::WanPipeline;
 
-// The prompt itself, or standard input for "-".
-std::string read_prompt(const std::string& argument) {
-  if (argument != "-") return argument;
-  constexpr size_t kMaxPromptBytes = 1 << 20;
-  std::string text(std::istreambuf_iterator<char>(std::cin), {});
-  while (text.ends_with('\n') || text.ends_with('\r')) text.pop_back();
-  if (text.size() > kMaxPromptBytes) {
-    throw Error(Code::kInvalidArgument, "--prompt -: more than 1 MiB on standard input");
-  }
-  return text;
-}
-
-uint64_t choose_seed(int64_t asked) {
-  if (asked >= 0) return static_cast<uint64_t>(asked);
-  std::random_device device;
-  return device();  // 32 bits: easy to type again
-}
-
-// Reads a file that a flag names; what is wrong with it is wrong with the flag, not the model.
-template <class Read>
-auto read_flag_file(const std::string& flag, const Read& read) {
-  try {
-    return read();
-  } catch (const Error& error) {
-    const bool of_file = error.code() == Code::kNotFound || error.code() == Code::kCorruptFile ||
-                         error.code() == Code::kUnsupported;
-    throw Error(of_file ? Code::kInvalidArgument : error.code(), flag + ": " + error.what());
-  }
-}
-
-// The initial noise of --latents: tensor "latents", [z, frames, h, w] or with a batch of 1.
-Tensor read_latents(const fs::path& path) {
-  const auto file = checkpoint::Checkpoint::open_file(path);
-  const auto found = file.tensors().find("latents");
-  if (found == file.tensors().end()) {
-    throw Error(Code::kCorruptFile, path.string() + ": no tensor named 'latents'");
-  }
-  Tensor latents = to_f32(found->second.view);
-  const Shape& shape = latents.shape();
-  if (shape.rank() == 5 && shape[0] == 1) latents.reshape(Shape(shape.dims().subspan(1)));
-  if (latents.shape().rank() != 4) {
-    throw Error(Code::kCorruptFile, path.string() +
-                                        ": tensor latents: expected shape "
-                                        "[z, frames, height, width], got " +
-                                        shape.to_string());
-  }
-  if (!pipeline::all_finite(latents)) {
-    throw Error(Code::kCorruptFile, path.string() + ": tensor latents holds NaN or infinity");
-  }
-  return latents;
-}
-
 void write_latents(const fs::path& path, const Tensor& latents, const std::string& recipe) {
   const checkpoint::NamedTensor tensor{.name = "latents", .view = latents.view()};
   checkpoint::write_safetensors(path, std::span(&tensor, 1), {{"recipe", recipe}});
 }
 
-// sd-cli's --cfg-scale means the low-noise expert where there are two, as Wan's own tuple does.
-void apply_cfg_scale(const GenerateOptions& options, checkpoint::WanVariant variant,
-                     GenerateRequest& request, Progress& progress) {
-  if (!options.cfg_scale) return;
-  const bool two_experts = variant != checkpoint::WanVariant::kTI2V;
-  std::optional<double>& target = two_experts ? request.guidance_scale_2 : request.guidance_scale;
-  if (target) {
-    throw Error(Code::kInvalidArgument,
-                fmt::format("--cfg-scale means {} for this model, which is given too",
-                            two_experts ? "--guidance-scale-2" : "--guidance-scale"));
+// "mxfp8", or "modelslim (DIR/quant_model_description.json)" where the files decide.
+std::string describe_quantization(const WanPipeline& model) {
+  std::string text;
+  for (const pipeline::WanExpert& expert : model.experts()) {
+    std::string one(expert.quantization->name());
+    if (!expert.declared_origin.empty()) one += " (" + expert.declared_origin + ")";
+    if (one != text) text += (text.empty() ? "" : ", ") + one;
   }
-  progress.line(fmt::format("--cfg-scale {} taken as {}", *options.cfg_scale,
-                            two_experts ? "--guidance-scale-2 (low noise)" : "--guidance-scale"));
-  target = options.cfg_scale;
-}
-
-GenerateRequest make_request(const GenerateOptions& options) {
-  GenerateRequest request;
-  request.prompt = read_prompt(options.prompt);
-  request.negative_prompt = options.negative_prompt;
-  const auto read_picture = [](const std::string& flag, const std::string& path) {
-    return read_flag_file(flag, [&] { return media::read_image(path); });
-  };
-  if (!options.image_path.empty()) {
-    request.image = read_picture("--image-path", options.image_path);
-  }
-  if (!options.last_image_path.empty()) {
-    request.last_image = read_picture("--last-image-path", options.last_image_path);
-  }
-  request.width = options.width;
-  request.height = options.height;
-  request.num_frames = options.num_frames;
-  request.fps = options.fps;
-  request.num_inference_steps = options.num_inference_steps;
-  request.guidance_scale = options.guidance_scale;
-  request.guidance_scale_2 = options.guidance_scale_2;
-  request.flow_shift = options.flow_shift;
-  request.boundary_ratio = options.boundary_ratio;
-  request.sigma_grid = pipeline::parse_sigma_grid(options.sigma_grid);
-  request.seed = choose_seed(options.seed);
-  if (!options.latents_path.empty()) {
-    request.initial_noise =
-        read_flag_file("--latents", [&] { return read_latents(options.latents_path); });
-  }
-  request.vae_tiling = options.vae_tiling;
-  return request;
+  return text;
 }
 
 std::string describe(const WanPipeline& model, const pipeline::ResolvedRequest& request) {
   return fmt::format("{} {}x{}, {} frames at {} fps, {} steps, seed {}, quantization {}",
                      checkpoint::variant_name(model.variant()), request.width, request.height,
                      request.num_frames, request.fps, request.num_inference_steps, request.seed,
-                     model.options().quantization.scheme);
+                     describe_quantization(model));
 }
 
 // One line a user can act on: what was quantized, how much memory it took.
@@ -198,24 +106,65 @@ void print_result(const GenerateOptions& options, const std::string& output,
   std::cout << to_text(result, 2) << "\n" << std::flush;
 }
 
+// --save-quantized: needs a model that this run would quantize, as it is on disk.
+void check_save_quantized(const GenerateOptions& options, const WanPipeline& model) {
+  if (options.save_quantized.empty()) return;
+  const pipeline::PipelineOptions& source = model.options();
+  if (!source.component_paths.empty() || !source.weights_paths.empty()) {
+    throw Error(Code::kInvalidArgument,
+                "--save-quantized takes the model as it is, without --transformer-path and the "
+                "like; mxvideo quantize reads single files");
+  }
+  if (model.experts().front().quantization->name() != "mxfp8") {
+    throw Error(
+        Code::kInvalidArgument,
+        "--save-quantized needs --quantization mxfp8 and a model that is not quantized; got " +
+            describe_quantization(model));
+  }
+}
+
+// Quantizes into a directory and returns the model that lies there: the same bits as quantizing
+// while loading.
+std::unique_ptr<WanPipeline> save_quantized(const GenerateOptions& options,
+                                            const WanPipeline& model, Progress& progress,
+                                            const CancellationToken& cancellation) {
+  convert::QuantizeOptions quantize;
+  quantize.model.path = model.options().model_directory;
+  quantize.mx = options.quantization.mx;
+  quantize.ignored_layers = options.quantization.ignored_layers;
+  quantize.output.path = options.save_quantized;
+  run_conversion_command(quantize.output, [&] {
+    return convert::quantize_model(quantize, conversion_hooks(progress, cancellation));
+  });
+  progress.line("note: quantized model saved to " + options.save_quantized);
+  pipeline::PipelineOptions saved;
+  saved.model_directory = options.save_quantized;
+  saved.quantization.mx = options.quantization.mx;
+  saved.forced_kernels = options.forced_kernels;
+  return std::make_unique<WanPipeline>(std::move(saved));
+}
+
 void generate(const GenerateOptions& options, const CancellationToken& cancellation) {
   const ProgressTerminal terminal = inspect_stderr();
   Progress progress(parse_progress_style(options.progress, terminal), terminal);
   if (options.threads > 0) set_num_threads(options.threads);
   for (const auto& [op, row] : options.forced_kernels) kernels::check_row_runs(op, row);
 
-  const WanPipeline model({.model_directory = resolve_model_path(options),
-                           .quantization = options.quantization,
-                           .forced_kernels = options.forced_kernels});
+  auto model = std::make_unique<WanPipeline>(pipeline_options(options));
+  check_save_quantized(options, *model);
   GenerateRequest request = make_request(options);
-  apply_cfg_scale(options, model.variant(), request, progress);
-  const pipeline::ResolvedRequest resolved = model.resolve(request);
+  apply_cfg_scale(options, model->variant(), request, progress);
+  const pipeline::ResolvedRequest resolved = model->resolve(request);
   const OutputTarget target =
       parse_output_target(output_path(options, resolved), options.output_format);
   check_side_outputs(options, target);
-  progress.line(describe(model, resolved));
+  progress.line(describe(*model, resolved));
+  if (options.dry_run) return print_plan(options, std::move(request));
+  if (!options.save_quantized.empty()) {
+    model = save_quantized(options, *model, progress, cancellation);
+  }
 
-  const GenerateResult result = model.generate(
+  const GenerateResult result = model->generate(
       request, {.progress = [&](std::string_view phase, int64_t done,
                                 int64_t total) { progress.update(phase, done, total); },
                 .notice = [&](const std::string& line) { progress.line("note: " + line); },
@@ -223,8 +172,8 @@ void generate(const GenerateOptions& options, const CancellationToken& cancellat
                 .cancellation = &cancellation});
 
   cancellation.throw_if_cancelled();
-  const std::string recipe = to_text(pipeline::recipe_json(model, request, resolved));
-  auto report = pipeline::report_json(model, request, result);
+  const std::string recipe = to_text(pipeline::recipe_json(*model, request, resolved));
+  auto report = pipeline::report_json(*model, request, result);
   progress.update("write video", 0, 1);
   write_video(target, result.video, static_cast<double>(resolved.fps),
               {{"title", resolved.prompt}, {"comment", recipe}});

@@ -5,12 +5,11 @@
 
 #include <cctype>
 #include <charconv>
-#include <cstdlib>
 #include <cstring>
 #include <ctime>
 
 #include "base/error.h"
-#include "checkpoint/model_path.h"
+#include "cli/environment.h"
 #include "formats/mx_block.h"
 
 namespace mxvideo::cli {
@@ -71,11 +70,26 @@ void add_model_flags(CLI::App& app, GenerateOptions& o) {
       ->group(kModelGroup);
   app.add_option("--revision", o.revision, "Revision of org/name (default main)")
       ->group(kModelGroup);
-  app.add_option("--quantization,--type", o.quantization.scheme, "Scheme: none or mxfp8")
-      ->capture_default_str()
+  app.add_option("--transformer-path", o.transformer_path,
+                 "Directory to use instead of the model's transformer (the high-noise expert)")
+      ->group(kModelGroup);
+  app.add_option("--transformer-2-path", o.transformer_2_path,
+                 "The same for transformer_2, the low-noise expert")
+      ->group(kModelGroup);
+  app.add_option("--transformer-weights-path", o.transformer_weights_path,
+                 "Weights of the transformer: a directory, or a safetensors file in Diffusers, "
+                 "original Wan or ComfyUI form")
+      ->group(kModelGroup);
+  app.add_option("--transformer-2-weights-path", o.transformer_2_weights_path,
+                 "The same for transformer_2")
+      ->group(kModelGroup);
+  app.add_option("--quantization,--type", o.quantization.scheme,
+                 "Scheme: none, mxfp8 (quantize while loading) or modelslim (default: what the "
+                 "files declare)")
+      ->check(kNotEmpty)
       ->group(kModelGroup);
   app.add_option("--quantization-ignored-layers", o.quantization.ignored_layers,
-                 "Layers to leave unquantized, comma-separated globs: 'blocks.0.*,*.attn2.to_k'")
+                 "Layers to compute unquantized, comma-separated globs: 'blocks.0.*,*.attn2.to_k'")
       ->delimiter(',')
       ->group(kModelGroup);
   app.add_option_function<std::string>(
@@ -89,7 +103,6 @@ void add_model_flags(CLI::App& app, GenerateOptions& o) {
 
 void add_video_flags(CLI::App& app, GenerateOptions& o) {
   app.add_option("-p,--prompt", o.prompt, "What to show; - reads it from standard input")
-      ->required()
       ->group(kVideoGroup);
   app.add_option("-n,--negative-prompt", o.negative_prompt,
                  "What to avoid (default: the negative prompt that Wan2.2 ships with)")
@@ -167,13 +180,21 @@ void add_output_flags(CLI::App& app, GenerateOptions& o) {
       ->group(kOutputGroup);
   app.add_option("--output-file-name", o.output_file_name, "Name of the video in --output-path")
       ->group(kOutputGroup);
+  app.add_option("--report", o.report_path, "Write a JSON report of the run to this file")
+      ->group(kOutputGroup);
+}
+
+// What plan has too.
+void add_format_flags(CLI::App& app, GenerateOptions& o) {
   app.add_option("--output-format", o.output_format, "mp4, y4m or png (default: by --output)")
       ->check(CLI::IsMember({"mp4", "y4m", "png"}))
       ->group(kOutputGroup);
-  app.add_option("--report", o.report_path, "Write a JSON report of the run to this file")
-      ->group(kOutputGroup);
   app.add_option("--save-latents", o.save_latents_path,
                  "Write the denoised latents to this safetensors file")
+      ->group(kOutputGroup);
+  app.add_option("--save-quantized", o.save_quantized,
+                 "Write the quantized model to this directory first, as mxvideo quantize does, and "
+                 "run it from there")
       ->group(kOutputGroup);
   app.add_flag("--json", o.json, "Print the result as JSON")->group(kOutputGroup);
 }
@@ -202,19 +223,6 @@ void add_run_flags(CLI::App& app, GenerateOptions& o) {
   app.add_option("--progress", o.progress, "auto, bar, plain, json or none")
       ->capture_default_str()
       ->group(kRunGroup);
-}
-
-// MXVIDEO_NUM_FRAMES for --num-frames, and so on; a flag wins over the environment.
-void name_environment(CLI::App& app) {
-  for (CLI::Option* option : app.get_options()) {
-    const std::vector<std::string>& names = option->get_lnames();
-    if (names.empty() || names.front().starts_with("help")) continue;
-    std::string variable = "MXVIDEO_";
-    for (char c : names.front()) {
-      variable += c == '-' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
-    }
-    option->envname(variable);
-  }
 }
 
 // Readable and safe as a file name: letters, digits and '-' of the first 60 bytes.
@@ -248,21 +256,28 @@ CLI::App* add_generate_options(CLI::App& app, GenerateOptions& options) {
   add_model_flags(*generate, options);
   add_video_flags(*generate, options);
   add_sampling_flags(*generate, options);
+  generate->get_option("--prompt")->required();
   add_output_flags(*generate, options);
+  add_format_flags(*generate, options);
   add_run_flags(*generate, options);
+  generate
+      ->add_flag("--dry-run", options.dry_run,
+                 "Write nothing: say what the run needs and whether it fits, as mxvideo plan does")
+      ->group(kRunGroup);
   name_environment(*generate);
   return generate;
 }
 
-fs::path resolve_model_path(const GenerateOptions& options) {
-  checkpoint::Environment environment;
-  for (const char* name : {"HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_HOME", "XDG_CACHE_HOME",
-                           "MODELSCOPE_CACHE", "HOME"}) {
-    if (const char* value = std::getenv(name)) environment[name] = value;
-  }
-  std::string text = options.model_path;
-  if (!options.revision.empty()) text += "@" + options.revision;
-  return checkpoint::resolve_model_path(text, checkpoint::cache_locations(environment)).directory;
+CLI::App* add_plan_options(CLI::App& app, GenerateOptions& options) {
+  CLI::App* plan = app.add_subcommand(
+      "plan", "Say how much memory and disk a generation needs and whether it fits");
+  add_model_flags(*plan, options);
+  add_video_flags(*plan, options);
+  add_sampling_flags(*plan, options);
+  add_format_flags(*plan, options);
+  add_run_flags(*plan, options);
+  name_environment(*plan);
+  return plan;
 }
 
 std::string output_path(const GenerateOptions& options, const pipeline::ResolvedRequest& request) {

@@ -18,6 +18,8 @@ namespace mxvideo::cli {
 struct GenerateOptions {
   std::string model_path;
   std::string revision;
+  std::string transformer_path, transformer_2_path;
+  std::string transformer_weights_path, transformer_2_weights_path;
   std::string prompt;
   std::optional<std::string> negative_prompt;
   std::string image_path, last_image_path;
@@ -29,18 +31,19 @@ struct GenerateOptions {
   pipeline::VaeTilingMode vae_tiling = pipeline::VaeTilingMode::kAuto;
   quantization::QuantizationOptions quantization;
   std::string output, output_directory, output_file_name, output_format;
-  std::string report_path, save_latents_path;
+  std::string report_path, save_latents_path, save_quantized;
   int threads = 0;  // 0: all
   std::map<std::string, std::string, std::less<>> forced_kernels;
   std::string progress = "auto";
   bool json = false;
+  bool dry_run = false;
 };
 
 // Adds the sub-command and its flags; values arrive in `options`, which must outlive the parse.
 CLI::App* add_generate_options(CLI::App& app, GenerateOptions& options);
 
-// Directory of the model: --model-path as it is, or looked up in the local caches.
-std::filesystem::path resolve_model_path(const GenerateOptions& options);
+// Adds "plan": those flags of generate that change what a run needs.
+CLI::App* add_plan_options(CLI::App& app, GenerateOptions& options);
 
 // Where the video goes: --output, or --output-path and --output-file-name, or a name made of the
 // prompt, the seed and the time in the current directory. "-" is standard output.

@@ -46,7 +46,7 @@ int run_guarded(const std::function<int()>& command) {
     return command();
   } catch (const Error& error) {
     if (error.code() == Code::kCancelled) {
-      std::cerr << "mxvideo: stopped; nothing was written\n";
+      std::cerr << "mxvideo: " << error.what() << "\n";
       return received_signal() != 0 ? 128 + received_signal() : kExitInterrupted;
     }
     return fail(error.code(), error.what());
@@ -73,6 +73,11 @@ int run(int argc, char** argv, const CancellationToken& cancellation) {
     entries.push_back({app.get_subcommands({}).back(), std::move(command)});
   };
   add(add_generate(app, cancellation));
+  add(add_quantize(app, cancellation));
+  add(add_repack(app, cancellation));
+  add(add_plan(app));
+  add(add_inspect(app));
+  add(add_verify(app));
   add(add_doctor(app));
   add(add_version(app));
 

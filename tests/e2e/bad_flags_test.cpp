@@ -152,7 +152,43 @@ const BadFlags kRequests[] = {
      "t2v-a14b",
      {"--quantization", "fp8"},
      2,
-     "--quantization: unknown scheme 'fp8'; expected one of none, mxfp8"},
+     "--quantization: unknown scheme 'fp8'; expected one of none, mxfp8, modelslim"},
+    {"scheme_of_no_description",
+     "t2v-a14b",
+     {"--quantization", "modelslim"},
+     2,
+     "--quantization modelslim: the model has no quant_model_description*.json"},
+    {"save_quantized_of_nothing",
+     "t2v-a14b",
+     {"--save-quantized", "saved"},
+     2,
+     "--save-quantized needs --quantization mxfp8 and a model that is not quantized; got none"},
+    {"save_quantized_of_a_file",
+     "t2v-a14b",
+     {"--save-quantized", "saved", "--quantization", "mxfp8", "--transformer-path",
+      tiny_model("t2v-a14b") / "transformer"},
+     2,
+     "--save-quantized takes the model as it is"},
+    {"transformer_path_absent",
+     "t2v-a14b",
+     {"--transformer-path", "no_such_directory"},
+     3,
+     "no_such_directory: given for transformer, not found"},
+    {"transformer_2_of_one_expert",
+     "ti2v-5b",
+     {"--transformer-2-path", "."},
+     2,
+     ".: given for transformer_2, which "},
+    {"experts_swapped",
+     "t2v-a14b",
+     {"--transformer-weights-path", "wan2.2_t2v_low_noise_14B.safetensors"},
+     2,
+     "transformer is the expert for high noise; got wan2.2_t2v_low_noise_14B.safetensors"},
+    {"experts_swapped_by_directory",
+     "t2v-a14b",
+     {"--transformer-2-path", "export/high_noise_model"},
+     2,
+     "transformer_2 is the expert for low noise; got export/high_noise_model"},
     {"scheme_empty", "t2v-a14b", {"--quantization", ""}, 2, "--quantization"},
     {"scale_rule",
      "t2v-a14b",
@@ -442,32 +478,6 @@ TEST_P(BadFlagsTest, OneLineAndNothingWritten) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Generate, BadFlagsTest, testing::ValuesIn(kRequests),
-                         [](const auto& each) { return std::string(each.param.name); });
-
-struct BadCommand {
-  const char* name;
-  Arguments arguments;
-  std::string message;
-};
-
-class BadCommandTest : public CliTest, public testing::WithParamInterface<BadCommand> {};
-
-TEST_P(BadCommandTest, IsUsageError) {
-  expect_failure(run(GetParam().arguments), 2, GetParam().message);
-}
-
-const BadCommand kCommands[] = {
-    {"nothing", {}, "subcommand is required; see mxvideo --help"},
-    {"unknown_command", {"paint"}, "paint"},
-    {"unknown_flag", {"--paint"}, "--paint"},
-    {"no_model", {"generate", "-p", "x"}, "--model-path is required; see mxvideo generate --help"},
-    {"no_prompt", {"generate", "-m", "x"}, "--prompt is required"},
-    {"doctor_flag", {"doctor", "--xml"}, "see mxvideo doctor --help"},
-    {"version_word", {"version", "please"}, "please"},
-    {"two_commands", {"version", "doctor", "x"}, "x"},
-};
-
-INSTANTIATE_TEST_SUITE_P(Commands, BadCommandTest, testing::ValuesIn(kCommands),
                          [](const auto& each) { return std::string(each.param.name); });
 
 using EnvironmentTest = CliTest;

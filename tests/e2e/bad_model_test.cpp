@@ -130,7 +130,7 @@ std::vector<BadModel> damaged_configs() {
        },
        "component 'vae': no folder"},
       {"dit_class", kT2v, set(dit, "_class_name", "UNet2D"),
-       "expected WanTransformer3DModel, got 'UNet2D'"},
+       "expected WanTransformer3DModel or WanModel, got 'UNet2D'"},
       {"dit_channels", kT2v, set(dit, "in_channels", 17), "in_channels"},
       {"dit_channels_missing", kT2v, unset(dit, "in_channels"), "in_channels"},
       {"dit_channels_negative", kT2v, set(dit, "in_channels", -16), "in_channels"},

@@ -47,6 +47,23 @@ TEST_F(GenerateTest, TextToVideoPrintsOnlyThePath) {
   EXPECT_NE(file("fox.mp4").find("num_inference_steps"), std::string::npos) << "no recipe";
 }
 
+TEST_F(GenerateTest, SavesTheQuantizedModelThatItRuns) {
+  const Arguments mxfp8 = {"--quantization", "mxfp8",           "--quantization-ignored-layers",
+                           "*.ffn.*",        "--mx-scale-rule", "floor"};
+  const std::string online = y4m(mxfp8);
+  Arguments saving = mxfp8;
+  saving.insert(saving.end(), {"--save-quantized", "saved"});
+  EXPECT_EQ(y4m(saving), online);
+  EXPECT_EQ(outputs(), Names{"saved"});
+  // A copy of its own: the model that it came from is not needed, nor is a flag.
+  const ProcessResult again =
+      run({"generate", "--model-path", "saved", "--mx-scale-rule", "floor", "--prompt",
+           "a red fox in fresh snow", "--size", "32x32", "--num-frames", "5",
+           "--num-inference-steps", "2", "--seed", "7", "--output", "-"});
+  EXPECT_EQ(again.exit_code, 0) << again.err;
+  EXPECT_EQ(again.out, online);
+}
+
 TEST_F(GenerateTest, ImageToVideo) {
   expect_success(
       run(generate("i2v-a14b", {"--image-path", picture(), "-o", "a.mp4", "--num-frames", "9"})));

@@ -1,6 +1,7 @@
 // main() of every test binary. Prints how many tests were skipped, and fails when a skipped one
-// needs only what MXVIDEO_REQUIRE (a list of CPU features, e.g. "avx2,avx512") says this machine
-// must have. A test announces what it misses with require_cpu() of test_support.h.
+// needs only what MXVIDEO_REQUIRE (a list of CPU features and of "mount", e.g. "avx2,mount") says
+// this machine must have. A test announces what it misses with require_cpu() or require_mount()
+// of test_support.h.
 #include <gtest/gtest.h>
 
 #include <cstdlib>

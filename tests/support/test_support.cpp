@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <limits>
+#include <sstream>
 
 namespace mxvideo::test {
 namespace {
@@ -19,18 +20,44 @@ SkipLog& skip_log() {
   return log;
 }
 
+void note_skip(const std::string& skip, bool is_required) {
+  std::vector<std::string>& skipped = skip_log().skipped;
+  if (std::find(skipped.begin(), skipped.end(), skip) == skipped.end()) skipped.push_back(skip);
+  if (is_required) skip_log().required_skipped = true;
+}
+
+// What MXVIDEO_REQUIRE lists.
+struct Required {
+  CpuFeatures cpu = kCpuNone;
+  bool mount = false;
+};
+
+Required required_of_machine() {
+  const char* text = std::getenv("MXVIDEO_REQUIRE");
+  std::istringstream stream(text == nullptr ? "" : text);
+  Required required;
+  for (std::string name; std::getline(stream, name, ',');) {
+    if (name == "mount") {
+      required.mount = true;
+    } else {
+      required.cpu |= parse_cpu_features(name);
+    }
+  }
+  return required;
+}
+
 }  // namespace
 
 bool require_cpu(CpuFeatures features, const std::string& what) {
   if (cpu_has(cpu_features(), features)) return true;
-  const std::string skip = what + " (needs " + cpu_features_to_string(features) + ")";
-  std::vector<std::string>& skipped = skip_log().skipped;
-  if (std::find(skipped.begin(), skipped.end(), skip) == skipped.end()) skipped.push_back(skip);
-  const char* required = std::getenv("MXVIDEO_REQUIRE");
-  if (required != nullptr && cpu_has(parse_cpu_features(required), features)) {
-    skip_log().required_skipped = true;
-  }
+  note_skip(what + " (needs " + cpu_features_to_string(features) + ")",
+            cpu_has(required_of_machine().cpu, features));
   return false;
+}
+
+bool require_mount(bool available, const std::string& what) {
+  if (!available) note_skip(what + " (needs mount)", required_of_machine().mount);
+  return available;
 }
 
 std::vector<std::string> skipped_checks() { return skip_log().skipped; }

@@ -17,6 +17,8 @@ namespace mxvideo::test {
 // True when this CPU has `features`. Otherwise notes that `what` is skipped: the count is printed,
 // and it is a failure when the environment's MXVIDEO_REQUIRE lists all of `features`.
 bool require_cpu(CpuFeatures features, const std::string& what);
+// The same for a test that mounts a file system of its own, which MXVIDEO_REQUIRE calls "mount".
+bool require_mount(bool available, const std::string& what);
 std::vector<std::string> skipped_checks();
 bool required_check_was_skipped();
 

@@ -15,7 +15,7 @@ MAX_FILE_BYTES = 2_000_000
 MAX_TOTAL_BYTES = 28_000_000
 
 PACKAGES = ("torch", "diffusers", "transformers", "tokenizers", "torchao", "ml_dtypes", "ftfy",
-            "sentencepiece", "safetensors", "numpy", "pillow", "regex")
+            "sentencepiece", "safetensors", "comfy-kitchen", "numpy", "pillow", "regex")
 
 
 def make_deterministic():

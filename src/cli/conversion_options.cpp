@@ -1,0 +1,140 @@
+#include "cli/conversion_options.h"
+
+#include <fmt/format.h>
+
+#include <iostream>
+
+#include "base/atomic_file.h"
+#include "base/error.h"
+#include "cli/output_target.h"
+#include "convert/layout.h"
+
+namespace mxvideo::cli {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr const char* kOutputGroup = "Output";
+constexpr const char* kRunGroup = "Run";
+
+// File names need not be UTF-8; JSON must be.
+std::string to_text(const Json& json) {
+  return json.dump(2, ' ', false, Json::error_handler_t::replace);
+}
+
+std::string size_text(const Json& bytes) { return convert::format_bytes(bytes.get<int64_t>()); }
+
+void print_plan(const Json& result) {
+  std::cout << fmt::format("{} {} -> {} ({}), {}\n", result["command"].get<std::string>(),
+                           result["model_type"].get<std::string>(),
+                           result["output"].get<std::string>(), result["layout"].get<std::string>(),
+                           size_text(result["bytes"]));
+  for (const Json& component : result["components"]) {
+    std::cout << fmt::format("{}: {} MXFP8 layers\n", component["component"].get<std::string>(),
+                             component["mxfp8_layers"].get<int64_t>());
+    for (const Json& file : component["files"]) {
+      std::cout << fmt::format("  {:<64} {:>10}  {} tensors\n", file["file"].get<std::string>(),
+                               size_text(file["bytes"]), file["tensors"].get<int64_t>());
+    }
+    for (const Json& text : component["texts"]) {
+      std::cout << "  " << text.get<std::string>() << "\n";
+    }
+  }
+  const Json& rest = result["rest"];
+  if (rest["files"].get<int64_t>() > 0) {
+    std::cout << fmt::format("rest of the model: {} files, {}, {}\n", rest["files"].get<int64_t>(),
+                             size_text(rest["bytes"]), rest["how"].get<std::string>());
+  }
+}
+
+}  // namespace
+
+void add_conversion_flags(CLI::App& app, ConversionFlags& flags, const std::string& output_names) {
+  convert::OutputOptions& output = flags.output;
+  app.add_option(output_names, output.path, "Directory that is made; it must not exist")
+      ->required()
+      ->group(kOutputGroup);
+  app.add_option_function<std::string>(
+         "--layout",
+         [&output](const std::string& name) { output.layout = convert::parse_layout(name); },
+         "modelslim (what msmodelslim exports; also: original), diffusers (default; a whole model "
+         "as SGLang loads it) or comfy (one file per expert for ComfyUI)")
+      ->group(kOutputGroup);
+  app.add_option_function<std::string>(
+         "--shard-size",
+         [&output](const std::string& text) {
+           try {
+             output.shard_bytes = convert::parse_byte_size(text);
+           } catch (const Error& error) {
+             throw Error(error.code(), std::string("--shard-size: ") + error.what());
+           }
+         },
+         "Largest weight file, such as 5GB or 500MB (default 10GB; comfy is never sharded)")
+      ->group(kOutputGroup);
+  app.add_flag("--copy", output.copy, "Copy the rest of the model instead of linking it")
+      ->group(kOutputGroup);
+  app.add_flag("--overwrite", output.overwrite, "Replace an existing output, at the very end")
+      ->group(kOutputGroup);
+  app.add_flag("--discard-partial", output.discard_partial,
+               "Start over where another job left a partial output")
+      ->group(kOutputGroup);
+  app.add_flag("--dry-run", output.dry_run, "Check everything, print what would be written")
+      ->group(kOutputGroup);
+  app.add_option("--report", flags.report_path, "Write a JSON report to this file")
+      ->group(kOutputGroup);
+  app.add_flag("--json", flags.json, "Print the result as JSON")->group(kOutputGroup);
+  app.add_option("--threads", flags.threads, "Threads (default: all of this machine)")
+      ->check(CLI::Range(1, 4096))
+      ->group(kRunGroup);
+  app.add_option("--progress", flags.progress, "auto, bar, plain, json or none")
+      ->capture_default_str()
+      ->group(kRunGroup);
+}
+
+void add_expert_flags(CLI::App& app, convert::ModelInputs& inputs) {
+  app.add_option("--high-noise-model", inputs.high_noise,
+                 "File or directory of the high-noise expert (A14B)")
+      ->group("Model");
+  app.add_option("--low-noise-model", inputs.low_noise,
+                 "File or directory of the low-noise expert (A14B)")
+      ->group("Model");
+}
+
+convert::ConvertHooks conversion_hooks(Progress& progress, const CancellationToken& cancellation) {
+  return {.progress = [&progress](std::string_view phase, int64_t done,
+                                  int64_t total) { progress.update(phase, done, total); },
+          .notice = [&progress](const std::string& line) { progress.line("note: " + line); },
+          .report = {},
+          .cancellation = &cancellation};
+}
+
+Json run_conversion_command(const convert::OutputOptions& output,
+                            const std::function<Json()>& convert) {
+  try {
+    return convert();
+  } catch (const Error& error) {
+    std::string partial = output.path.string();
+    while (partial.ends_with('/')) partial.pop_back();
+    partial += ".partial";
+    if (error.code() != Code::kCancelled || !std::filesystem::exists(partial)) throw;
+    throw Error(Code::kCancelled, "stopped; the same command goes on from " + partial);
+  }
+}
+
+void write_report(const ConversionFlags& flags, const Json& result) {
+  if (flags.report_path.empty()) return;
+  write_file_atomically(flags.report_path, to_text(result) + "\n");
+}
+
+void print_conversion(const ConversionFlags& flags, const Json& result) {
+  if (flags.json) {
+    std::cout << to_text(result) << "\n";
+  } else if (flags.output.dry_run) {
+    print_plan(result);
+  } else {
+    std::cout << flags.output.path.string() << "\n";
+  }
+  std::cout << std::flush;
+}
+
+}  // namespace mxvideo::cli

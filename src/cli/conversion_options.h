@@ -1,0 +1,44 @@
+// Flags and output that `mxvideo quantize` and `mxvideo repack` share.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "base/cancellation.h"
+#include "cli/progress.h"
+#include "convert/conversion.h"
+#include "convert/model_source.h"
+
+namespace mxvideo::cli {
+
+struct ConversionFlags {
+  convert::OutputOptions output;
+  std::string report_path;
+  std::string progress = "auto";
+  int threads = 0;  // 0: all
+  bool json = false;
+};
+
+// --output and everything behind it; `output_names` are the spellings of that flag. Values arrive
+// in `flags`, which must outlive the parse.
+void add_conversion_flags(CLI::App& app, ConversionFlags& flags, const std::string& output_names);
+
+// --high-noise-model and --low-noise-model.
+void add_expert_flags(CLI::App& app, convert::ModelInputs& inputs);
+
+// Hooks that show progress and stop on cancellation; both must outlive them.
+convert::ConvertHooks conversion_hooks(Progress& progress, const CancellationToken& cancellation);
+
+// Runs a conversion into `output`; says, when it was cancelled, what stays.
+nlohmann::ordered_json run_conversion_command(
+    const convert::OutputOptions& output, const std::function<nlohmann::ordered_json()>& convert);
+
+// Writes --report. Call it before the result goes to stdout.
+void write_report(const ConversionFlags& flags, const nlohmann::ordered_json& result);
+
+// stdout: the result as JSON with --json, what would be written with --dry-run, else the path.
+void print_conversion(const ConversionFlags& flags, const nlohmann::ordered_json& result);
+
+}  // namespace mxvideo::cli

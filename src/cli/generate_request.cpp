@@ -1,0 +1,139 @@
+#include "cli/generate_request.h"
+
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <iostream>
+#include <iterator>
+#include <optional>
+#include <random>
+
+#include "base/error.h"
+#include "checkpoint/checkpoint.h"
+#include "cli/environment.h"
+#include "media/image_reader.h"
+#include "pipeline/numerics_guard.h"
+
+namespace mxvideo::cli {
+namespace {
+
+namespace fs = std::filesystem;
+using pipeline::GenerateRequest;
+
+// The prompt itself, or standard input for "-".
+std::string read_prompt(const std::string& argument) {
+  if (argument != "-") return argument;
+  constexpr size_t kMaxPromptBytes = 1 << 20;
+  std::string text(std::istreambuf_iterator<char>(std::cin), {});
+  while (text.ends_with('\n') || text.ends_with('\r')) text.pop_back();
+  if (text.size() > kMaxPromptBytes) {
+    throw Error(Code::kInvalidArgument, "--prompt -: more than 1 MiB on standard input");
+  }
+  return text;
+}
+
+uint64_t choose_seed(int64_t asked) {
+  if (asked >= 0) return static_cast<uint64_t>(asked);
+  std::random_device device;
+  return device();  // 32 bits: easy to type again
+}
+
+// Reads a file that a flag names; what is wrong with it is wrong with the flag, not the model.
+template <class Read>
+auto read_flag_file(const std::string& flag, const Read& read) {
+  try {
+    return read();
+  } catch (const Error& error) {
+    const bool of_file = error.code() == Code::kNotFound || error.code() == Code::kCorruptFile ||
+                         error.code() == Code::kUnsupported;
+    throw Error(of_file ? Code::kInvalidArgument : error.code(), flag + ": " + error.what());
+  }
+}
+
+// The initial noise of --latents: tensor "latents", [z, frames, h, w] or with a batch of 1.
+Tensor read_latents(const fs::path& path) {
+  const auto file = checkpoint::Checkpoint::open_file(path);
+  const auto found = file.tensors().find("latents");
+  if (found == file.tensors().end()) {
+    throw Error(Code::kCorruptFile, path.string() + ": no tensor named 'latents'");
+  }
+  Tensor latents = to_f32(found->second.view);
+  const Shape& shape = latents.shape();
+  if (shape.rank() == 5 && shape[0] == 1) latents.reshape(Shape(shape.dims().subspan(1)));
+  if (latents.shape().rank() != 4) {
+    throw Error(Code::kCorruptFile, path.string() +
+                                        ": tensor latents: expected shape "
+                                        "[z, frames, height, width], got " +
+                                        shape.to_string());
+  }
+  if (!pipeline::all_finite(latents)) {
+    throw Error(Code::kCorruptFile, path.string() + ": tensor latents holds NaN or infinity");
+  }
+  return latents;
+}
+
+}  // namespace
+
+void apply_cfg_scale(const GenerateOptions& options, checkpoint::WanVariant variant,
+                     GenerateRequest& request, Progress& progress) {
+  if (!options.cfg_scale) return;
+  const bool two_experts = variant != checkpoint::WanVariant::kTI2V;
+  std::optional<double>& target = two_experts ? request.guidance_scale_2 : request.guidance_scale;
+  if (target) {
+    throw Error(Code::kInvalidArgument,
+                fmt::format("--cfg-scale means {} for this model, which is given too",
+                            two_experts ? "--guidance-scale-2" : "--guidance-scale"));
+  }
+  progress.line(fmt::format("--cfg-scale {} taken as {}", *options.cfg_scale,
+                            two_experts ? "--guidance-scale-2 (low noise)" : "--guidance-scale"));
+  target = options.cfg_scale;
+}
+
+pipeline::PipelineOptions pipeline_options(const GenerateOptions& options) {
+  pipeline::PipelineOptions result;
+  result.model_directory = find_model(options.model_path, options.revision);
+  const auto put = [](auto& paths, const char* component, const std::string& path) {
+    if (!path.empty()) paths[component] = path;
+  };
+  put(result.component_paths, "transformer", options.transformer_path);
+  put(result.component_paths, "transformer_2", options.transformer_2_path);
+  put(result.weights_paths, "transformer", options.transformer_weights_path);
+  put(result.weights_paths, "transformer_2", options.transformer_2_weights_path);
+  result.quantization = options.quantization;
+  result.forced_kernels = options.forced_kernels;
+  return result;
+}
+
+GenerateRequest make_request(const GenerateOptions& options) {
+  GenerateRequest request;
+  request.prompt = read_prompt(options.prompt);
+  request.negative_prompt = options.negative_prompt;
+  const auto read_picture = [](const std::string& flag, const std::string& path) {
+    return read_flag_file(flag, [&] { return media::read_image(path); });
+  };
+  if (!options.image_path.empty()) {
+    request.image = read_picture("--image-path", options.image_path);
+  }
+  if (!options.last_image_path.empty()) {
+    request.last_image = read_picture("--last-image-path", options.last_image_path);
+  }
+  request.width = options.width;
+  request.height = options.height;
+  request.num_frames = options.num_frames;
+  request.fps = options.fps;
+  request.num_inference_steps = options.num_inference_steps;
+  request.guidance_scale = options.guidance_scale;
+  request.guidance_scale_2 = options.guidance_scale_2;
+  request.flow_shift = options.flow_shift;
+  request.boundary_ratio = options.boundary_ratio;
+  request.sigma_grid = pipeline::parse_sigma_grid(options.sigma_grid);
+  request.seed = choose_seed(options.seed);
+  if (!options.latents_path.empty()) {
+    request.initial_noise =
+        read_flag_file("--latents", [&] { return read_latents(options.latents_path); });
+  }
+  request.vae_tiling = options.vae_tiling;
+  return request;
+}
+
+}  // namespace mxvideo::cli

@@ -1,0 +1,101 @@
+// mxvideo inspect: what the files of a model hold.
+#include "convert/inspect.h"
+
+#include <fmt/format.h>
+
+#include <iostream>
+#include <memory>
+
+#include "checkpoint/quote.h"
+#include "cli/commands.h"
+#include "cli/environment.h"
+
+namespace mxvideo::cli {
+namespace {
+
+using checkpoint::printable;
+using convert::InspectedPart;
+
+struct InspectOptions {
+  std::string path;
+  convert::InspectDetail detail;
+  bool json = false;
+};
+
+std::string mebibytes(int64_t bytes) {
+  return fmt::format("{:.1f} MiB", static_cast<double>(bytes) / (1 << 20));
+}
+
+void print_transformer(const InspectedPart& part, const convert::InspectDetail& detail) {
+  std::cout << fmt::format("  names {}, quantization {}", part.naming_style, part.source);
+  if (!part.origin.empty()) std::cout << " (" << printable(part.origin, 4096) << ")";
+  if (!part.scale_layout.empty()) std::cout << ", scales " << part.scale_layout;
+  std::cout << fmt::format(", {:.2f} bits per weight of linear layers\n",
+                           part.stored_bits_per_weight);
+  for (const auto& [layer, types] : convert::declared_by_layer(part)) {
+    std::string text;
+    for (const auto& [type, count] : types) {
+      text += fmt::format("{}{} x {}", text.empty() ? "" : ", ", count, printable(type));
+    }
+    std::cout << fmt::format("    {:<45} {}\n", printable(layer), text);
+  }
+  for (const auto& [name, type] : part.attention) {
+    std::cout << fmt::format("  attention {} {}\n", printable(name), printable(type));
+  }
+  if (!part.companions.empty()) {
+    std::cout << "  companions: " << checkpoint::name_list(part.companions) << "\n";
+  }
+  if (!detail.layers) return;
+  for (const convert::InspectedLayer& layer : part.layers) {
+    std::cout << fmt::format("    {:<45} {:<12} runs as {:<6} {:>5} bits  {}\n",
+                             printable(layer.name), printable(layer.declared), layer.scheme,
+                             layer.weight_bits, layer.reason);
+  }
+}
+
+void print_part(const InspectedPart& part, const convert::InspectDetail& detail) {
+  std::cout << fmt::format("{} ({}): {} tensors, {} in {} files\n", printable(part.part.name),
+                           convert::part_kind_name(part.part.kind), part.totals.tensors,
+                           mebibytes(part.totals.bytes), part.files.size());
+  for (const auto& [dtype, totals] : part.dtypes) {
+    std::cout << fmt::format("  {:<8} {:>6} tensors {:>14}\n", dtype, totals.tensors,
+                             mebibytes(totals.bytes));
+  }
+  if (part.part.kind == convert::PartKind::kTransformer) print_transformer(part, detail);
+  if (!detail.tensors) return;
+  for (const convert::InspectedTensor& tensor : part.tensors) {
+    std::cout << fmt::format("    {:<60} {:<8} {:<20} {}\n", printable(tensor.name),
+                             dtype_name(tensor.dtype), tensor.shape.to_string(),
+                             printable(tensor.file));
+  }
+}
+
+void inspect(const InspectOptions& options) {
+  const auto parts = convert::inspect_model(find_model_or_file(options.path));
+  if (options.json) {
+    std::cout << convert::inspect_json(parts, options.detail)
+                     .dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace)
+              << "\n";
+    return;
+  }
+  for (const InspectedPart& part : parts) print_part(part, options.detail);
+}
+
+}  // namespace
+
+Command add_inspect(CLI::App& app) {
+  auto options = std::make_shared<InspectOptions>();
+  CLI::App* parser =
+      app.add_subcommand("inspect", "Say what the files of a model hold and how they would run");
+  parser
+      ->add_option("path", options->path,
+                   "Model directory, directory of a component, safetensors file, or org/name")
+      ->required();
+  parser->add_flag("--layers", options->detail.layers, "List every linear layer");
+  parser->add_flag("--tensors", options->detail.tensors, "List every tensor");
+  parser->add_flag("--json", options->json, "Print JSON");
+  name_environment(*parser);
+  return [options] { inspect(*options); };
+}
+
+}  // namespace mxvideo::cli

@@ -1,0 +1,147 @@
+// mxvideo plan: what a generation needs, and whether this machine has it.
+#include "convert/plan.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <functional>
+#include <iostream>
+#include <memory>
+
+#include "base/error.h"
+#include "base/parallel.h"
+#include "cli/commands.h"
+#include "cli/generate_request.h"
+#include "kernels/registry.h"
+
+namespace mxvideo::cli {
+namespace {
+
+using convert::PlanReport;
+using pipeline::MemoryPart;
+using pipeline::MemoryPlan;
+
+std::string mebibytes(int64_t bytes) {
+  return fmt::format("{:.1f} MiB", static_cast<double>(bytes) / (1 << 20));
+}
+
+// The parts that make most of a stage, largest first.
+std::string dominant_parts(const pipeline::StagePlan& stage) {
+  std::vector<MemoryPart> parts = stage.parts;
+  std::ranges::stable_sort(parts, std::ranges::greater(), &MemoryPart::bytes);
+  std::string text;
+  for (size_t i = 0; i < std::min<size_t>(3, parts.size()); ++i) {
+    text += (i > 0 ? ", " : "") + parts[i].name + " " + mebibytes(parts[i].bytes);
+  }
+  return text;
+}
+
+void print_kernels(const MemoryPlan& plan) {
+  std::cout << "\nkernels\n";
+  for (const pipeline::LayerKernelsPlan& layers : plan.kernels) {
+    std::string rows;
+    for (const auto& [op, row] : layers.kernels) rows += fmt::format("  {}={}", op, row);
+    std::cout << fmt::format("  {:<14} {:<20}{}\n", layers.component, layers.layers, rows);
+  }
+}
+
+void print_components(const MemoryPlan& plan) {
+  std::cout << "\nweights                stored      in memory\n";
+  for (const pipeline::ComponentPlan& component : plan.components) {
+    std::cout << fmt::format("  {:<14} {:>12}   {:>12}\n", component.name,
+                             mebibytes(component.checkpoint_bytes),
+                             mebibytes(component.weight_bytes));
+    for (const pipeline::SchemeCount& count : component.schemes) {
+      std::cout << fmt::format("    {} x {}{}\n", count.layers, count.scheme,
+                               count.reason.empty() ? "" : " (" + count.reason + ")");
+    }
+  }
+}
+
+void print_table(const PlanReport& report) {
+  const MemoryPlan& plan = report.memory;
+  std::cout << fmt::format("{}x{}, {} frames, {} steps, {} transformer tokens, VAE tiles {}\n\n",
+                           plan.request.width, plan.request.height, plan.request.num_frames,
+                           plan.request.num_inference_steps, plan.transformer_tokens,
+                           plan.vae_tiling ? "on" : "off")
+            << fmt::format("{:<20} {:>14}   largest parts\n", "phase", "memory");
+  for (const pipeline::StagePlan& stage : plan.stages) {
+    std::cout << fmt::format("{:<20} {:>14}   {}\n", stage.name, mebibytes(stage.bytes()),
+                             dominant_parts(stage));
+  }
+  std::cout << fmt::format("\npeak {}, available {} ({}): {}\n", mebibytes(plan.peak_bytes()),
+                           mebibytes(report.available.bytes + plan.process_bytes),
+                           report.available.source, report.fits ? "fits" : "does not fit");
+  for (const std::string& cure : report.cures) std::cout << "would fit with " << cure << "\n";
+  print_components(plan);
+  print_kernels(plan);
+  std::cout << fmt::format("\ndisk: video about {}", mebibytes(report.disk.video));
+  if (report.disk.latents > 0) {
+    std::cout << fmt::format(", latents {}", mebibytes(report.disk.latents));
+  }
+  std::cout << "\n";
+}
+
+convert::VideoFile video_file(const GenerateOptions& options) {
+  const auto is = [&](const char* format, const char* ending) {
+    return options.output_format.empty() ? options.output.ends_with(ending)
+                                         : options.output_format == format;
+  };
+  if (is("y4m", ".y4m") || options.output == "-") return convert::VideoFile::kY4m;
+  return is("png", "/") ? convert::VideoFile::kPng : convert::VideoFile::kMp4;
+}
+
+// I2V models need an image; of one that is not given only the size matters, and that is the
+// request's.
+void assume_image(const GenerateOptions& options, checkpoint::WanVariant variant,
+                  pipeline::GenerateRequest& request) {
+  if (variant != checkpoint::WanVariant::kI2V || request.image) return;
+  request.image = pipeline::RgbImage{
+      .size = {.height = options.height.value_or(720), .width = options.width.value_or(1280)},
+      .pixels = {}};
+}
+
+void plan(const GenerateOptions& options) {
+  if (options.threads > 0) set_num_threads(options.threads);
+  for (const auto& [op, row] : options.forced_kernels) kernels::check_row_runs(op, row);
+  const ProgressTerminal terminal = inspect_stderr();
+  Progress progress(parse_progress_style(options.progress, terminal), terminal);
+  pipeline::GenerateRequest request = make_request(options);
+  const checkpoint::WanVariant variant = pipeline::WanPipeline(pipeline_options(options)).variant();
+  apply_cfg_scale(options, variant, request, progress);
+  assume_image(options, variant, request);
+  print_plan(options, std::move(request));
+}
+
+}  // namespace
+
+void print_plan(const GenerateOptions& options, pipeline::GenerateRequest request) {
+  const AvailableMemory available = available_memory();
+  const PlanReport report =
+      convert::plan_generation({.pipeline = pipeline_options(options),
+                                .video = video_file(options),
+                                .save_latents = !options.save_latents_path.empty()},
+                               std::move(request), available);
+  if (options.json) {
+    std::cout << convert::plan_json(report).dump(2) << "\n";
+  } else {
+    print_table(report);
+  }
+  std::cout << std::flush;
+  if (report.fits) return;
+  throw Error(
+      Code::kOutOfMemory,
+      fmt::format("the run needs {}, {} are available ({}); {}",
+                  mebibytes(report.memory.peak_bytes()),
+                  mebibytes(available.bytes + report.memory.process_bytes), available.source,
+                  report.cures.empty() ? std::string("no smaller request was found to fit")
+                                       : "it would fit with " + report.cures.front()));
+}
+
+Command add_plan(CLI::App& app) {
+  auto options = std::make_shared<GenerateOptions>();
+  add_plan_options(app, *options);
+  return [options] { plan(*options); };
+}
+
+}  // namespace mxvideo::cli

@@ -1,0 +1,85 @@
+// mxvideo repack: flags -> convert::repack_model -> a directory.
+#include "convert/repack.h"
+
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <memory>
+
+#include "base/parallel.h"
+#include "cli/commands.h"
+#include "cli/conversion_options.h"
+#include "cli/environment.h"
+#include "cli/output_target.h"
+
+namespace mxvideo::cli {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+struct RepackFlags {
+  convert::RepackOptions repack;
+  ConversionFlags conversion;
+  std::string original, revision;
+};
+
+void add_model_flags(CLI::App& app, RepackFlags& flags) {
+  constexpr const char* kGroup = "Model";
+  convert::RepackOptions& options = flags.repack;
+  app.add_option_function<std::string>(
+         "--model-type",
+         [&options](const std::string& name) {
+           options.model_type = convert::parse_model_type(name);
+         },
+         "Wan2.2-T2V-A14B, Wan2.2-I2V-A14B or Wan2.2-TI2V-5B (default: what the files hold)")
+      ->group(kGroup);
+  app.add_option("--original-model-path", flags.original,
+                 "The float model that the export was made from: what the export omits and, for "
+                 "--layout diffusers, the rest of the model; a directory or org/name[@revision]")
+      ->group(kGroup);
+  app.add_option("--revision", flags.revision, "Revision of org/name (default main)")
+      ->group(kGroup);
+  app.add_option("--quant-path", options.quant.path,
+                 "What is repacked: an msmodelslim export, a Diffusers or original Wan directory, "
+                 "or a ComfyUI file")
+      ->group(kGroup);
+  add_expert_flags(app, options.quant);
+  app.add_flag("--verify", options.verify,
+               "Read the output again and compare every tensor before it is committed")
+      ->group("Output");
+}
+
+void repack(RepackFlags flags, const CancellationToken& cancellation) {
+  const ProgressTerminal terminal = inspect_stderr();
+  Progress progress(parse_progress_style(flags.conversion.progress, terminal), terminal);
+  if (flags.conversion.threads > 0) set_num_threads(flags.conversion.threads);
+  if (!flags.conversion.report_path.empty()) check_writable(flags.conversion.report_path);
+  if (!flags.original.empty()) flags.repack.original = find_model(flags.original, flags.revision);
+  flags.repack.quant.path_flag = "--quant-path";
+  flags.repack.output = flags.conversion.output;
+  const Json result = run_conversion_command(flags.repack.output, [&] {
+    return convert::repack_model(flags.repack, conversion_hooks(progress, cancellation));
+  });
+  progress.finish();
+  for (const Json& component : result["components"]) {
+    const Json& overlaid = component["overlaid"];
+    if (overlaid.empty()) continue;
+    progress.line(fmt::format("{}: {} float tensors that the export omits came from the original",
+                              component["component"].get<std::string>(), overlaid.size()));
+  }
+  write_report(flags.conversion, result);
+  print_conversion(flags.conversion, result);
+}
+
+}  // namespace
+
+Command add_repack(CLI::App& app, const CancellationToken& cancellation) {
+  auto flags = std::make_shared<RepackFlags>();
+  CLI::App* parser = app.add_subcommand("repack", "Bring a model into another layout, bit for bit");
+  add_model_flags(*parser, *flags);
+  add_conversion_flags(*parser, flags->conversion, "-o,--output-path,--output");
+  name_environment(*parser);
+  return [flags, &cancellation] { repack(*flags, cancellation); };
+}
+
+}  // namespace mxvideo::cli

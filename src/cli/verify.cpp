@@ -1,0 +1,111 @@
+// mxvideo verify: whether a model's files are whole and right.
+#include "convert/verify.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <iostream>
+#include <limits>
+#include <memory>
+
+#include "base/error.h"
+#include "base/parallel.h"
+#include "checkpoint/quote.h"
+#include "cli/commands.h"
+#include "cli/environment.h"
+
+namespace mxvideo::cli {
+namespace {
+
+using checkpoint::printable;
+using convert::VerifiedPart;
+using convert::VerifyReport;
+
+struct VerifyFlags {
+  std::string path, original;
+  double min_sqnr_db = 20;
+  int threads = 0;
+  bool json = false;
+};
+
+// The layers that lost most.
+void print_comparison(const VerifiedPart& part) {
+  double worst = std::numeric_limits<double>::infinity();
+  std::string name;
+  int64_t quantized = 0, equal = 0;
+  for (const convert::ValueDifference& difference : part.comparison.tensors) {
+    quantized += difference.quantized;
+    equal += !difference.quantized && difference.different == 0;
+    if (difference.quantized && difference.sqnr_db < worst) {
+      worst = difference.sqnr_db;
+      name = difference.name;
+    }
+  }
+  std::cout << fmt::format("  compared: {} quantized layers, {} tensors equal to the original\n",
+                           quantized, equal);
+  if (!name.empty()) {
+    std::cout << fmt::format("  lowest SQNR {:.1f} dB: {}\n", worst, printable(name));
+  }
+}
+
+void print_table(const VerifyReport& report) {
+  for (const VerifiedPart& part : report.parts) {
+    std::cout << fmt::format("{} ({}): {} tensors, {}\n", printable(part.name), part.kind,
+                             part.values.tensors, part.problems.empty() ? "good" : "BAD");
+    if (part.values.blocks > 0) {
+      std::cout << fmt::format("  {} blocks, {} of them with scale 0\n", part.values.blocks,
+                               part.values.zero_scale_blocks);
+    }
+    if (!part.comparison.tensors.empty()) print_comparison(part);
+  }
+  std::cout << fmt::format("{} files checked against promised sizes and hashes\n",
+                           report.files.files.size());
+  for (const std::string& problem : report.problems) {
+    std::cout << "problem: " << printable(problem, 16384) << "\n";
+  }
+}
+
+void verify(const VerifyFlags& flags) {
+  if (flags.threads > 0) set_num_threads(flags.threads);
+  convert::VerifyOptions options;
+  options.path = find_model_or_file(flags.path);
+  if (!flags.original.empty()) options.original = find_model_or_file(flags.original);
+  options.min_sqnr_db = flags.min_sqnr_db;
+  const VerifyReport report = convert::verify_model(options);
+  if (flags.json) {
+    std::cout << convert::verify_json(report).dump(2, ' ', false,
+                                                   nlohmann::ordered_json::error_handler_t::replace)
+              << "\n";
+  } else {
+    print_table(report);
+  }
+  std::cout << std::flush;
+  if (report.problems.empty()) return;
+  throw Error(Code::kMismatch, fmt::format("{}: {} problems; the first: {}", flags.path,
+                                           report.problems.size(), report.problems.front()));
+}
+
+}  // namespace
+
+Command add_verify(CLI::App& app) {
+  auto flags = std::make_shared<VerifyFlags>();
+  CLI::App* parser = app.add_subcommand(
+      "verify", "Check a model's files: structure, values, hashes, distance from an original");
+  parser
+      ->add_option("path", flags->path,
+                   "Model directory, directory of a component, safetensors file, or org/name")
+      ->required();
+  parser->add_option("--original", flags->original,
+                     "Unquantized model to compare with, layer by layer");
+  parser
+      ->add_option("--min-sqnr", flags->min_sqnr_db,
+                   "Least signal-to-quantization-noise ratio of a layer in dB")
+      ->capture_default_str();
+  parser->add_option("--threads", flags->threads, "Threads (default: all of this machine)")
+      ->check(CLI::Range(1, 4096));
+  parser->add_flag("--json", flags->json, "Print JSON");
+  name_environment(*parser);
+  return [flags] { verify(*flags); };
+}
+
+}  // namespace mxvideo::cli

@@ -1,0 +1,71 @@
+// mxvideo inspect: what it says about good and broken files.
+#include "e2e/cli_fixture.h"
+#include "e2e/damaged_model.h"
+
+namespace mxvideo::test {
+namespace {
+
+namespace fs = std::filesystem;
+
+class InspectTest : public CliTest {
+ protected:
+  fs::path copy(const std::string& variant) const {
+    const fs::path path = scratch() / "model";
+    fs::copy(tiny_model(variant), path, fs::copy_options::recursive);
+    return path;
+  }
+};
+
+TEST_F(InspectTest, ListsComponentsOfAModel) {
+  const ProcessResult result = run({"inspect", tiny_model("t2v-a14b").string(), "--json"});
+  expect_success(result);
+  const auto components = nlohmann::json::parse(result.out).at("components");
+  ASSERT_EQ(components.size(), 4u);
+  EXPECT_EQ(components[0].at("name"), "text_encoder");
+  const auto& transformer = components[1];
+  EXPECT_EQ(transformer.at("name"), "transformer");
+  EXPECT_EQ(transformer.at("kind"), "transformer");
+  EXPECT_EQ(transformer.at("naming_style"), "diffusers");
+  EXPECT_EQ(transformer.at("quantization"), "none");
+  EXPECT_EQ(transformer.at("tensors"), 69);
+  EXPECT_EQ(transformer.at("dtypes").at("BF16").at("tensors"), 69);
+  EXPECT_EQ(transformer.at("layer_types").at("attn1.to_q"), nlohmann::json({{"FLOAT", 2}}));
+  EXPECT_EQ(transformer.at("effective"), nlohmann::json({{"none", 26}}));
+  EXPECT_EQ(transformer.at("stored_bits_per_weight"), 16);
+  EXPECT_FALSE(transformer.contains("layers"));
+  EXPECT_FALSE(transformer.contains("tensor_list"));
+}
+
+TEST_F(InspectTest, ListsLayersAndTensorsOfOneFile) {
+  const fs::path file =
+      tiny_model("t2v-a14b") / "transformer" / "diffusion_pytorch_model.safetensors";
+  const ProcessResult result = run({"inspect", file.string(), "--json", "--layers", "--tensors"});
+  expect_success(result);
+  const auto part = nlohmann::json::parse(result.out).at("components").at(0);
+  EXPECT_EQ(part.at("kind"), "transformer");
+  EXPECT_EQ(part.at("layers").size(), 26u);
+  EXPECT_EQ(part.at("layers").at(0).at("weight_bits"), 16);
+  EXPECT_EQ(part.at("tensor_list").size(), 69u);
+  const ProcessResult text = run({"inspect", file.string(), "--layers", "--tensors"});
+  expect_success(text);
+  EXPECT_NE(text.out.find("blocks.0.attn1.to_q.weight"), std::string::npos);
+}
+
+TEST_F(InspectTest, ErrorsAreThoseOfLoading) {
+  const fs::path model = copy("t2v-a14b");
+  truncate_file(model / "transformer" / "diffusion_pytorch_model.safetensors");
+  const ProcessResult inspected = run({"inspect", model.string()});
+  const ProcessResult generated =
+      run(generate("t2v-a14b", {"--model-path", model.string(), "--output", "x.y4m"}));
+  expect_failure(inspected, 3, "diffusion_pytorch_model.safetensors");
+  EXPECT_EQ(inspected.err, generated.err);
+}
+
+TEST_F(InspectTest, RefusesWhatIsNoModel) {
+  expect_failure(run({"inspect", (scratch() / "nothing").string()}), 3, "nothing");
+  expect_failure(run({"inspect", work().string()}), 3, "no checkpoint");
+  expect_failure(run({"inspect"}), 2, "path is required");
+}
+
+}  // namespace
+}  // namespace mxvideo::test

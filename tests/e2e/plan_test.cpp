@@ -1,0 +1,137 @@
+// mxvideo plan: its numbers are those that a run reports.
+#include <algorithm>
+#include <cmath>
+
+#include "e2e/cli_fixture.h"
+
+namespace mxvideo::test {
+namespace {
+
+namespace fs = std::filesystem;
+
+class PlanTest : public CliTest {
+ protected:
+  fs::path demo_model(const std::string& variant) const {
+    const fs::path path = scratch() / "demo";
+    const ProcessResult made =
+        run_process({.program = MXVIDEO_MAKE_CHECKPOINT,
+                     .arguments = {"--variant", variant, "--output", path.string()}});
+    EXPECT_EQ(made.exit_code, 0) << made.err;
+    return path;
+  }
+
+  // Plans and runs the same flags.
+  void expect_run_as_planned(const Arguments& request) const {
+    Arguments arguments = request;
+    arguments.insert(arguments.begin(), "plan");
+    arguments.push_back("--json");
+    const ProcessResult planned = run(arguments);
+    expect_success(planned);
+    const auto plan = nlohmann::json::parse(planned.out);
+    EXPECT_EQ(plan.at("fits"), true);
+    arguments = request;
+    arguments.insert(arguments.begin(), "generate");
+    arguments.insert(arguments.end(), {"--json", "--output", "x.y4m", "--progress", "none"});
+    const ProcessResult ran = run(arguments);
+    expect_success(ran);
+    compare(plan, nlohmann::json::parse(ran.out));
+    EXPECT_EQ(fs::file_size(work() / "x.y4m") / 1000,
+              plan.at("disk").at("video_bytes").get<uint64_t>() / 1000);
+  }
+
+  static void compare(const nlohmann::json& plan, const nlohmann::json& report) {
+    const auto& stages = report.at("stages");
+    ASSERT_EQ(plan.at("stages").size(), stages.size()) << plan.at("stages");
+    for (size_t i = 0; i < stages.size(); ++i) {
+      const auto& planned = plan.at("stages")[i];
+      EXPECT_EQ(planned.at("name"), stages[i].at("name"));
+      const double ratio =
+          planned.at("peak_rss_bytes").get<double>() / stages[i].at("peak_rss_bytes").get<double>();
+      std::cout << stages[i].at("name") << " planned / measured " << ratio << "\n";
+      EXPECT_NEAR(ratio, 1, 0.1) << planned;
+    }
+    const auto& components = report.at("components");
+    ASSERT_EQ(plan.at("components").size(), components.size());
+    for (size_t i = 0; i < components.size(); ++i) {
+      for (const char* field : {"name", "weight_bytes", "checkpoint_bytes"}) {
+        EXPECT_EQ(plan.at("components")[i].at(field), components[i].at(field)) << field;
+      }
+    }
+    // Every kernel that ran was planned.
+    for (const auto& [op, rows] : report.at("kernels").items()) {
+      for (const auto& [row, calls] : rows.items()) {
+        const bool found = std::ranges::any_of(plan.at("kernels"), [&](const auto& layers) {
+          return layers.at("kernels").contains(op) && layers.at("kernels").at(op) == row;
+        });
+        EXPECT_TRUE(found) << op << " " << row;
+      }
+    }
+  }
+};
+
+TEST_F(PlanTest, TwoExpertsWithMxfp8) {
+  expect_run_as_planned({"-m", demo_model("t2v-a14b").string(), "--prompt", "a red fox", "--size",
+                         "256x160", "--num-frames", "17", "--steps", "2", "--threads", "2",
+                         "--quantization", "mxfp8", "--output-format", "y4m"});
+}
+
+TEST_F(PlanTest, OneTransformerWithTiles) {
+  expect_run_as_planned({"-m", demo_model("ti2v-5b").string(), "--prompt", "a red fox", "--size",
+                         "320x320", "--num-frames", "9", "--steps", "2", "--threads", "2",
+                         "--vae-tiling", "on", "--output-format", "y4m"});
+}
+
+TEST_F(PlanTest, AnImageIsPartOfThePlan) {
+  expect_run_as_planned({"-m", demo_model("i2v-a14b").string(), "--prompt", "a red fox", "--size",
+                         "128x96", "--num-frames", "9", "--steps", "2", "--threads", "2",
+                         "--image-path", picture().string(), "--output-format", "y4m"});
+}
+
+TEST_F(PlanTest, WhatDoesNotFitIsAnErrorWithACure) {
+  const Arguments huge = {"-m",           tiny_model("t2v-a14b").string(),
+                          "--size",       "8192x8192",
+                          "--num-frames", "4001",
+                          "--vae-tiling", "off"};
+  Arguments arguments = huge;
+  arguments.insert(arguments.begin(), "plan");
+  arguments.push_back("--json");
+  const ProcessResult result = run(arguments);
+  EXPECT_EQ(result.exit_code, 5) << result.err;
+  EXPECT_TRUE(result.err.starts_with("mxvideo: out_of_memory: ")) << result.err;
+  const auto plan = nlohmann::json::parse(result.out);
+  EXPECT_EQ(plan.at("fits"), false);
+  EXPECT_GT(plan.at("peak_rss_bytes"), plan.at("available_bytes"));
+}
+
+TEST_F(PlanTest, DryRunIsThePlan) {
+  const ProcessResult dry = run(generate("t2v-a14b", {"--dry-run", "--json"}));
+  expect_success(dry);
+  EXPECT_EQ(outputs(), std::vector<std::string>());
+  const ProcessResult plan =
+      run({"plan", "-m", tiny_model("t2v-a14b").string(), "--prompt", "a red fox in fresh snow",
+           "--size", "32x32", "--num-frames", "5", "--steps", "2", "--threads", "2", "--json"});
+  expect_success(plan);
+  const auto a = nlohmann::json::parse(dry.out), b = nlohmann::json::parse(plan.out);
+  EXPECT_EQ(a.at("components"), b.at("components"));
+  EXPECT_EQ(a.at("kernels"), b.at("kernels"));
+  EXPECT_EQ(a.at("prompt_tokens"), b.at("prompt_tokens"));
+}
+
+TEST_F(PlanTest, NeedsNoPromptAndNoImage) {
+  const ProcessResult result = run({"plan", "-m", tiny_model("i2v-a14b").string(), "--size",
+                                    "32x32", "--num-frames", "5", "--threads", "2"});
+  expect_success(result);
+  for (const char* word : {"load_text_encoder", "encode_image", "denoise", "decode", "fits",
+                           "self attention", "disk: video about"}) {
+    EXPECT_NE(result.out.find(word), std::string::npos) << word << result.out;
+  }
+}
+
+TEST_F(PlanTest, BadRequestsAreUsageErrors) {
+  expect_failure(run({"plan", "-m", tiny_model("t2v-a14b").string(), "--num-frames", "6"}), 2,
+                 "--num-frames");
+  expect_failure(run({"plan"}), 2, "--model-path is required");
+}
+
+}  // namespace
+}  // namespace mxvideo::test
