@@ -8,10 +8,10 @@
 #include <cerrno>
 #include <cstring>
 #include <span>
-#include <string_view>
 #include <vector>
 
 #include "base/error.h"
+#include "base/hex.h"
 
 namespace mxvideo {
 namespace {
@@ -51,13 +51,7 @@ std::string Sha256::hex_digest() {
             size == 32,
         "a SHA-256 digest is read once");
   state_->finished = true;
-  constexpr std::string_view kDigits = "0123456789abcdef";
-  std::string text;
-  for (unsigned int i = 0; i < size; ++i) {
-    text += kDigits[digest[i] >> 4];
-    text += kDigits[digest[i] & 15];
-  }
-  return text;
+  return to_hex(std::span(digest).first(size));
 }
 
 void Sha256::update_from_file(const std::filesystem::path& path, int64_t offset) {

@@ -100,6 +100,14 @@ void add_expert_flags(CLI::App& app, convert::ModelInputs& inputs) {
       ->group("Model");
 }
 
+void add_model_type_flag(CLI::App& app, std::optional<checkpoint::WanVariant>& type) {
+  app.add_option_function<std::string>(
+         "--model-type",
+         [&type](const std::string& name) { type = convert::parse_model_type(name); },
+         "Wan2.2-T2V-A14B, Wan2.2-I2V-A14B or Wan2.2-TI2V-5B (default: what the files hold)")
+      ->group("Model");
+}
+
 convert::ConvertHooks conversion_hooks(Progress& progress, const CancellationToken& cancellation) {
   return {.progress = [&progress](std::string_view phase, int64_t done,
                                   int64_t total) { progress.update(phase, done, total); },

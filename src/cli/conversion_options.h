@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 #include <functional>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 
 #include "base/cancellation.h"
@@ -27,6 +28,9 @@ void add_conversion_flags(CLI::App& app, ConversionFlags& flags, const std::stri
 
 // --high-noise-model and --low-noise-model.
 void add_expert_flags(CLI::App& app, convert::ModelInputs& inputs);
+
+// --model-type.
+void add_model_type_flag(CLI::App& app, std::optional<checkpoint::WanVariant>& type);
 
 // Hooks that show progress and stop on cancellation; both must outlive them.
 convert::ConvertHooks conversion_hooks(Progress& progress, const CancellationToken& cancellation);

@@ -38,13 +38,7 @@ void add_model_flags(CLI::App& app, QuantizeFlags& flags) {
   app.add_option("--original-model-path", options.original,
                  "Diffusers directory with the rest of the model, for a source that has none")
       ->group(kGroup);
-  app.add_option_function<std::string>(
-         "--model-type",
-         [&options](const std::string& name) {
-           options.model_type = convert::parse_model_type(name);
-         },
-         "Wan2.2-T2V-A14B, Wan2.2-I2V-A14B or Wan2.2-TI2V-5B (default: what the files hold)")
-      ->group(kGroup);
+  add_model_type_flag(app, options.model_type);
 }
 
 void add_quantization_flags(CLI::App& app, convert::QuantizeOptions& options) {

@@ -26,13 +26,7 @@ struct RepackFlags {
 void add_model_flags(CLI::App& app, RepackFlags& flags) {
   constexpr const char* kGroup = "Model";
   convert::RepackOptions& options = flags.repack;
-  app.add_option_function<std::string>(
-         "--model-type",
-         [&options](const std::string& name) {
-           options.model_type = convert::parse_model_type(name);
-         },
-         "Wan2.2-T2V-A14B, Wan2.2-I2V-A14B or Wan2.2-TI2V-5B (default: what the files hold)")
-      ->group(kGroup);
+  add_model_type_flag(app, options.model_type);
   app.add_option("--original-model-path", flags.original,
                  "The float model that the export was made from: what the export omits and, for "
                  "--layout diffusers, the rest of the model; a directory or org/name[@revision]")

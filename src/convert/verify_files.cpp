@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/hex.h"
 #include "base/mapped_file.h"
 #include "base/parallel.h"
 #include "base/sha256.h"
@@ -127,13 +128,7 @@ std::string git_blob_id(const fs::path& path) {
   unsigned int size = 0;
   good = good && EVP_DigestFinal_ex(context.get(), digest.data(), &size) == 1;
   check(good, "OpenSSL offers SHA-1");
-  constexpr std::string_view kDigits = "0123456789abcdef";
-  std::string text;
-  for (unsigned int i = 0; i < size; ++i) {
-    text += kDigits[digest[i] >> 4];
-    text += kDigits[digest[i] & 15];
-  }
-  return text;
+  return to_hex(std::span(digest).first(size));
 }
 
 FileCheck check_files(const fs::path& directory) {

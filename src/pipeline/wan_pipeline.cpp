@@ -112,7 +112,6 @@ WanExpert WanPipeline::plan_expert(const std::string& component) const {
       directory_.transformer_config(component), directory_.config_path(component).string());
   const checkpoint::TransformerCheckpoint files =
       checkpoint::open_transformer_checkpoint(expert.weights);
-  expert.declared_source = quantization_source_name(files.quantization.source);
   expert.declared_origin = files.quantization.origin;
   auto resolved = quantization::resolve_quantization(options_.quantization, files.quantization);
   expert.quantization = std::move(resolved.config);

@@ -61,8 +61,7 @@ struct WanExpert {
   std::string name;               // "transformer" (high noise, or the only one), "transformer_2"
   std::filesystem::path weights;  // directory or file
   models::WanTransformerConfig config;
-  // What its files declare: quantization_source_name() and where it says so.
-  std::string declared_source, declared_origin;
+  std::string declared_origin;  // the file that declares its quantization; empty: none does
   std::unique_ptr<quantization::QuantizationConfig> quantization;
   std::vector<std::string> notices;
 };
