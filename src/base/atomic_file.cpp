@@ -19,6 +19,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr int64_t kWriteBackBytes = 1 << 20;
+
 // Temporary names known to the signal handler: fixed storage, because a handler may not allocate.
 struct OpenFile {
   std::atomic<bool> active{false};
@@ -102,12 +104,17 @@ void AtomicFile::allocate(int64_t bytes) {
 }
 
 void AtomicFile::write_at(int64_t offset, std::span<const std::byte> bytes) {
+  const int64_t begin = offset;
   while (!bytes.empty()) {
     const ssize_t written = ::pwrite(fd_, bytes.data(), bytes.size(), offset);
     if (written < 0 && errno == EINTR) continue;
     if (written < 0) fail(path_, "cannot write");
     bytes = bytes.subspan(static_cast<size_t>(written));
     offset += written;
+  }
+  // The disk begins now rather than in commit(), which still waits for it and reports its errors.
+  if (offset - begin >= kWriteBackBytes) {
+    ::sync_file_range(fd_, begin, offset - begin, SYNC_FILE_RANGE_WRITE);
   }
 }
 

@@ -64,6 +64,29 @@ TEST(Parallel, CoversEveryIndexWithASmallerTeam) {
   set_num_threads(threads_before);
 }
 
+TEST(Parallel, NewThreadsCoverEveryIndexOnceAndPassErrorsOn) {
+  const int threads_before = num_threads();
+  for (int threads : {1, 2, 7}) {
+    set_num_threads(threads);
+    std::vector<std::atomic<int>> visits(100);
+    parallel_for_on_new_threads(100, 6, [&](int64_t begin, int64_t end) {
+      EXPECT_EQ(begin % 6, 0);
+      int inner = 0;  // of the calling thread alone
+      parallel_for(50, 1,
+                   [&](int64_t first, int64_t last) { inner += static_cast<int>(last - first); });
+      EXPECT_EQ(inner, 50);
+      for (int64_t i = begin; i < end; ++i) visits[static_cast<size_t>(i)]++;
+    });
+    for (const auto& visit : visits) EXPECT_EQ(visit, 1);
+    EXPECT_EQ(code_of([] {
+                parallel_for_on_new_threads(100, 1,
+                                            [](int64_t, int64_t) { throw Error(Code::kIo, "x"); });
+              }),
+              Code::kIo);
+  }
+  set_num_threads(threads_before);
+}
+
 TEST(CpuFeatures, NamesRoundTrip) {
   EXPECT_EQ(parse_cpu_features("avx2,avx512"), kCpuAvx2 | kCpuAvx512);
   EXPECT_EQ(cpu_features_to_string(kCpuAvx2 | kCpuAvx512Fp16), "avx2 avx512_fp16");

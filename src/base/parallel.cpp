@@ -3,10 +3,18 @@
 #include <omp.h>
 
 #include <algorithm>
+#include <future>
+#include <vector>
 
 #include "base/checked.h"
 
 namespace mxvideo {
+namespace {
+
+// Set while a body of parallel_for_on_new_threads() runs.
+thread_local bool on_new_thread = false;
+
+}  // namespace
 
 void set_num_threads(int count) { omp_set_num_threads(std::max(1, count)); }
 
@@ -16,8 +24,9 @@ void parallel_for(int64_t count, int64_t grain,
                   FunctionRef<void(int64_t begin, int64_t end)> body) {
   if (count <= 0) return;
   const int64_t chunks = ceil_div(count, grain);
-  const int threads =
-      omp_in_parallel() ? 1 : static_cast<int>(std::min<int64_t>(num_threads(), chunks));
+  const int threads = omp_in_parallel() || on_new_thread
+                          ? 1
+                          : static_cast<int>(std::min<int64_t>(num_threads(), chunks));
   if (threads == 1) {
     body(0, count);
     return;
@@ -31,6 +40,23 @@ void parallel_for(int64_t count, int64_t grain,
     const int64_t last = chunks * (index + 1) / team;
     if (first < last) body(first * grain, std::min(last * grain, count));
   }
+}
+
+void parallel_for_on_new_threads(int64_t count, int64_t grain,
+                                 FunctionRef<void(int64_t begin, int64_t end)> body) {
+  if (count <= 0) return;
+  const int64_t chunks = ceil_div(count, grain);
+  const int64_t team = std::min<int64_t>(num_threads(), chunks);
+  std::vector<std::future<void>> threads;
+  for (int64_t index = 0; index < team; ++index) {
+    const int64_t begin = chunks * index / team * grain;
+    const int64_t end = std::min(chunks * (index + 1) / team * grain, count);
+    threads.push_back(std::async(std::launch::async, [&body, begin, end] {
+      on_new_thread = true;
+      body(begin, end);
+    }));
+  }
+  for (std::future<void>& thread : threads) thread.get();
 }
 
 }  // namespace mxvideo

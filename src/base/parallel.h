@@ -19,4 +19,10 @@ int num_threads();
 // of `grain`. `body` must not throw.
 void parallel_for(int64_t count, int64_t grain, FunctionRef<void(int64_t begin, int64_t end)> body);
 
+// The same on as many threads made for this call; `body` may throw. For long work beside threads
+// that read and write files: OpenMP's wait by spinning, which would take the processor from those.
+// Calls of parallel_for from inside run on the calling thread.
+void parallel_for_on_new_threads(int64_t count, int64_t grain,
+                                 FunctionRef<void(int64_t begin, int64_t end)> body);
+
 }  // namespace mxvideo

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <future>
 #include <nlohmann/json.hpp>
 #include <string_view>
 #include <utility>
@@ -22,6 +23,8 @@ constexpr std::array kFileOrder = {
     DType::kBF16,   DType::kF16, DType::kU16, DType::kI16,  DType::kF8E8M0, DType::kF8E4M3,
     DType::kF8E5M2, DType::kI8,  DType::kU8,  DType::kBool,
 };
+
+constexpr int64_t kBytesForAThread = 1 << 20;  // the hash of as many is worth one
 
 ptrdiff_t file_rank(DType dtype) {
   return std::find(kFileOrder.begin(), kFileOrder.end(), dtype) - kFileOrder.begin();
@@ -134,13 +137,18 @@ void SafetensorsWriter::write(const std::string& tensor, int64_t offset,
   const auto size = static_cast<int64_t>(bytes.size());
   check(offset >= 0 && offset <= range.bytes && size <= range.bytes - offset,
         "bytes lie inside of tensor '" + printable(tensor) + "'");
+  std::unique_lock lock(hash_mutex_);
+  std::future<void> hashing;
+  if (hash_ && range.begin + offset == hashed_bytes_) {
+    hashed_bytes_ += size;
+    hashing = std::async(size < kBytesForAThread ? std::launch::deferred : std::launch::async,
+                         [&] { hash_->update(bytes); });
+  } else {
+    lock.unlock();
+  }
   file_.write_at(range.begin + offset, bytes);
   range.written.fetch_add(size, std::memory_order_relaxed);
-  const std::lock_guard lock(hash_mutex_);
-  if (hash_ && range.begin + offset == hashed_bytes_) {
-    hash_->update(bytes);
-    hashed_bytes_ += size;
-  }
+  if (hashing.valid()) hashing.get();
 }
 
 void SafetensorsWriter::enable_hash() {
