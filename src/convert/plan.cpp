@@ -22,6 +22,9 @@ DiskPlan plan_disk(const PlanOptions& options, const MemoryPlan& plan) {
     case VideoFile::kMp4:
       disk.video = pixels / 32;  // a quarter of a bit per pixel: moving pictures at rate factor 25
       break;
+    case VideoFile::kWebp:
+      disk.video = pixels / 8;  // a bit per pixel: quality 90, little from frame to frame
+      break;
     case VideoFile::kY4m:
       disk.video = pixels * 3 + request.num_frames * 6 + 100;  // "FRAME\n", a header line
       break;

@@ -15,7 +15,7 @@ namespace mxvideo::convert {
 
 // Bytes that a run writes.
 struct DiskPlan {
-  int64_t video = 0;  // estimate for H.264, exact for y4m, an upper bound for PNG
+  int64_t video = 0;  // estimate for H.264 and WebP, exact for y4m, an upper bound for PNG
   int64_t latents = 0;
 };
 
@@ -28,7 +28,7 @@ struct PlanReport {
   DiskPlan disk;
 };
 
-enum class VideoFile : uint8_t { kMp4, kY4m, kPng };
+enum class VideoFile : uint8_t { kMp4, kWebp, kY4m, kPng };
 
 struct PlanOptions {
   pipeline::PipelineOptions pipeline;

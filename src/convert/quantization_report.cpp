@@ -3,83 +3,15 @@
 #include <fmt/format.h>
 
 #include <array>
-#include <bit>
 #include <cmath>
 #include <limits>
 
 #include "base/error.h"
-#include "base/parallel.h"
 #include "checkpoint/quote.h"
-#include "formats/e4m3.h"
-#include "formats/e8m0.h"
+#include "formats/mx_block.h"
 
 namespace mxvideo::convert {
 namespace {
-
-using formats::kMxBlockSize;
-
-// Independent accumulators: what the compiler can keep in vector registers without reordering. This
-// file is compiled with -O3 for these loops (CMakeLists.txt).
-constexpr int kLanes = 8;
-
-struct RowStatistics {
-  double signal = 0, noise = 0, worst = 0, amax = 0;
-  int64_t saturated = 0, flushed = 0;
-};
-
-// The value of an E4M3 code that is no NaN: its bits are those of a float scaled by 2^-120.
-inline float decode_finite_e4m3(uint32_t code) {
-  return std::bit_cast<float>((code & 0x80u) << 24 | (code & 0x7fu) << 20) * 0x1p120f;
-}
-
-// Sums of a block in units of its scale, where nothing over- or underflows: lanes in fp32, blocks
-// in double.
-void add_block(const float* x, const uint8_t* codes, uint8_t scale_byte, RowStatistics& row) {
-  const float scale = formats::decode_e8m0(scale_byte);
-  const float inverse = 1 / scale;  // exact: both ends of E8M0 are fp32 subnormals at worst
-  std::array<float, kLanes> signal{}, noise{}, error{}, amax{};
-  std::array<int32_t, kLanes> saturated{}, flushed{};
-  for (size_t first = 0; first < kMxBlockSize; first += kLanes) {
-    for (size_t i = 0; i < kLanes; ++i) {
-      const float value = x[first + i] * inverse;
-      const uint32_t code = codes[first + i];
-      const float difference = value - decode_finite_e4m3(code);
-      const float magnitude = std::fabs(value);
-      const float distance = std::fabs(difference);
-      signal[i] += value * value;
-      noise[i] += difference * difference;
-      error[i] = distance > error[i] ? distance : error[i];
-      amax[i] = magnitude > amax[i] ? magnitude : amax[i];
-      saturated[i] += magnitude > formats::kE4m3Max ? 1 : 0;
-      flushed[i] += (code & 0x7fu) == 0 && magnitude > 0 ? 1 : 0;
-    }
-  }
-  float largest_error = 0, largest = 0;
-  double block_signal = 0, block_noise = 0;
-  for (size_t i = 0; i < kLanes; ++i) {
-    block_signal += double{signal[i]};
-    block_noise += double{noise[i]};
-    largest_error = std::max(largest_error, error[i]);
-    largest = std::max(largest, amax[i]);
-    row.saturated += saturated[i];
-    row.flushed += flushed[i];
-  }
-  const double unit = double{scale} * double{scale};
-  row.signal += block_signal * unit;
-  row.noise += block_noise * unit;
-  row.amax = std::max(row.amax, double{largest} * double{scale});
-  if (largest > 0) row.worst = std::max(row.worst, double{largest_error} / double{largest});
-}
-
-RowStatistics row_statistics(const float* x, const uint8_t* codes, const uint8_t* scales,
-                             int64_t k) {
-  RowStatistics row;
-  for (int64_t block = 0; block < k / kMxBlockSize; ++block) {
-    const int64_t first = block * kMxBlockSize;
-    add_block(x + first, codes + first, scales[block], row);
-  }
-  return row;
-}
 
 // null stands for infinity, which JSON lacks.
 nlohmann::ordered_json sqnr_json(double db) {
@@ -96,17 +28,10 @@ double LayerReport::sqnr_db() const {
   return 10 * std::log10(signal / noise);
 }
 
-void add_rows(const quantization::Mxfp8Rows& rows, LayerReport& report) {
-  const int64_t count = rows.stored.shape[0];
-  const int64_t k = rows.stored.shape[1];
-  const int64_t blocks = k / kMxBlockSize;
-  std::vector<RowStatistics> statistics(static_cast<size_t>(count));
-  parallel_for(count, 1, [&](int64_t begin, int64_t end) {
-    for (int64_t r = begin; r < end; ++r) {
-      statistics[static_cast<size_t>(r)] =
-          row_statistics(rows.values + r * k, rows.codes + r * k, rows.scales + r * blocks, k);
-    }
-  });
+void add_rows(std::span<const RowStatistics> statistics, const uint8_t* scales, int64_t k,
+              LayerReport& report) {
+  const auto count = static_cast<int64_t>(statistics.size());
+  const int64_t blocks = k / formats::kMxBlockSize;
   for (const RowStatistics& row : statistics) {
     report.signal += row.signal;
     report.noise += row.noise;
@@ -116,7 +41,7 @@ void add_rows(const quantization::Mxfp8Rows& rows, LayerReport& report) {
     report.flushed += row.flushed;
   }
   std::array<int64_t, 256> histogram{};
-  for (int64_t i = 0; i < count * blocks; ++i) ++histogram[rows.scales[i]];
+  for (int64_t i = 0; i < count * blocks; ++i) ++histogram[scales[i]];
   for (int byte = 0; byte < 256; ++byte) {
     const int64_t found = histogram[static_cast<size_t>(byte)];
     if (found > 0) report.scale_exponents[byte - 127] += found;

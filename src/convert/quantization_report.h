@@ -1,17 +1,18 @@
 // How far a quantized weight lies from its original: per layer and as JSON or a table.
 //
-// Sums are fp32 within a block of 32, double beyond, and are combined in the order of the rows, so
-// that a report has the same bits for any number of threads. Errors of a layer are measured against
-// the decoded source weights.
+// The statistics of rows (convert/row_statistics.h) are combined in their order, so that a report
+// has the same bits for any number of threads. Errors of a layer are measured against the decoded
+// source weights.
 #pragma once
 
 #include <cstdint>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <span>
 #include <string>
 #include <vector>
 
-#include "quantization/mxfp8_weight.h"
+#include "convert/row_statistics.h"
 
 namespace mxvideo::convert {
 
@@ -31,8 +32,9 @@ struct LayerReport {
   double sqnr_db() const;
 };
 
-// Adds consecutive rows of one layer; parallel inside.
-void add_rows(const quantization::Mxfp8Rows& rows, LayerReport& report);
+// Adds consecutive rows of one layer: k elements and k/32 scales each.
+void add_rows(std::span<const RowStatistics> statistics, const uint8_t* scales, int64_t k,
+              LayerReport& report);
 
 // null stands for an infinite SQNR.
 nlohmann::ordered_json to_json(const LayerReport& report);

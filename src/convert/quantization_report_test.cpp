@@ -7,6 +7,7 @@
 
 #include "base/parallel.h"
 #include "convert/convert_test_support.h"
+#include "convert/row_quantizer.h"
 #include "formats/e4m3.h"
 #include "formats/e8m0.h"
 
@@ -14,36 +15,23 @@ namespace mxvideo::convert {
 namespace {
 
 struct Quantized {
-  std::vector<float> values;
   std::vector<uint8_t> codes, scales;
+  LayerReport report;
 };
 
 Quantized quantize(const std::vector<float>& values, int64_t rows, const formats::MxOptions& mx) {
-  Quantized result{.values = std::vector<float>(values.size()),
-                   .codes = std::vector<uint8_t>(values.size()),
-                   .scales = std::vector<uint8_t>(values.size() / 32)};
+  Quantized result{.codes = std::vector<uint8_t>(values.size()),
+                   .scales = std::vector<uint8_t>(values.size() / 32),
+                   .report = {}};
+  result.report.layer = "layer";
   const auto columns = static_cast<int64_t>(values.size()) / rows;
-  quantization::quantize_weight_rows(
-      {.stored = {.data = reinterpret_cast<const std::byte*>(values.data()),
-                  .dtype = DType::kF32,
-                  .shape = {rows, columns}},
-       .values = result.values.data(),
-       .codes = result.codes.data(),
-       .scales = result.scales.data()},
-      mx);
+  quantize_and_measure({.stored = {.data = reinterpret_cast<const std::byte*>(values.data()),
+                                   .dtype = DType::kF32,
+                                   .shape = {rows, columns}},
+                        .codes = result.codes.data(),
+                        .scales = result.scales.data()},
+                       mx, result.report);
   return result;
-}
-
-LayerReport report_of(Quantized& quantized, int64_t rows) {
-  LayerReport report;
-  report.layer = "layer";
-  const auto columns = static_cast<int64_t>(quantized.values.size()) / rows;
-  add_rows({.stored = {.data = nullptr, .dtype = DType::kF32, .shape = {rows, columns}},
-            .values = quantized.values.data(),
-            .codes = quantized.codes.data(),
-            .scales = quantized.scales.data()},
-           report);
-  return report;
 }
 
 // A block of amax 1.9 under the floor rule: scale 2^-8, where 1.75 is the largest code (formats of
@@ -54,8 +42,7 @@ TEST(QuantizationReport, CountsOfOneBlock) {
   values[1] = -1.8125f;
   values[2] = 1.75f;
   values[3] = 0x1p-20f;
-  Quantized quantized = quantize(values, 1, {.scale_rule = formats::ScaleRule::kFloor});
-  const LayerReport report = report_of(quantized, 1);
+  const LayerReport report = quantize(values, 1, {.scale_rule = formats::ScaleRule::kFloor}).report;
   EXPECT_EQ(report.saturated, 2);
   EXPECT_EQ(report.flushed, 1);
   EXPECT_FLOAT_EQ(static_cast<float>(report.amax), 1.9f);
@@ -75,8 +62,8 @@ TEST(QuantizationReport, MatchesADoubleReference) {
     values.push_back(
         std::ldexp(static_cast<float>(static_cast<int32_t>(state)) * 0x1p-31f, exponent));
   }
-  Quantized quantized = quantize(values, kRows, {});
-  const LayerReport report = report_of(quantized, kRows);
+  const Quantized quantized = quantize(values, kRows, {});
+  const LayerReport& report = quantized.report;
   double signal = 0, noise = 0, worst = 0;
   int64_t flushed = 0;
   for (size_t block = 0; block < quantized.scales.size(); ++block) {
@@ -106,11 +93,10 @@ TEST(QuantizationReport, MatchesADoubleReference) {
 TEST(QuantizationReport, SameBitsForAnyThreadCount) {
   std::vector<float> values;
   for (int i = 0; i < 64 * 320; ++i) values.push_back(std::sin(static_cast<float>(i)));
-  Quantized quantized = quantize(values, 64, {});
   std::vector<std::string> texts;
   for (const int threads : {1, 2, 7}) {
     set_num_threads(threads);
-    texts.push_back(to_json(report_of(quantized, 64)).dump());
+    texts.push_back(to_json(quantize(values, 64, {}).report).dump());
   }
   set_num_threads(2);
   EXPECT_EQ(texts[0], texts[1]);
@@ -119,8 +105,7 @@ TEST(QuantizationReport, SameBitsForAnyThreadCount) {
 
 TEST(QuantizationReport, SurvivesJson) {
   std::vector<float> values(64, 0.3f);
-  Quantized quantized = quantize(values, 2, {});
-  const LayerReport report = report_of(quantized, 2);
+  const LayerReport report = quantize(values, 2, {}).report;
   EXPECT_EQ(to_json(layer_report_from_json(to_json(report), "test")).dump(),
             to_json(report).dump());
   test::expect_error_with(Code::kCorruptFile, "no layer report", [] {
@@ -130,8 +115,7 @@ TEST(QuantizationReport, SurvivesJson) {
 
 TEST(QuantizationReport, ExactLayersHaveInfiniteSqnr) {
   std::vector<float> values(32, 1.0f);
-  Quantized quantized = quantize(values, 1, {});
-  const LayerReport report = report_of(quantized, 1);
+  const LayerReport report = quantize(values, 1, {}).report;
   EXPECT_TRUE(std::isinf(report.sqnr_db()));
   EXPECT_TRUE(to_json(report)["sqnr_db"].is_null());
   check_min_sqnr({report}, 1000);
@@ -139,8 +123,7 @@ TEST(QuantizationReport, ExactLayersHaveInfiniteSqnr) {
 
 TEST(QuantizationReport, ThresholdNamesTheLayers) {
   std::vector<float> values(32, 0.3f);
-  Quantized quantized = quantize(values, 1, {});
-  const LayerReport report = report_of(quantized, 1);
+  const LayerReport report = quantize(values, 1, {}).report;
   check_min_sqnr({report}, 10);
   test::expect_error_with(Code::kMismatch, "1 of 1 layers have an SQNR below 90 dB: layer (",
                           [&] { check_min_sqnr({report}, 90); });

@@ -191,6 +191,17 @@ TEST_F(RepackTest, NanScalesAreAnError) {
                  repack_options(raw, out(), Layout::kComfy));
 }
 
+TEST_F(RepackTest, NanCodesAreAnError) {
+  const fs::path raw = raw_model("ti2v-5b");
+  edit_tensors(raw / kRawWeights, [](StoredTensors& tensors) {
+    auto& weight = tensors.at("blocks.1.ffn.0.weight");
+    weight.bytes[static_cast<size_t>(3 * weight.shape[1] + 5)] = '\xff';
+  });
+  expect_failure(Code::kCorruptFile,
+                 "blocks.1.ffn.0.weight: row 3 holds NaN codes; expected finite values",
+                 repack_options(raw, out(), Layout::kComfy));
+}
+
 TEST_F(RepackTest, DescriptionMustNameTensors) {
   const fs::path raw = raw_model("ti2v-5b");
   edit_json(raw / kRawDescription, [](nlohmann::ordered_json& json) {

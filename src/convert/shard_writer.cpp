@@ -6,13 +6,16 @@
 #include <future>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <utility>
 
 #include "base/checked.h"
+#include "base/error.h"
 #include "checkpoint/safetensors.h"
-#include "quantization/mxfp8_weight.h"
+#include "convert/read_ahead.h"
+#include "convert/row_quantizer.h"
 
 namespace mxvideo::convert {
 namespace {
@@ -20,11 +23,8 @@ namespace {
 using checkpoint::SafetensorsWriter;
 using checkpoint::StoredTensor;
 using formats::kMxBlockSize;
-using quantization::kMxfp8RowsPerChunk;
 
-constexpr int64_t kPageBytes = 4096;
-constexpr int64_t kCopyBytes = 16 << 20;   // written at a time straight from the mapping
-constexpr int64_t kValueBytes = 32 << 20;  // of decoded rows at a time
+constexpr int64_t kPieceBytes = 16 << 20;  // read and written at a time
 
 // Part of a stored tensor: whole rows of it, or bytes of a flat one.
 TensorView rows_of(const TensorView& view, int64_t first, int64_t count) {
@@ -38,10 +38,34 @@ TensorView bytes_of(const TensorView& view, int64_t first, int64_t count) {
   return {.data = view.data + first, .dtype = DType::kU8, .shape = {count}};
 }
 
-// Reads one byte of every page, so that the disk works while the processor does.
-void touch(const TensorView& view) {
-  const volatile std::byte* data = view.data;
-  for (int64_t i = 0; i < view.bytes(); i += kPageBytes) static_cast<void>(data[i]);
+// E4M3 codes 0x7f and 0xff. `part` is the part of the tensor from `first` on.
+void check_no_nan_codes(const CopiedTensor& tensor, const TensorView& part, int64_t first) {
+  if (tensor.target.dtype != DType::kF8E4M3) return;
+  const std::span codes(reinterpret_cast<const uint8_t*>(part.data),
+                        static_cast<size_t>(part.bytes()));
+  uint8_t largest = 0;  // no early end, so that the compiler uses vectors
+  for (const uint8_t code : codes) largest = std::max<uint8_t>(largest, code & 0x7f);
+  if (largest < 0x7f) return;
+  const auto bad = std::ranges::find(codes, 0x7f, [](uint8_t code) { return code & 0x7f; });
+  const int64_t element = first + (bad - codes.begin());
+  const std::span<const int64_t> dims = tensor.target.shape.dims();
+  throw Error(Code::kCorruptFile, tensor.source.file->path().string() + ": tensor " +
+                                      tensor.target.name + ": row " +
+                                      std::to_string(element / dims.back()) +
+                                      " holds NaN codes; expected finite values");
+}
+
+// What a task reads; null for one that reads nothing.
+const StoredTensor* source_of(const TensorTask& task) {
+  return std::visit(
+      [](const auto& tensor) -> const StoredTensor* {
+        if constexpr (requires { tensor.source; }) {
+          return &tensor.source;
+        } else {
+          return nullptr;
+        }
+      },
+      task);
 }
 
 // One job in the background at a time; what it throws comes out of the next call.
@@ -74,8 +98,17 @@ class ShardWriter {
     writer_.enable_hash();
   }
 
-  void write(const TensorTask& task) {
-    std::visit([&](const auto& tensor) { write_tensor(tensor); }, task);
+  // Every task once, in the order of the file.
+  void write(const std::vector<const TensorTask*>& tasks, const std::function<void()>& task_done) {
+    std::vector<const StoredTensor*> sources;
+    for (const TensorTask* task : tasks) {
+      if (const StoredTensor* source = source_of(*task)) sources.push_back(source);
+    }
+    reading_.emplace(sources);
+    for (const TensorTask* task : tasks) {
+      std::visit([&](const auto& tensor) { write_tensor(tensor); }, *task);
+      task_done();
+    }
   }
 
   // In the order of the file.
@@ -84,7 +117,6 @@ class ShardWriter {
   // The hash of the file.
   std::string commit() {
     writing_.wait();
-    reading_.wait();
     return writer_.commit();
   }
 
@@ -94,11 +126,12 @@ class ShardWriter {
  private:
   void write_tensor(const CopiedTensor& tensor) {
     const int64_t total = tensor.source.view.bytes();
-    for (int64_t first = 0; first < total; first += kCopyBytes) {
+    for (int64_t first = 0; first < total; first += kPieceBytes) {
       hooks_.throw_if_cancelled();
       const TensorView part =
-          bytes_of(tensor.source.view, first, std::min(kCopyBytes, total - first));
-      touch(part);
+          bytes_of(tensor.source.view, first, std::min(kPieceBytes, total - first));
+      reading_->next(part.bytes());
+      check_no_nan_codes(tensor, part, first);
       writing_.start([this, &tensor, part, first] {
         writer_.write(tensor.target.name, first, {part.data, static_cast<size_t>(part.bytes())});
         tensor.source.file->release_pages(part);
@@ -107,6 +140,7 @@ class ShardWriter {
   }
 
   void write_tensor(const RelaidScales& tensor) {
+    reading_->next(tensor.source.view.bytes());
     const formats::ScaleGrid& grid = tensor.grid;
     const auto* source = reinterpret_cast<const uint8_t*>(tensor.source.view.data);
     std::vector<uint8_t> row_major(static_cast<size_t>(grid.rows * grid.columns));
@@ -120,6 +154,7 @@ class ShardWriter {
   }
 
   void write_tensor(const WidenedTensor& tensor) {
+    reading_->next(tensor.source.view.bytes());
     const Tensor values = to_f32(tensor.source.view);
     write_now(tensor.target.name, values.data(), values.bytes());
     tensor.source.release_pages();
@@ -133,7 +168,7 @@ class ShardWriter {
     const TensorView& view = tensor.source.view;
     const formats::ScaleGrid grid{.rows = view.shape[0], .columns = view.shape[1] / kMxBlockSize};
     const int64_t k = view.shape[1];
-    const int64_t chunk = std::clamp(kValueBytes / (4 * k), int64_t{1}, kMxfp8RowsPerChunk);
+    const int64_t chunk = std::max(int64_t{1}, kPieceBytes / (k * dtype_size(view.dtype)));
     std::vector<uint8_t> scales(static_cast<size_t>(grid.rows * grid.columns));
     LayerReport report;
     report.layer = tensor.layer;
@@ -141,17 +176,11 @@ class ShardWriter {
       hooks_.throw_if_cancelled();
       const int64_t count = std::min(chunk, grid.rows - first);
       const TensorView stored = rows_of(view, first, count);
-      prefetch_rows(view, first + count, chunk);
-      const quantization::Mxfp8Rows rows{.stored = stored,
-                                         .values = reserve(values_, count * k),
-                                         .codes = reserve(codes_[next_codes_], count * k),
-                                         .scales = scales.data() + first * grid.columns};
-      quantization::quantize_weight_rows(rows, mx_);
-      quantization::check_mxfp8_scales(tensor.layer + ".weight", rows.scales, {count, grid.columns},
-                                       first);
-      add_rows(rows, report);
+      reading_->next(stored.bytes());
+      uint8_t* const codes = reserve(codes_[next_codes_], count * k);
+      quantize_and_measure({stored, codes, scales.data() + first * grid.columns}, mx_, report);
       tensor.source.file->release_pages(stored);
-      writing_.start([this, &tensor, codes = rows.codes, first, count, k] {
+      writing_.start([this, &tensor, codes, first, count, k] {
         writer_.write(tensor.weight.name, first * k,
                       {reinterpret_cast<const std::byte*>(codes), static_cast<size_t>(count * k)});
       });
@@ -160,13 +189,6 @@ class ShardWriter {
     write_scales(tensor.scales, grid, tensor.to, scales);
     tensor.source.release_pages();
     reports_.emplace(tensor.layer, std::move(report));
-  }
-
-  // The rows after the present ones, while these are quantized.
-  void prefetch_rows(const TensorView& view, int64_t first, int64_t count) {
-    if (first >= view.shape[0]) return;
-    const TensorView next = rows_of(view, first, std::min(count, view.shape[0] - first));
-    reading_.start([next] { touch(next); });
   }
 
   void write_scales(const checkpoint::TensorSpec& target, const formats::ScaleGrid& grid,
@@ -193,12 +215,11 @@ class ShardWriter {
   SafetensorsWriter writer_;
   const formats::MxOptions& mx_;
   const ConvertHooks& hooks_;
-  std::vector<float> values_;
   std::array<std::vector<uint8_t>, 2> codes_;  // one is written while the other is filled
   size_t next_codes_ = 0;
   std::map<std::string, LayerReport> reports_;
-  // Last: their jobs use what is above.
-  BackgroundJob reading_, writing_;
+  std::optional<ReadAhead> reading_;
+  BackgroundJob writing_;  // last: its job uses what is above
 };
 
 nlohmann::ordered_json shard_note(const std::vector<LayerReport>& reports) {
@@ -256,10 +277,7 @@ std::vector<LayerReport> write_shard(const ComponentPlan& component, const Shard
     return reports_of_note(record->note, shard.file.string());
   }
   ShardWriter writer(output.path_of(shard.file), shard, component, hooks);
-  for (const TensorTask* task : in_file_order(shard, writer.tensors())) {
-    writer.write(*task);
-    task_done();
-  }
+  writer.write(in_file_order(shard, writer.tensors()), task_done);
   std::string sha256 = writer.commit();
   std::vector<LayerReport> reports;
   for (const OutputLayer* layer : shard.layers) {
