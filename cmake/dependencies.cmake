@@ -11,8 +11,10 @@ find_package(PNG REQUIRED)
 find_package(JPEG REQUIRED)
 pkg_check_modules(HWY REQUIRED IMPORTED_TARGET libhwy)
 pkg_check_modules(SENTENCEPIECE REQUIRED IMPORTED_TARGET sentencepiece)
-pkg_check_modules(FFMPEG REQUIRED IMPORTED_TARGET libavformat libavcodec libavutil libswscale)
-pkg_check_modules(WEBP REQUIRED IMPORTED_TARGET libwebp)
+pkg_check_modules(FFMPEG REQUIRED IMPORTED_TARGET
+  libavfilter libavformat libavcodec libavutil libswscale)
+pkg_check_modules(WEBP REQUIRED IMPORTED_TARGET libwebp libwebpmux)
+pkg_check_modules(WEBPDEMUX REQUIRED IMPORTED_TARGET libwebpdemux)  # tests only
 pkg_check_modules(ICU REQUIRED IMPORTED_TARGET icu-uc)
 
 # oneDNN's own CMake package asks for OpenCL headers, which only its GPU side needs.

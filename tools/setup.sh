@@ -6,8 +6,9 @@ set -eu
 packages="
   build-essential cmake ninja-build pkg-config python3 python3-numpy git
   libhwy-dev libdnnl-dev libsentencepiece-dev nlohmann-json3-dev libcli11-dev libfmt-dev
-  libavformat-dev libavcodec-dev libavutil-dev libswscale-dev
+  libavfilter-dev libavformat-dev libavcodec-dev libavutil-dev libswscale-dev
   libpng-dev libjpeg62-turbo-dev libwebp-dev libicu-dev libssl-dev
+  gnuplot-nox
   libgtest-dev libbenchmark-dev libsimde-dev
 "
 # Only for `make lint`, `make format` and the presets clang, tsan and fuzz.

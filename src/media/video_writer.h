@@ -1,10 +1,12 @@
-// A finished video to MP4 (H.264 through FFmpeg's libraries), Y4M or PNG frames.
+// A finished video to MP4 (H.264 through FFmpeg's libraries), animated WebP (libwebpmux), Y4M or
+// PNG frames.
 //
 // Files appear whole or not at all: a temporary name in the same directory, synced, renamed; a
 // directory of frames likewise. Any failure, also of the last write, is an Error and leaves nothing
 // behind. FFmpeg prints nothing. Not thread-safe per call; independent calls may run in parallel.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <map>
@@ -48,6 +50,19 @@ struct VideoOptions {
 // Code::kUnsupported when FFmpeg has no libx264, Code::kIo otherwise.
 void write_mp4(const std::filesystem::path& path, const RgbVideo& video,
                const VideoOptions& options);
+
+struct WebpOptions {
+  double fps = 16;
+  double quality = 90;  // of libwebp's lossy compression, 0 to 100
+};
+
+// Animated WebP that repeats for ever: a moving picture for a web page. Lossy, without the recipe
+// that an MP4 carries. A frame that equals the one before is no frame of the file: the one before
+// lasts longer. Throws Code::kInvalidArgument for sides above 16383 or options out of range,
+// Code::kOutOfMemory.
+std::vector<std::byte> encode_webp(const RgbVideo& video, const WebpOptions& options);
+void write_webp(const std::filesystem::path& path, const RgbVideo& video,
+                const WebpOptions& options);
 
 // YUV4MPEG2 4:4:4, 8 bits, BT.709 limited range: every player and encoder reads it from a pipe.
 // `write` receives consecutive pieces and throws to stop.
