@@ -39,6 +39,8 @@ GROUPS = {
     "formats": ("formats", "write_formats"),
     "linear": ("linear", "write_linear"),
     "offline": ("offline", "write_offline"),
+    "evaluation": ("evaluation", "write_evaluation"),
+    "fidelity": ("fidelity", "write_fidelity"),
 }
 
 

@@ -11,30 +11,6 @@ namespace {
 
 using checkpoint::WanVariant;
 
-// Defaults of the model family; source: wan/configs of Wan-Video/Wan2.2, the same as SGLang's.
-struct VariantDefaults {
-  int64_t width, height, num_frames, fps, num_inference_steps;
-  double guidance_scale, guidance_scale_2;
-};
-
-VariantDefaults variant_defaults(WanVariant variant) {
-  switch (variant) {
-    case WanVariant::kT2V:
-      return {1280, 720, 81, 16, 40, 4.0, 3.0};
-    case WanVariant::kI2V:
-      return {1280, 720, 81, 16, 40, 3.5, 3.5};
-    case WanVariant::kTI2V:
-      return {1280, 704, 121, 24, 50, 5.0, 5.0};
-  }
-  throw Error(Code::kInternal, "unknown Wan variant");
-}
-
-// sample_neg_prompt of wan/configs/shared_config.py.
-constexpr const char* kDefaultNegativePrompt =
-    "色调艳丽，过曝，静态，细节模糊不清，字幕，风格，作品，画作，画面，静止，整体发灰，最差质量，"
-    "低质量，JPEG压缩残留，丑陋的，残缺的，多余的手指，画得不好的手部，画得不好的脸部，畸形的，"
-    "毁容的，形态畸形的肢体，手指融合，静止不动的画面，杂乱的背景，三条腿，背景人很多，倒着走";
-
 constexpr int64_t kMaxPixels = 16384;
 constexpr int64_t kMaxFrames = 4097;
 constexpr int64_t kMaxSteps = 1000;
@@ -88,8 +64,8 @@ void check_images(const GenerateRequest& request, WanVariant variant) {
   }
 }
 
-// Width and height as asked for, from the aspect of the image, or the family's default.
-void resolve_size(const GenerateRequest& request, const VariantDefaults& defaults,
+// Width and height as asked for, from the aspect of the image, or the model's default.
+void resolve_size(const GenerateRequest& request, const GenerationDefaults& defaults,
                   const ModelRules& rules, ResolvedRequest& resolved) {
   if (request.width.has_value() != request.height.has_value()) {
     invalid("--width and --height must be given together");
@@ -109,7 +85,7 @@ void resolve_size(const GenerateRequest& request, const VariantDefaults& default
 }
 
 void resolve_guidance(const GenerateRequest& request, WanVariant variant,
-                      const VariantDefaults& defaults, ResolvedRequest& resolved) {
+                      const GenerationDefaults& defaults, ResolvedRequest& resolved) {
   resolved.guidance_scale = request.guidance_scale.value_or(defaults.guidance_scale);
   check_number("--guidance-scale", resolved.guidance_scale, 0, 1000);
   if (variant == WanVariant::kTI2V) {
@@ -127,11 +103,11 @@ void resolve_guidance(const GenerateRequest& request, WanVariant variant,
 
 ResolvedRequest resolve_request(const GenerateRequest& request, const ModelRules& rules) {
   const WanVariant variant = rules.variant;
-  const VariantDefaults defaults = variant_defaults(variant);
+  const GenerationDefaults& defaults = rules.defaults;
   check_images(request, variant);
   ResolvedRequest resolved;
   resolved.prompt = request.prompt;
-  resolved.negative_prompt = request.negative_prompt.value_or(kDefaultNegativePrompt);
+  resolved.negative_prompt = request.negative_prompt.value_or(defaults.negative_prompt);
   resolved.seed = request.seed;
   resolve_size(request, defaults, rules, resolved);
   resolved.num_frames = request.num_frames.value_or(defaults.num_frames);

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "checkpoint/model_index.h"
+#include "pipeline/generation_defaults.h"
 #include "pipeline/image_preprocess.h"
 #include "pipeline/unipc_scheduler.h"
 #include "tensor/tensor.h"
@@ -17,7 +18,7 @@ enum class VaeTilingMode : uint8_t { kAuto, kOn, kOff };
 
 struct GenerateRequest {
   std::string prompt;
-  std::optional<std::string> negative_prompt;  // absent: the model family's default
+  std::optional<std::string> negative_prompt;  // absent: the model's default
   std::optional<RgbImage> image;               // first frame; makes it image-to-video
   std::optional<RgbImage> last_image;          // I2V-A14B only
   std::optional<int64_t> width, height;        // pixels; both or none
@@ -53,6 +54,7 @@ struct ModelRules {
   int64_t frame_stride = 4;     // frames = stride·n + 1
   double boundary_ratio = 0;    // of model_index.json
   double flow_shift = 1;        // of scheduler_config.json
+  GenerationDefaults defaults;
 };
 
 // Throws Code::kInvalidArgument naming the nearest valid values; nothing is rounded.

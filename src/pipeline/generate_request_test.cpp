@@ -18,7 +18,8 @@ ModelRules rules(WanVariant variant) {
           .pixel_multiple = tiny ? 32 : 16,
           .frame_stride = 4,
           .boundary_ratio = tiny ? 0.0 : 0.9,
-          .flow_shift = tiny ? 5.0 : 3.0};
+          .flow_shift = tiny ? 5.0 : 3.0,
+          .defaults = family_defaults(variant)};
 }
 
 GenerateRequest small_request() {

@@ -39,6 +39,7 @@ Json recipe_json(const WanPipeline& model, const GenerateRequest& asked,
     json[component + "_weights_path"] = path.string();
   }
   json["model"] = "Wan2.2-" + std::string(checkpoint::variant_name(model.variant()));
+  json["defaults_of_model"] = model.defaults().from_model;
   json["quantization"] = quantization_json(model);
   json["prompt"] = request.prompt;
   json["negative_prompt"] = request.negative_prompt;

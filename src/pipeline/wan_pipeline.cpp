@@ -95,7 +95,8 @@ WanPipeline::WanPipeline(PipelineOptions options)
       text_config_(read_config<models::Umt5Config>(directory_.path("text_encoder"))),
       vae_config_(read_config<models::WanVaeConfig>(directory_.path("vae"))),
       scheduler_config_(
-          read_config<SchedulerConfig>(directory_.path("scheduler"), "scheduler_config.json")) {
+          read_config<SchedulerConfig>(directory_.path("scheduler"), "scheduler_config.json")),
+      defaults_(read_generation_defaults(options_.model_directory, directory_.variant)) {
   experts_.push_back(plan_expert("transformer"));
   if (directory_.has("transformer_2")) experts_.push_back(plan_expert("transformer_2"));
   check_configs();
@@ -114,7 +115,9 @@ WanExpert WanPipeline::plan_expert(const std::string& component) const {
       checkpoint::open_transformer_checkpoint(expert.weights);
   expert.declared_origin = files.quantization.origin;
   auto resolved = quantization::resolve_quantization(options_.quantization, files.quantization);
-  expert.quantization = std::move(resolved.config);
+  expert.quantization = options_.wrap_quantization
+                            ? options_.wrap_quantization(component, std::move(resolved.config))
+                            : std::move(resolved.config);
   expert.notices = std::move(resolved.notices);
   return expert;
 }
@@ -214,7 +217,8 @@ ResolvedRequest WanPipeline::resolve(const GenerateRequest& request) const {
                                 .pixel_multiple = pixel_multiple(),
                                 .frame_stride = vae_config_.scale_factor_temporal,
                                 .boundary_ratio = directory_.index.boundary_ratio.value_or(0),
-                                .flow_shift = scheduler_config_.flow_shift});
+                                .flow_shift = scheduler_config_.flow_shift,
+                                .defaults = defaults_});
   check_positions(resolved);
   check_text("--", resolved.prompt);
   check_text("--negative-", resolved.negative_prompt);

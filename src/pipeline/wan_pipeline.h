@@ -38,6 +38,11 @@ struct PipelineOptions {
   std::map<std::string, std::filesystem::path, std::less<>> weights_paths = {};
   quantization::QuantizationOptions quantization;
   std::map<std::string, std::string, std::less<>> forced_kernels;  // op -> row
+  // Optional: called with "transformer" or "transformer_2" and how its layers are quantized;
+  // returns what the pipeline uses in its place. For measuring.
+  std::function<std::unique_ptr<quantization::QuantizationConfig>(
+      const std::string& component, std::unique_ptr<quantization::QuantizationConfig>)>
+      wrap_quantization = nullptr;
 };
 
 // What a caller may watch or stop. Every member is optional.
@@ -76,6 +81,7 @@ class WanPipeline {
 
   checkpoint::WanVariant variant() const { return directory_.variant; }
   const PipelineOptions& options() const { return options_; }
+  const GenerationDefaults& defaults() const { return defaults_; }
   // Width and height are multiples of it.
   int64_t pixel_multiple() const;
   const std::vector<WanExpert>& experts() const { return experts_; }  // one or two
@@ -132,6 +138,7 @@ class WanPipeline {
   models::Umt5Config text_config_;
   models::WanVaeConfig vae_config_;
   SchedulerConfig scheduler_config_;
+  GenerationDefaults defaults_;
 };
 
 }  // namespace mxvideo::pipeline

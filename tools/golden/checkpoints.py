@@ -13,6 +13,7 @@ from transformers import UMT5Config, UMT5EncoderModel
 from golden import tiny_tokenizer
 from golden.common import randn
 
+SHIPPED_MODELS = Path(__file__).resolve().parents[2] / "models"
 TEXT_DIM = 64
 VOCAB_ROWS = 1216  # more rows than pieces, as in the real model
 
@@ -187,11 +188,10 @@ def write_models(writer):
         writer.folder(f"models/{variant.name}", "checkpoints.save_variant")
 
 
-def load_pipeline(writer, name, cls=None):
-    """The saved pipeline of a variant, re-loaded with every parameter in fp32."""
-    variant = VARIANTS[name]
-    folder = writer.root / "models" / name
-    return (cls or variant.pipeline).from_pretrained(folder, torch_dtype=torch.float32)
+def load_pipeline(writer, name, cls):
+    """The saved pipeline of a variant, or of a model that ships, with every parameter in fp32."""
+    root = writer.root if name in VARIANTS else SHIPPED_MODELS.parent
+    return cls.from_pretrained(root / "models" / name, torch_dtype=torch.float32)
 
 
 def load_transformer(writer, name, subfolder="transformer"):

@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 
 BASE_SEED = 20250728
 MAX_FILE_BYTES = 2_000_000
-MAX_TOTAL_BYTES = 28_000_000
+MAX_TOTAL_BYTES = 29_000_000
 
 PACKAGES = ("torch", "diffusers", "transformers", "tokenizers", "torchao", "ml_dtypes", "ftfy",
             "sentencepiece", "safetensors", "comfy-kitchen", "numpy", "pillow", "regex")

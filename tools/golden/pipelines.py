@@ -1,5 +1,6 @@
-"""Full runs of the Wan pipelines on the tiny checkpoints, step by step."""
+"""Full runs of the Wan pipelines on the tiny checkpoints and the shipped model, step by step."""
 
+import random
 from dataclasses import asdict, dataclass
 from unittest import mock
 
@@ -10,7 +11,10 @@ from PIL import Image
 
 from golden import checkpoints
 from golden.common import numpy_rng
+from train_demo import clips
 
+SHIPPED = "wan-tiny-ti2v"
+SHIPPED_SCENES = clips.held_out_scenes()[:2]
 NEGATIVE_PROMPT = "色调艳丽，过曝，静态，细节模糊不清，low quality, blurred details"
 
 
@@ -44,6 +48,11 @@ RUNS = (
     Run("ti2v-5b", "t2v", "Маленькая лиса идёт по снегу, slow motion.", 64, 96, 9, 8, 5.0, None, 3),
     Run("ti2v-5b", "i2v", "A dancer turning around in a long dress, studio light.",
         96, 64, 9, 9, 5.0, None, 11, image_size=(70, 50)),
+    # The trained model that ships.
+    Run(SHIPPED, "t2v", clips.caption(SHIPPED_SCENES[0]), 128, 128, 9, 10, 3.0, None, 5,
+        negative_prompt=""),
+    Run(SHIPPED, "i2v", clips.caption(SHIPPED_SCENES[1]), 128, 128, 9, 10, 3.0, None, 6,
+        negative_prompt="", image_size=(128, 128)),
 )
 
 
@@ -60,6 +69,12 @@ def synthetic_image(size, *key):
     image[disc] = rng.uniform(0, 255, 3)
     image += rng.normal(0, 8, image.shape)
     return np.clip(np.round(image), 0, 255).astype(np.uint8)
+
+
+def drawn_image(scene, seed):
+    """The first frame of a clip of the data set of the shipped model: uint8 [H, W, 3]."""
+    frame = clips.draw(scene, random.Random(seed))[:, 0]
+    return ((frame + 1) * 127.5).round().to(torch.uint8).permute(1, 2, 0).contiguous().numpy()
 
 
 class RunRecorder:
@@ -105,7 +120,8 @@ def _images(run, pipe, recorder):
     for name, size in (("image", run.image_size), ("last_image", run.last_image_size)):
         if size is None:
             continue
-        pixels = synthetic_image(size, run.variant, run.mode, name)
+        pixels = (drawn_image(SHIPPED_SCENES[1], run.seed) if run.variant == SHIPPED
+                  else synthetic_image(size, run.variant, run.mode, name))
         out[name] = Image.fromarray(pixels)
         recorder.tensors[name] = torch.from_numpy(pixels)
         recorder.tensors[f"{name}.preprocessed"] = pipe.video_processor.preprocess(

@@ -3,6 +3,7 @@
 from contextlib import ExitStack
 
 import torch
+from diffusers import WanPipeline
 
 from golden import checkpoints
 from golden.recorder import Recorder
@@ -54,7 +55,7 @@ def position_bias(model, length):
 
 
 def write_umt5(writer):
-    pipe = checkpoints.load_pipeline(writer, VARIANT)
+    pipe = checkpoints.load_pipeline(writer, VARIANT, WanPipeline)
     model = pipe.text_encoder.eval()
     for name, prompt in PROMPTS.items():
         embeds, _ = pipe.encode_prompt(prompt, do_classifier_free_guidance=False,
