@@ -1,0 +1,82 @@
+#include "evaluation/contact_sheet.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "evaluation/html.h"
+#include "media/image_writer.h"
+#include "pipeline/image_resize.h"
+
+namespace mxvideo::evaluation {
+namespace {
+
+using pipeline::ImageSize;
+using pipeline::RgbImage;
+
+constexpr int64_t kMaxWidth = 320;
+
+std::string cell(ImageSize size, std::vector<uint8_t> pixels, const std::string& alternative) {
+  RgbImage image{.size = size, .pixels = std::move(pixels)};
+  if (size.width > kMaxWidth) {
+    const int64_t height = std::max<int64_t>(1, size.height * kMaxWidth / size.width);
+    image = pipeline::resize(image, {.height = height, .width = kMaxWidth},
+                             pipeline::ResampleFilter::kLanczos);
+  }
+  return "<td>" +
+         inline_image("image/png", media::encode_png(image.size, image.pixels), alternative) +
+         "</td>";
+}
+
+}  // namespace
+
+std::vector<int64_t> sheet_frames(int64_t count) {
+  constexpr int64_t kColumns = 6;
+  const int64_t columns = std::min(kColumns, count);
+  std::vector<int64_t> frames;
+  for (int64_t i = 0; i < columns; ++i) {
+    frames.push_back(columns == 1 ? 0 : (i * (count - 1) + (columns - 1) / 2) / (columns - 1));
+  }
+  return frames;
+}
+
+std::vector<uint8_t> difference_picture(std::span<const uint8_t> reference,
+                                        std::span<const uint8_t> actual) {
+  std::vector<uint8_t> result(reference.size());
+  for (size_t i = 0; i < result.size(); ++i) {
+    const int difference = std::abs(int{reference[i]} - int{actual[i]});
+    result[i] = static_cast<uint8_t>(std::min(255, difference * kDifferenceGain));
+  }
+  return result;
+}
+
+std::string contact_sheet(const ComparisonResult& comparison) {
+  const SchemeResult& reference = comparison.schemes.front();
+  const std::vector<int64_t> frames = sheet_frames(reference.video.frames);
+  std::string html = "<table class=\"sheet\"><thead><tr><th></th>";
+  for (const int64_t frame : frames) html += fmt::format("<th>frame {}</th>", frame);
+  html += "</tr></thead>\n<tbody>";
+  for (const SchemeResult& scheme : comparison.schemes) {
+    const std::string name = escape_html(scheme.name);
+    html += "<tr><th>" + name + "</th>";
+    for (const int64_t frame : frames) {
+      const auto pixels = scheme.video.frame(frame);
+      html += cell(scheme.video.size, {pixels.begin(), pixels.end()},
+                   fmt::format("{}, frame {}", scheme.name, frame));
+    }
+    html += "</tr>\n";
+    if (&scheme == &reference) continue;
+    html += fmt::format("<tr><th>|{} − {}| × {}</th>", name, escape_html(reference.name),
+                        kDifferenceGain);
+    for (const int64_t frame : frames) {
+      html += cell(scheme.video.size,
+                   difference_picture(reference.video.frame(frame), scheme.video.frame(frame)),
+                   fmt::format("difference of {}, frame {}", scheme.name, frame));
+    }
+    html += "</tr>\n";
+  }
+  return html + "</tbody></table>\n";
+}
+
+}  // namespace mxvideo::evaluation

@@ -1,0 +1,65 @@
+#include "evaluation/scheme_variant.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "formats/mx_block.h"
+
+namespace mxvideo::evaluation {
+namespace {
+
+[[noreturn]] void refuse(std::string_view list, const std::string& reason) {
+  throw Error(Code::kInvalidArgument, "schemes '" + std::string(list) + "': " + reason);
+}
+
+void require_known(std::string_view list, std::string_view scheme) {
+  std::string known;
+  for (const quantization::SchemeEntry& entry : quantization::quantization_schemes()) {
+    if (scheme == entry.name) return;
+    known += (known.empty() ? "" : ", ") + std::string(entry.name);
+  }
+  refuse(list, "unknown scheme '" + std::string(scheme) + "'; known: " + known);
+}
+
+SchemeVariant parse_one(std::string_view list, std::string_view item) {
+  SchemeVariant variant{.name = std::string(item), .options = {}};
+  const size_t colon = item.find(':');
+  const std::string_view scheme = item.substr(0, colon);
+  if (scheme.empty())
+    refuse(list, "expected SCHEME or SCHEME:RULE between commas, got an empty one");
+  require_known(list, scheme);
+  variant.options.scheme = scheme;
+  if (colon == std::string_view::npos) return variant;
+  if (scheme == "none") refuse(list, "'none' has no block scales, so no scale rule");
+  try {
+    variant.options.mx.scale_rule = formats::parse_scale_rule(item.substr(colon + 1));
+  } catch (const Error& error) {
+    refuse(list, error.what());
+  }
+  return variant;
+}
+
+bool same(const SchemeVariant& a, const SchemeVariant& b) {
+  return a.options.scheme == b.options.scheme && a.options.mx == b.options.mx;
+}
+
+}  // namespace
+
+std::vector<SchemeVariant> parse_scheme_variants(std::string_view list) {
+  std::vector<SchemeVariant> variants;
+  for (size_t begin = 0; begin <= list.size();) {
+    const size_t end = std::min(list.find(',', begin), list.size());
+    SchemeVariant variant = parse_one(list, list.substr(begin, end - begin));
+    for (const SchemeVariant& other : variants) {
+      if (!same(variant, other)) continue;
+      refuse(list, variant.name == other.name
+                       ? "'" + variant.name + "' is listed twice"
+                       : "'" + other.name + "' and '" + variant.name + "' are the same");
+    }
+    variants.push_back(std::move(variant));
+    begin = end + 1;
+  }
+  return variants;
+}
+
+}  // namespace mxvideo::evaluation

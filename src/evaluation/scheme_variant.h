@@ -1,0 +1,24 @@
+// The schemes that one evaluation compares, as a command line lists them: "none,mxfp8,mxfp8:floor".
+// Pure functions; thread-safe.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "quantization/quantization_config.h"
+
+namespace mxvideo::evaluation {
+
+struct SchemeVariant {
+  std::string name;  // as it was written; what results are listed under
+  quantization::QuantizationOptions options;
+};
+
+// Items separated by commas: a name of quantization_schemes(), then optionally ':' and the rule of
+// the block scales (formats::parse_scale_rule; without it rceil). Throws Code::kInvalidArgument for
+// an empty list or item, an unknown scheme or rule (naming the known ones), a rule for "none", and
+// a scheme listed twice, also under two spellings.
+std::vector<SchemeVariant> parse_scheme_variants(std::string_view list);
+
+}  // namespace mxvideo::evaluation
