@@ -12,8 +12,10 @@ namespace mxvideo::cli {
 using Command = std::function<void()>;
 
 Command add_generate(CLI::App& app, const CancellationToken& cancellation);
+Command add_evaluate(CLI::App& app, const CancellationToken& cancellation);
 Command add_quantize(CLI::App& app, const CancellationToken& cancellation);
 Command add_repack(CLI::App& app, const CancellationToken& cancellation);
+Command add_compare(CLI::App& app, const CancellationToken& cancellation);
 Command add_plan(CLI::App& app);
 Command add_inspect(CLI::App& app);
 Command add_verify(CLI::App& app);

@@ -6,6 +6,8 @@
 
 #include "base/atomic_file.h"
 #include "base/error.h"
+#include "cli/generation_flags.h"
+#include "cli/json_text.h"
 #include "cli/output_target.h"
 #include "convert/layout.h"
 
@@ -13,14 +15,6 @@ namespace mxvideo::cli {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-constexpr const char* kOutputGroup = "Output";
-constexpr const char* kRunGroup = "Run";
-
-// File names need not be UTF-8; JSON must be.
-std::string to_text(const Json& json) {
-  return json.dump(2, ' ', false, Json::error_handler_t::replace);
-}
 
 std::string size_text(const Json& bytes) { return convert::format_bytes(bytes.get<int64_t>()); }
 

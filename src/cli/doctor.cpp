@@ -9,6 +9,7 @@
 #include "base/parallel.h"
 #include "base/version.h"
 #include "cli/commands.h"
+#include "cli/json_text.h"
 #include "kernels/registry.h"
 
 namespace mxvideo::cli {
@@ -84,7 +85,7 @@ Command add_doctor(CLI::App& app) {
   return [json] {
     const Json report = diagnose();
     if (*json) {
-      std::cout << report.dump(2) << "\n";
+      std::cout << to_text(report) << "\n";
     } else {
       print_text(report);
     }

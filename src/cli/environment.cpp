@@ -1,7 +1,10 @@
 #include "cli/environment.h"
 
+#include <unistd.h>
+
 #include <cctype>
 #include <cstdlib>
+#include <sstream>
 #include <vector>
 
 #include "checkpoint/model_path.h"
@@ -33,6 +36,19 @@ std::filesystem::path find_model(const std::string& text, const std::string& rev
 std::filesystem::path find_model_or_file(const std::string& text, const std::string& revision) {
   if (revision.empty() && std::filesystem::is_regular_file(text)) return text;
   return find_model(text, revision);
+}
+
+std::filesystem::path find_program(const std::string& name) {
+  const char* value = std::getenv("PATH");
+  std::istringstream path(value != nullptr ? value : "");
+  for (std::string directory; std::getline(path, directory, ':');) {
+    const std::filesystem::path file = std::filesystem::path(directory) / name;
+    std::error_code error;
+    if (std::filesystem::is_regular_file(file, error) && ::access(file.c_str(), X_OK) == 0) {
+      return file;
+    }
+  }
+  return {};
 }
 
 }  // namespace mxvideo::cli

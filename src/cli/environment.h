@@ -19,4 +19,7 @@ std::filesystem::path find_model(const std::string& text, const std::string& rev
 // The same for commands that take a single file as well.
 std::filesystem::path find_model_or_file(const std::string& text, const std::string& revision = "");
 
+// The first executable file of this name in the directories of PATH; empty when there is none.
+std::filesystem::path find_program(const std::string& name);
+
 }  // namespace mxvideo::cli

@@ -14,6 +14,7 @@
 #include "cli/conversion_options.h"
 #include "cli/generate_options.h"
 #include "cli/generate_request.h"
+#include "cli/json_text.h"
 #include "cli/output_target.h"
 #include "cli/progress.h"
 #include "convert/quantize.h"
@@ -72,11 +73,6 @@ std::string summarize(const pipeline::RunReport& report) {
       static_cast<double>(report.peak_rss_bytes) / kMiB);
 }
 
-// File names need not be UTF-8; JSON must be.
-std::string to_text(const nlohmann::ordered_json& json, int indent = -1) {
-  return json.dump(indent, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
-}
-
 // The video, the report and the latents must not overwrite each other.
 void check_side_outputs(const GenerateOptions& options, const OutputTarget& target) {
   std::set<fs::path> taken = {fs::weakly_canonical(fs::absolute(target.path))};
@@ -103,7 +99,7 @@ void print_result(const GenerateOptions& options, const std::string& output,
   }
   nlohmann::ordered_json result = {{"output", output}};
   result.update(report);
-  std::cout << to_text(result, 2) << "\n" << std::flush;
+  std::cout << to_text(result) << "\n" << std::flush;
 }
 
 // --save-quantized: needs a model that this run would quantize, as it is on disk.
@@ -172,7 +168,7 @@ void generate(const GenerateOptions& options, const CancellationToken& cancellat
                 .cancellation = &cancellation});
 
   cancellation.throw_if_cancelled();
-  const std::string recipe = to_text(pipeline::recipe_json(*model, request, resolved));
+  const std::string recipe = to_text(pipeline::recipe_json(*model, request, resolved), -1);
   auto report = pipeline::report_json(*model, request, result);
   progress.update("write video", 0, 1);
   write_video(target, result.video, static_cast<double>(resolved.fps),
@@ -183,7 +179,7 @@ void generate(const GenerateOptions& options, const CancellationToken& cancellat
   }
   report["output"] = target.path;
   if (!options.report_path.empty()) {
-    write_file_atomically(options.report_path, to_text(report, 2) + "\n");
+    write_file_atomically(options.report_path, to_text(report) + "\n");
   }
   progress.finish();
   progress.line(summarize(result.report));

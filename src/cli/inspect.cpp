@@ -9,6 +9,7 @@
 #include "checkpoint/quote.h"
 #include "cli/commands.h"
 #include "cli/environment.h"
+#include "cli/json_text.h"
 
 namespace mxvideo::cli {
 namespace {
@@ -73,9 +74,7 @@ void print_part(const InspectedPart& part, const convert::InspectDetail& detail)
 void inspect(const InspectOptions& options) {
   const auto parts = convert::inspect_model(find_model_or_file(options.path));
   if (options.json) {
-    std::cout << convert::inspect_json(parts, options.detail)
-                     .dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace)
-              << "\n";
+    std::cout << to_text(convert::inspect_json(parts, options.detail)) << "\n";
     return;
   }
   for (const InspectedPart& part : parts) print_part(part, options.detail);

@@ -73,8 +73,10 @@ int run(int argc, char** argv, const CancellationToken& cancellation) {
     entries.push_back({app.get_subcommands({}).back(), std::move(command)});
   };
   add(add_generate(app, cancellation));
+  add(add_evaluate(app, cancellation));
   add(add_quantize(app, cancellation));
   add(add_repack(app, cancellation));
+  add(add_compare(app, cancellation));
   add(add_plan(app));
   add(add_inspect(app));
   add(add_verify(app));

@@ -19,16 +19,18 @@ bool ends_with_separator(const std::string& path) { return !path.empty() && path
 
 OutputFormat format_of(const std::string& path, const std::string& name) {
   if (name == "mp4") return OutputFormat::kMp4;
+  if (name == "webp") return OutputFormat::kWebp;
   if (name == "y4m") return OutputFormat::kY4m;
   if (name == "png") return OutputFormat::kPngFrames;
   if (path == "-") return OutputFormat::kY4m;
   const std::string extension = fs::path(path).extension().string();
   if (extension == ".mp4") return OutputFormat::kMp4;
+  if (extension == ".webp") return OutputFormat::kWebp;
   if (extension == ".y4m") return OutputFormat::kY4m;
   if (ends_with_separator(path)) return OutputFormat::kPngFrames;
   throw Error(Code::kInvalidArgument, "--output " + path +
-                                          ": expected a name ending in .mp4, .y4m or / (PNG "
-                                          "frames), or --output-format");
+                                          ": expected a name ending in .mp4, .webp, .y4m or / "
+                                          "(PNG frames), or --output-format");
 }
 
 void write_standard_output(std::span<const std::byte> bytes) {
@@ -95,6 +97,9 @@ void write_video(const OutputTarget& target, const Tensor& video, double fps,
   switch (target.format) {
     case OutputFormat::kMp4:
       media::write_mp4(target.path, frames, {.fps = fps, .metadata = metadata});
+      return;
+    case OutputFormat::kWebp:
+      media::write_webp(target.path, frames, {.fps = fps});
       return;
     case OutputFormat::kPngFrames:
       media::write_png_frames(target.path, frames);

@@ -12,6 +12,7 @@
 #include "base/parallel.h"
 #include "cli/commands.h"
 #include "cli/generate_request.h"
+#include "cli/json_text.h"
 #include "kernels/registry.h"
 
 namespace mxvideo::cli {
@@ -88,6 +89,7 @@ convert::VideoFile video_file(const GenerateOptions& options) {
                                          : options.output_format == format;
   };
   if (is("y4m", ".y4m") || options.output == "-") return convert::VideoFile::kY4m;
+  if (is("webp", ".webp")) return convert::VideoFile::kWebp;
   return is("png", "/") ? convert::VideoFile::kPng : convert::VideoFile::kMp4;
 }
 
@@ -123,7 +125,7 @@ void print_plan(const GenerateOptions& options, pipeline::GenerateRequest reques
                                 .save_latents = !options.save_latents_path.empty()},
                                std::move(request), available);
   if (options.json) {
-    std::cout << convert::plan_json(report).dump(2) << "\n";
+    std::cout << to_text(convert::plan_json(report)) << "\n";
   } else {
     print_table(report);
   }

@@ -13,6 +13,7 @@
 #include "checkpoint/quote.h"
 #include "cli/commands.h"
 #include "cli/environment.h"
+#include "cli/json_text.h"
 
 namespace mxvideo::cli {
 namespace {
@@ -73,9 +74,7 @@ void verify(const VerifyFlags& flags) {
   options.min_sqnr_db = flags.min_sqnr_db;
   const VerifyReport report = convert::verify_model(options);
   if (flags.json) {
-    std::cout << convert::verify_json(report).dump(2, ' ', false,
-                                                   nlohmann::ordered_json::error_handler_t::replace)
-              << "\n";
+    std::cout << to_text(convert::verify_json(report)) << "\n";
   } else {
     print_table(report);
   }

@@ -240,7 +240,7 @@ const BadFlags kRequests[] = {
      "t2v-a14b",
      {"--output", "video.avi"},
      2,
-     "--output video.avi: expected a name ending in .mp4, .y4m or /"},
+     "--output video.avi: expected a name ending in .mp4, .webp, .y4m or /"},
     {"output_no_extension",
      "t2v-a14b",
      {"--output", "video"},

@@ -1,0 +1,167 @@
+// mxvideo compare: flags -> SchemeComparison -> one HTML page and the same as JSON.
+#include <filesystem>
+#include <iostream>
+#include <memory>
+
+#include "base/atomic_file.h"
+#include "base/error.h"
+#include "base/parallel.h"
+#include "checkpoint/json.h"
+#include "cli/commands.h"
+#include "cli/environment.h"
+#include "cli/generate_options.h"
+#include "cli/generate_request.h"
+#include "cli/generation_flags.h"
+#include "cli/output_target.h"
+#include "cli/progress.h"
+#include "evaluation/comparison_html.h"
+#include "evaluation/comparison_json.h"
+#include "evaluation/scheme_comparison.h"
+#include "kernels/registry.h"
+
+namespace mxvideo::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+// The first prompt of the model's own evaluation, for who has none in mind.
+std::string default_prompt(const fs::path& model) {
+  const fs::path path = model / "evaluation.json";
+  if (!fs::exists(path)) {
+    throw Error(Code::kInvalidArgument,
+                "--prompt is required: there is no " + path.string() + " to take one from");
+  }
+  const nlohmann::json json = checkpoint::read_json_file(path);
+  const auto prompts = json.find("prompts");
+  if (prompts == json.end() || !prompts->is_array() || prompts->empty() ||
+      !prompts->front().is_object() || !prompts->front().contains("prompt") ||
+      !prompts->front()["prompt"].is_string()) {
+    throw Error(Code::kCorruptFile, path.string() + ": expected prompts[0].prompt, a string");
+  }
+  return prompts->front()["prompt"].get<std::string>();
+}
+
+struct ReportPaths {
+  fs::path html, json;
+};
+
+ReportPaths check_report_paths(const GenerateOptions& options) {
+  ReportPaths paths{.html = options.output, .json = options.report_path};
+  if (paths.html == "-") {
+    throw Error(Code::kInvalidArgument,
+                "--output: the report is a file; --json prints the JSON to standard output");
+  }
+  if (paths.json.empty()) paths.json = fs::path(paths.html).replace_extension(".json");
+  check_writable(paths.html);
+  check_writable(paths.json);
+  if (fs::weakly_canonical(fs::absolute(paths.html)) ==
+      fs::weakly_canonical(fs::absolute(paths.json))) {
+    throw Error(Code::kInvalidArgument,
+                paths.html.string() + ": --output and --json-output need different files");
+  }
+  return paths;
+}
+
+// Both files, or neither where that can be told before the first of them is in place.
+void write_reports(const ReportPaths& paths, const std::string& html, const std::string& json) {
+  AtomicFile page(paths.html), data(paths.json);
+  page.write(html);
+  data.write(json);
+  data.commit();
+  page.commit();
+}
+
+evaluation::ComparisonOptions comparison_options(const GenerateOptions& options,
+                                                 const std::string& schemes) {
+  evaluation::ComparisonOptions result{.pipeline = pipeline_options(options),
+                                       .schemes = evaluation::parse_scheme_variants(schemes)};
+  for (evaluation::SchemeVariant& scheme : result.schemes) {
+    if (scheme.options.scheme == "none") continue;
+    scheme.options.ignored_layers = options.quantization.ignored_layers;
+  }
+  result.pipeline.quantization = {};
+  return result;
+}
+
+void compare(GenerateOptions options, const std::string& schemes,
+             const CancellationToken& cancellation) {
+  const ProgressTerminal terminal = inspect_stderr();
+  Progress progress(parse_progress_style(options.progress, terminal), terminal);
+  if (options.threads > 0) set_num_threads(options.threads);
+  for (const auto& [op, row] : options.forced_kernels) kernels::check_row_runs(op, row);
+  const fs::path gnuplot = find_program("gnuplot");
+  if (gnuplot.empty()) {
+    throw Error(Code::kUnsupported,
+                "compare draws its plots with gnuplot, which is not in PATH; install gnuplot-nox");
+  }
+  const evaluation::SchemeComparison comparison(comparison_options(options, schemes));
+  const pipeline::WanPipeline& model = comparison.reference();
+  if (options.prompt.empty()) options.prompt = default_prompt(model.options().model_directory);
+  pipeline::GenerateRequest request = make_request(options);
+  apply_cfg_scale(options, model.variant(), request, progress);
+  model.resolve(request);
+  const ReportPaths paths = check_report_paths(options);
+
+  const evaluation::ComparisonResult result = comparison.run(
+      request,
+      {.progress =
+           [&](const std::string& run, std::string_view phase, int64_t done, int64_t total) {
+             progress.update(run + ": " + std::string(phase), done, total);
+           },
+       .notice = [&](const std::string& line) { progress.line("note: " + line); },
+       .cancellation = &cancellation});
+
+  progress.update("write report", 0, 1);
+  const std::string page = evaluation::to_html(result, gnuplot);
+  const std::string json = evaluation::to_json(result).dump(
+                               2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) +
+                           "\n";
+  cancellation.throw_if_cancelled();
+  write_reports(paths, page, json);
+  progress.update("write report", 1, 1);
+  progress.finish();
+  std::cout << (options.json ? json : paths.html.string() + "\n") << std::flush;
+}
+
+void add_flags(CLI::App& app, GenerateOptions& o, std::string& schemes) {
+  add_model_flags(app, o);
+  add_ignored_layers_flag(app, o);
+  app.add_option("--schemes", schemes,
+                 "Schemes, comma-separated, the reference first: none, mxfp8, or with a rule of "
+                 "the block scales, mxfp8:floor")
+      ->capture_default_str()
+      ->group("Model");
+  add_prompt_flag(app, o);
+  app.get_option("--prompt")
+      ->description(
+          "Prompt, or - for standard input (default: the first one of MODEL/evaluation.json)");
+  add_negative_prompt_flag(app, o);
+  add_image_flags(app, o);
+  add_frame_flags(app, o);
+  add_sampling_flags(app, o);
+  add_noise_flags(app, o);
+  app.get_option("--seed")->default_val(0);
+  app.add_option("-o,--output", o.output, "The report, an HTML page")
+      ->required()
+      ->check(is_not_empty())
+      ->group(kOutputGroup);
+  app.add_option("--json-output", o.report_path,
+                 "The same as JSON (default: beside --output, ending in .json)")
+      ->group(kOutputGroup);
+  app.add_flag("--json", o.json, "Print the JSON too")->group(kOutputGroup);
+  add_run_flags(app, o);
+}
+
+}  // namespace
+
+Command add_compare(CLI::App& app, const CancellationToken& cancellation) {
+  auto options = std::make_shared<GenerateOptions>();
+  auto schemes = std::make_shared<std::string>("none,mxfp8");
+  CLI::App* parser = app.add_subcommand(
+      "compare", "Run several schemes from one seed and report how far they are apart");
+  add_flags(*parser, *options, *schemes);
+  name_environment(*parser);
+  return [options, schemes, &cancellation] { compare(*options, *schemes, cancellation); };
+}
+
+}  // namespace mxvideo::cli

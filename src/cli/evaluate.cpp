@@ -1,0 +1,285 @@
+// mxvideo evaluate: generates held-out prompts under several schemes and scores what the videos
+// show.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <filesystem>
+#include <iostream>
+#include <memory>
+#include <numeric>
+#include <set>
+
+#include "base/atomic_file.h"
+#include "base/error.h"
+#include "base/parallel.h"
+#include "checkpoint/quote.h"
+#include "cli/commands.h"
+#include "cli/environment.h"
+#include "cli/generate_request.h"
+#include "cli/generation_flags.h"
+#include "cli/json_text.h"
+#include "cli/output_target.h"
+#include "cli/progress.h"
+#include "evaluation/evaluation.h"
+#include "evaluation/prompt_set.h"
+#include "evaluation/scheme_variant.h"
+#include "kernels/registry.h"
+
+namespace mxvideo::cli {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
+using evaluation::EvaluationRequest;
+using evaluation::PromptSet;
+using evaluation::SchemeVariant;
+using pipeline::WanPipeline;
+
+struct EvaluateOptions {
+  GenerateOptions generate;  // model, frames, sampling, run, --json
+  std::string schemes = "none,mxfp8";
+  std::string prompts_path;     // empty: evaluation.json of the model
+  std::vector<uint64_t> seeds;  // empty: 0 to num_seeds - 1
+  int64_t num_seeds = 2;
+  int64_t limit = 0;  // 0: all prompts
+  std::string save_videos, output;
+};
+
+struct SchemeRun {
+  SchemeVariant variant;
+  std::unique_ptr<WanPipeline> model;
+};
+
+std::vector<uint64_t> parse_seeds(const std::string& text) {
+  std::vector<uint64_t> seeds;
+  for (size_t begin = 0; begin <= text.size();) {
+    const size_t end = std::min(text.find(',', begin), text.size());
+    uint64_t seed = 0;
+    const char* last = text.data() + end;
+    const auto parsed = std::from_chars(text.data() + begin, last, seed);
+    const bool repeated = std::ranges::find(seeds, seed) != seeds.end();
+    if (parsed.ec != std::errc() || parsed.ptr != last || repeated) {
+      throw CLI::ValidationError(
+          "--seeds", "expected different whole numbers, separated by commas, got '" + text + "'");
+    }
+    seeds.push_back(seed);
+    begin = end + 1;
+  }
+  return seeds;
+}
+
+void add_evaluate_options(CLI::App& app, EvaluateOptions& o) {
+  constexpr const char* kGroup = "Evaluation";
+  add_model_flags(app, o.generate);
+  app.add_option("--schemes", o.schemes,
+                 "What to score: schemes of --quantization, each optionally with a rule of the "
+                 "block scales, such as none,mxfp8,mxfp8:floor")
+      ->capture_default_str()
+      ->group(kGroup);
+  app.add_option("--prompts", o.prompts_path,
+                 "JSON file of prompts and what they mean (default: evaluation.json of the model)")
+      ->check(is_not_empty())
+      ->group(kGroup);
+  auto* seeds = app.add_option_function<std::string>(
+                       "--seeds", [&o](const std::string& text) { o.seeds = parse_seeds(text); },
+                       "Seeds for every prompt, separated by commas")
+                    ->group(kGroup);
+  app.add_option("--num-seeds", o.num_seeds, "Seeds for every prompt, as a number from 0 on")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str()
+      ->excludes(seeds)
+      ->group(kGroup);
+  app.add_option("--limit", o.limit, "Take only the first prompts of the file, this many")
+      ->check(CLI::Range(1, 1000000))
+      ->group(kGroup);
+  app.add_option("--save-videos", o.save_videos,
+                 "Write every video to DIR/SCHEME/PROMPT-SEED.webp; DIR must not exist")
+      ->check(is_not_empty())
+      ->group(kOutputGroup);
+  app.add_option("-o,--output", o.output, "Write the result as JSON to this file")
+      ->check(is_not_empty())
+      ->group(kOutputGroup);
+  app.add_flag("--json", o.generate.json, "Print the result as JSON")->group(kOutputGroup);
+  add_negative_prompt_flag(app, o.generate);
+  add_frame_flags(app, o.generate);
+  add_sampling_flags(app, o.generate);
+  add_run_flags(app, o.generate);
+  name_environment(app);
+}
+
+PromptSet read_prompts(const EvaluateOptions& options, const fs::path& model) {
+  const fs::path path =
+      options.prompts_path.empty() ? model / "evaluation.json" : fs::path(options.prompts_path);
+  if (options.prompts_path.empty() && !fs::exists(path)) {
+    throw Error(Code::kInvalidArgument,
+                path.string() + ": the model brings no prompts; --prompts names a file");
+  }
+  PromptSet set = evaluation::read_prompt_set(path);
+  if (options.limit > 0 && static_cast<size_t>(options.limit) < set.prompts.size()) {
+    set.prompts.resize(static_cast<size_t>(options.limit));
+  }
+  return set;
+}
+
+std::vector<SchemeRun> open_models(const EvaluateOptions& options) {
+  std::vector<SchemeRun> runs;
+  for (SchemeVariant& variant : evaluation::parse_scheme_variants(options.schemes)) {
+    pipeline::PipelineOptions model = pipeline_options(options.generate);
+    model.quantization = variant.options;
+    runs.push_back(
+        {.variant = std::move(variant), .model = std::make_unique<WanPipeline>(std::move(model))});
+  }
+  return runs;
+}
+
+EvaluationRequest make_evaluation_request(const EvaluateOptions& options, PromptSet prompts,
+                                          const WanPipeline& model, Progress& progress) {
+  GenerateOptions generate = options.generate;
+  generate.seed = 0;
+  EvaluationRequest request{
+      .prompts = std::move(prompts), .seeds = options.seeds, .base = make_request(generate)};
+  request.base.prompt = request.prompts.prompts.front().prompt;  // for what is checked first
+  apply_cfg_scale(generate, model.variant(), request.base, progress);
+  if (request.seeds.empty()) {
+    request.seeds.resize(static_cast<size_t>(options.num_seeds));
+    std::iota(request.seeds.begin(), request.seeds.end(), uint64_t{0});
+  }
+  return request;
+}
+
+Json settings_json(const pipeline::ResolvedRequest& resolved, const EvaluationRequest& request) {
+  return {{"width", resolved.width},
+          {"height", resolved.height},
+          {"num_frames", resolved.num_frames},
+          {"fps", resolved.fps},
+          {"num_inference_steps", resolved.num_inference_steps},
+          {"guidance_scale", resolved.guidance_scale},
+          {"guidance_scale_2", resolved.guidance_scale_2},
+          {"flow_shift", resolved.flow_shift},
+          {"negative_prompt", resolved.negative_prompt},
+          {"seeds", request.seeds}};
+}
+
+// Where the videos of a scheme go; a colon has no place in a file name.
+fs::path videos_of(const std::string& directory, std::string scheme) {
+  std::ranges::replace(scheme, ':', '-');
+  return fs::path(directory) / scheme;
+}
+
+void check_outputs(const EvaluateOptions& options) {
+  if (!options.output.empty()) check_writable(options.output);
+  if (options.save_videos.empty()) return;
+  if (fs::exists(fs::symlink_status(options.save_videos))) {
+    throw Error(Code::kIo, options.save_videos + ": already there; videos go to a new directory");
+  }
+  fs::path directory = options.save_videos;
+  if (!directory.has_filename()) directory = directory.parent_path();
+  check_writable(directory);
+}
+
+std::string answer_text(const Json& content) {
+  std::string text;
+  for (const auto& [part, value] : content.items()) {
+    text += (text.empty() ? "" : ", ") +
+            (value.is_null() ? "no clear " + part : value.get<std::string>());
+  }
+  return text;
+}
+
+void print_table(const Json& schemes) {
+  std::cout << fmt::format("{:<16}{:>8}", "percent", "score");
+  constexpr std::array kParts = {"colour", "shape", "position", "motion", "background"};
+  for (const char* part : kParts) std::cout << fmt::format("{:>12}", part);
+  std::cout << fmt::format("{:>14}{:>10}{:>8}{:>10}\n", "constant", "flicker", "videos", "seconds");
+  for (const auto& [name, result] : schemes.items()) {
+    std::cout << fmt::format("{:<16}{:>8.2f}", name, result["score"].get<double>());
+    for (const char* part : kParts) {
+      std::cout << fmt::format("{:>12.2f}", result[part].get<double>());
+    }
+    std::cout << fmt::format("{:>14.2f}{:>10.3f}{:>8}{:>10.1f}\n",
+                             result["background_constancy"].get<double>(),
+                             result["flicker"].get<double>(), result["videos"].get<int64_t>(),
+                             result["seconds"].get<double>());
+  }
+  for (const auto& [name, result] : schemes.items()) {
+    for (const Json& failure : result["failures"]) {
+      std::cout << fmt::format("{}: '{}', seed {}: {}\n", name,
+                               checkpoint::printable(failure["prompt"].get<std::string>(), 4096),
+                               failure["seed"].get<uint64_t>(), answer_text(failure["measured"]));
+    }
+  }
+}
+
+// Runs one scheme; writes its videos where that is asked for.
+Json run_scheme(const EvaluateOptions& options, const SchemeRun& run, EvaluationRequest& request,
+                double fps, Progress& progress, const CancellationToken& cancellation) {
+  const fs::path videos = videos_of(options.save_videos, run.variant.name);
+  evaluation::EvaluationHooks hooks{
+      .progress =
+          [&](int64_t done, int64_t total) {
+            progress.update("evaluate " + run.variant.name, done, total);
+          },
+      .notice = [&](const std::string& line) { progress.line("note: " + line); },
+      .on_video = {},
+      .cancellation = &cancellation};
+  if (!options.save_videos.empty()) {
+    fs::create_directories(videos);
+    hooks.on_video = [&](size_t prompt, uint64_t seed, const media::RgbVideo& video) {
+      media::write_webp(videos / fmt::format("{:03}-{}.webp", prompt, seed), video, {.fps = fps});
+    };
+  }
+  return evaluation::evaluation_json(evaluation::evaluate_pipeline(*run.model, request, hooks),
+                                     request.prompts);
+}
+
+void evaluate(const EvaluateOptions& options, const CancellationToken& cancellation) {
+  const ProgressTerminal terminal = inspect_stderr();
+  Progress progress(parse_progress_style(options.generate.progress, terminal), terminal);
+  if (options.generate.threads > 0) set_num_threads(options.generate.threads);
+  for (const auto& [op, row] : options.generate.forced_kernels) kernels::check_row_runs(op, row);
+
+  const std::vector<SchemeRun> runs = open_models(options);
+  const WanPipeline& model = *runs.front().model;
+  EvaluationRequest request = make_evaluation_request(
+      options, read_prompts(options, model.options().model_directory), model, progress);
+  const pipeline::ResolvedRequest resolved = model.resolve(request.base);
+  check_outputs(options);
+  progress.line(fmt::format("{} prompts, {} seeds, {} schemes; {} {}x{}, {} frames, {} steps",
+                            request.prompts.prompts.size(), request.seeds.size(), runs.size(),
+                            checkpoint::variant_name(model.variant()), resolved.width,
+                            resolved.height, resolved.num_frames, resolved.num_inference_steps));
+
+  Json result = {{"model", options.generate.model_path},
+                 {"settings", settings_json(resolved, request)},
+                 {"schemes", Json::object()}};
+  try {
+    for (const SchemeRun& run : runs) {
+      result["schemes"][run.variant.name] = run_scheme(
+          options, run, request, static_cast<double>(resolved.fps), progress, cancellation);
+    }
+  } catch (const Error& error) {
+    if (error.code() != Code::kCancelled || options.save_videos.empty()) throw;
+    throw Error(Code::kCancelled, "stopped; finished videos are in " + options.save_videos);
+  }
+  progress.finish();
+  if (!options.output.empty()) write_file_atomically(options.output, to_text(result) + "\n");
+  if (options.generate.json) {
+    std::cout << to_text(result) << "\n";
+  } else {
+    print_table(result["schemes"]);
+  }
+  std::cout << std::flush;
+}
+
+}  // namespace
+
+Command add_evaluate(CLI::App& app, const CancellationToken& cancellation) {
+  auto options = std::make_shared<EvaluateOptions>();
+  CLI::App* parser = app.add_subcommand(
+      "evaluate", "Score how well a model follows its prompts, with and without quantization");
+  add_evaluate_options(*parser, *options);
+  return [options, &cancellation] { evaluate(*options, cancellation); };
+}
+
+}  // namespace mxvideo::cli

@@ -1,0 +1,32 @@
+// Groups of flags that every command which generates takes from here: generate, plan, evaluate and
+// compare.
+// What a flag says arrives in GenerateOptions, which must outlive the parse; generate_request.h
+// turns that into what the pipeline takes. Not thread-safe.
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+#include "cli/generate_options.h"
+
+namespace mxvideo::cli {
+
+// Headings of --help.
+inline constexpr const char* kOutputGroup = "Output";
+inline constexpr const char* kRunGroup = "Run";
+
+// A whole number of at most 64 bits; CLI11 itself would saturate longer ones.
+CLI::Validator is_integer();
+CLI::Validator is_not_empty();
+
+void add_model_flags(CLI::App& app, GenerateOptions& o);         // --model-path and its parts
+void add_quantization_flags(CLI::App& app, GenerateOptions& o);  // scheme, scale rule, exceptions
+void add_ignored_layers_flag(CLI::App& app, GenerateOptions& o);
+void add_prompt_flag(CLI::App& app, GenerateOptions& o);
+void add_negative_prompt_flag(CLI::App& app, GenerateOptions& o);
+void add_image_flags(CLI::App& app, GenerateOptions& o);
+void add_frame_flags(CLI::App& app, GenerateOptions& o);     // size, number and rate of frames
+void add_sampling_flags(CLI::App& app, GenerateOptions& o);  // steps, guidance, sigmas
+void add_noise_flags(CLI::App& app, GenerateOptions& o);     // --seed, --latents
+void add_run_flags(CLI::App& app, GenerateOptions& o);       // threads, tiling, kernels, progress
+
+}  // namespace mxvideo::cli
