@@ -25,10 +25,9 @@ build: setup
 
 demo: build
 	@rm -rf $(DEMO_DIR) && mkdir -p $(DEMO_DIR)
-	build/release/mxvideo-make-checkpoint --variant t2v-a14b --preset demo --output $(DEMO_DIR)/model
-	build/release/mxvideo generate --model-path $(DEMO_DIR)/model --quantization mxfp8 \
-	  --prompt "a red fox runs through fresh snow" --size 256x160 --num-frames 33 --fps 16 \
-	  --num-inference-steps 12 --seed 7 --output $(DEMO_DIR)/demo.mp4 --report $(DEMO_DIR)/report.json
+	build/release/mxvideo generate --model-path models/wan-tiny-ti2v --quantization mxfp8 \
+	  --prompt "a red ball moves to the right in the middle on a white background" --seed 7 \
+	  --output $(DEMO_DIR)/demo.mp4 --report $(DEMO_DIR)/report.json
 
 test: setup
 	@cmake --preset dev
