@@ -5,19 +5,18 @@
 
 #include "base/atomic_file.h"
 #include "base/error.h"
-#include "base/parallel.h"
 #include "checkpoint/json.h"
 #include "cli/commands.h"
 #include "cli/environment.h"
 #include "cli/generate_options.h"
 #include "cli/generate_request.h"
 #include "cli/generation_flags.h"
+#include "cli/json_text.h"
 #include "cli/output_target.h"
 #include "cli/progress.h"
 #include "evaluation/comparison_html.h"
 #include "evaluation/comparison_json.h"
 #include "evaluation/scheme_comparison.h"
-#include "kernels/registry.h"
 
 namespace mxvideo::cli {
 namespace {
@@ -87,8 +86,7 @@ void compare(GenerateOptions options, const std::string& schemes,
              const CancellationToken& cancellation) {
   const ProgressTerminal terminal = inspect_stderr();
   Progress progress(parse_progress_style(options.progress, terminal), terminal);
-  if (options.threads > 0) set_num_threads(options.threads);
-  for (const auto& [op, row] : options.forced_kernels) kernels::check_row_runs(op, row);
+  apply_run_flags(options);
   const fs::path gnuplot = find_program("gnuplot");
   if (gnuplot.empty()) {
     throw Error(Code::kUnsupported,
@@ -113,9 +111,7 @@ void compare(GenerateOptions options, const std::string& schemes,
 
   progress.update("write report", 0, 1);
   const std::string page = evaluation::to_html(result, gnuplot);
-  const std::string json = evaluation::to_json(result).dump(
-                               2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) +
-                           "\n";
+  const std::string json = to_text(evaluation::to_json(result)) + "\n";
   cancellation.throw_if_cancelled();
   write_reports(paths, page, json);
   progress.update("write report", 1, 1);

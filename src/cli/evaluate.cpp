@@ -12,7 +12,6 @@
 
 #include "base/atomic_file.h"
 #include "base/error.h"
-#include "base/parallel.h"
 #include "checkpoint/quote.h"
 #include "cli/commands.h"
 #include "cli/environment.h"
@@ -24,7 +23,6 @@
 #include "evaluation/evaluation.h"
 #include "evaluation/prompt_set.h"
 #include "evaluation/scheme_variant.h"
-#include "kernels/registry.h"
 
 namespace mxvideo::cli {
 namespace {
@@ -236,8 +234,7 @@ Json run_scheme(const EvaluateOptions& options, const SchemeRun& run, Evaluation
 void evaluate(const EvaluateOptions& options, const CancellationToken& cancellation) {
   const ProgressTerminal terminal = inspect_stderr();
   Progress progress(parse_progress_style(options.generate.progress, terminal), terminal);
-  if (options.generate.threads > 0) set_num_threads(options.generate.threads);
-  for (const auto& [op, row] : options.generate.forced_kernels) kernels::check_row_runs(op, row);
+  apply_run_flags(options.generate);
 
   const std::vector<SchemeRun> runs = open_models(options);
   const WanPipeline& model = *runs.front().model;

@@ -8,17 +8,16 @@
 #include <span>
 
 #include "base/atomic_file.h"
-#include "base/parallel.h"
 #include "checkpoint/safetensors_writer.h"
 #include "cli/commands.h"
 #include "cli/conversion_options.h"
 #include "cli/generate_options.h"
 #include "cli/generate_request.h"
+#include "cli/generation_flags.h"
 #include "cli/json_text.h"
 #include "cli/output_target.h"
 #include "cli/progress.h"
 #include "convert/quantize.h"
-#include "kernels/registry.h"
 #include "pipeline/recipe.h"
 #include "pipeline/wan_pipeline.h"
 
@@ -143,8 +142,7 @@ std::unique_ptr<WanPipeline> save_quantized(const GenerateOptions& options,
 void generate(const GenerateOptions& options, const CancellationToken& cancellation) {
   const ProgressTerminal terminal = inspect_stderr();
   Progress progress(parse_progress_style(options.progress, terminal), terminal);
-  if (options.threads > 0) set_num_threads(options.threads);
-  for (const auto& [op, row] : options.forced_kernels) kernels::check_row_runs(op, row);
+  apply_run_flags(options);
 
   auto model = std::make_unique<WanPipeline>(pipeline_options(options));
   check_save_quantized(options, *model);

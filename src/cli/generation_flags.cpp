@@ -3,7 +3,9 @@
 #include <charconv>
 #include <cstring>
 
+#include "base/parallel.h"
 #include "formats/mx_block.h"
+#include "kernels/registry.h"
 
 namespace mxvideo::cli {
 namespace {
@@ -204,6 +206,11 @@ void add_run_flags(CLI::App& app, GenerateOptions& o) {
   app.add_option("--progress", o.progress, "auto, bar, plain, json or none")
       ->capture_default_str()
       ->group(kRunGroup);
+}
+
+void apply_run_flags(const GenerateOptions& o) {
+  if (o.threads > 0) set_num_threads(o.threads);
+  for (const auto& [op, row] : o.forced_kernels) kernels::check_row_runs(op, row);
 }
 
 }  // namespace mxvideo::cli

@@ -9,11 +9,10 @@
 #include <memory>
 
 #include "base/error.h"
-#include "base/parallel.h"
 #include "cli/commands.h"
 #include "cli/generate_request.h"
+#include "cli/generation_flags.h"
 #include "cli/json_text.h"
-#include "kernels/registry.h"
 
 namespace mxvideo::cli {
 namespace {
@@ -104,8 +103,7 @@ void assume_image(const GenerateOptions& options, checkpoint::WanVariant variant
 }
 
 void plan(const GenerateOptions& options) {
-  if (options.threads > 0) set_num_threads(options.threads);
-  for (const auto& [op, row] : options.forced_kernels) kernels::check_row_runs(op, row);
+  apply_run_flags(options);
   const ProgressTerminal terminal = inspect_stderr();
   Progress progress(parse_progress_style(options.progress, terminal), terminal);
   pipeline::GenerateRequest request = make_request(options);

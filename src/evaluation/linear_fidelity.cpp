@@ -6,8 +6,7 @@
 #include <utility>
 
 #include "convert/row_quantizer.h"
-#include "formats/e4m3.h"
-#include "formats/e8m0.h"
+#include "quantization/mxfp8_offline.h"
 #include "quantization/unquantized.h"
 
 namespace mxvideo::evaluation {
@@ -22,21 +21,11 @@ namespace {
 
 constexpr int64_t kRowsPerChunk = 256;
 
-void decode(const convert::QuantizedRows& rows, std::span<float> decoded) {
-  const int64_t k = rows.stored.shape[1];
-  for (int64_t i = 0; i < static_cast<int64_t>(decoded.size()); ++i) {
-    const int64_t block = i / k * (k / formats::kMxBlockSize) + i % k / formats::kMxBlockSize;
-    decoded[static_cast<size_t>(i)] =
-        formats::decode_e4m3(rows.codes[i]) * formats::decode_e8m0(rows.scales[block]);
-  }
-}
-
 // Quantizes the stored weight as loading did, with the same bits.
 void measure_weight(const TensorView& stored, const formats::MxOptions& options,
                     LayerFidelity& fidelity) {
   const int64_t n = stored.shape[0], k = stored.shape[1];
   const int64_t most = std::min(n, kRowsPerChunk);
-  std::vector<float> decoded(static_cast<size_t>(most * k));
   std::vector<uint8_t> codes(static_cast<size_t>(most * k));
   std::vector<uint8_t> scales(static_cast<size_t>(most * (k / formats::kMxBlockSize)));
   fidelity.weights = {};
@@ -51,9 +40,9 @@ void measure_weight(const TensorView& stored, const formats::MxOptions& options,
         .codes = codes.data(),
         .scales = scales.data()};
     convert::quantize_and_measure(rows, options, fidelity.weights);
-    const Tensor values = to_f32(rows.stored);
-    decode(rows, std::span(decoded).first(static_cast<size_t>(count * k)));
-    fidelity.weight_error.add(values.values(), std::span(decoded).first(values.values().size()), k);
+    const Tensor decoded =
+        quantization::dequantize_mxfp8_weight(codes.data(), scales.data(), count, k);
+    fidelity.weight_error.add(to_f32(rows.stored).values(), to_f32(decoded.view()).values(), k);
   }
 }
 
