@@ -1,6 +1,8 @@
 // mxvideo quantize: the bits of the independent script in every layout, and those of the online
 // scheme.
+#include "base/sha256.h"
 #include "e2e/quantized_fixture.h"
+#include "support/golden_file.h"
 
 namespace mxvideo::test {
 namespace {
@@ -94,6 +96,19 @@ INSTANTIATE_TEST_SUITE_P(Rules, QuantizeVariants,
                            return std::string(std::get<0>(parameters.param)).substr(0, 3) + "_" +
                                   std::get<1>(parameters.param).name;
                          });
+
+// torchao's codes and scales, in a file that the Python library would have written to the byte.
+TEST_F(QuantizeTest, FilesAreThoseOfTorchaoAndSafetensors) {
+  const Json expected = read_json(golden_path("offline/quantized_files.json"));
+  EXPECT_EQ(expected.size(), 3u);
+  std::map<std::string, fs::path> models;
+  for (const auto& [file, sha256] : expected.items()) {
+    const std::string variant = file.substr(0, file.find('/'));
+    fs::path& model = models[variant];
+    if (model.empty()) model = quantized(tiny_model(variant), {"--layout", "diffusers"});
+    EXPECT_EQ(sha256_file(model / file.substr(variant.size() + 1)), sha256) << file;
+  }
+}
 
 // The same rule online and offline: the same latents.
 TEST_F(QuantizeTest, OnlineEqualsOffline) {

@@ -1,12 +1,15 @@
 """Goldens of files with quantized weights: comfy-kitchen's tiles of scales and MXFP8 tensors, the
-safetensors library's bytes for the small types, microxcaling's halves away from zero.
+safetensors library's bytes for the small types, microxcaling's halves away from zero, and the hashes
+of whole transformers as torchao quantizes and the safetensors library writes them.
 
 The scripts of tests/exports, which the end-to-end tests take for the truth, are compared here with
 these libraries and ml_dtypes; their own test repeats that with the committed files only.
 """
 
+import hashlib
 import importlib
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -17,9 +20,12 @@ import numpy as np
 import torch
 from comfy_kitchen.backends.eager.quantization import dequantize_mxfp8, quantize_mxfp8
 from comfy_kitchen.float_utils import to_blocked
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torchao.prototype.mx_formats.mx_tensor import to_mx
 
 from golden.common import numpy_rng, randn
-from golden.formats import MICROXCALING_ENV, all_bf16, saturating_codes
+from golden.formats import BLOCK, MICROXCALING_ENV, RULES, all_bf16, saturating_codes
 
 EXPORTS = Path(__file__).resolve().parents[2] / "tests" / "exports"
 GRIDS = ((1, 1), (3, 5), (31, 4), (32, 3), (96, 3), (127, 9), (128, 4), (129, 5), (160, 7),
@@ -137,9 +143,38 @@ def write_floor_half_away(writer):
                           "dequantized": torch.from_numpy(expected)}, made_by)
 
 
+def _quantized_as_by_torchao(tensors):
+    """The linear layers of the blocks: codes, scales as bytes, bias in fp32; all else as it is."""
+    linear = re.compile(r"blocks\.\d+\.(attn[12]\.to_(q|k|v|out\.0)|ffn\.net\.(0\.proj|2))\.(.*)")
+    result = {}
+    for name, tensor in tensors.items():
+        match = linear.fullmatch(name)
+        if match and match[4] == "weight":
+            scales, codes = to_mx(tensor.float(), torch.float8_e4m3fn, BLOCK, RULES["rceil"])
+            result |= {name: codes, f"{name}_scale": scales.view(torch.uint8)}
+        else:
+            result[name] = tensor.float() if match else tensor
+    return result
+
+
+def write_quantized_files(writer):
+    """SHA-256 of whole quantized transformers of the tiny models, below VARIANT/FOLDER."""
+    hashes = {}
+    for folder in ("t2v-a14b/transformer", "t2v-a14b/transformer_2", "ti2v-5b/transformer"):
+        name = Path(folder) / "diffusion_pytorch_model.safetensors"
+        with safe_open(writer.root / "models" / name, "pt") as file:
+            tensors = {key: file.get_tensor(key) for key in file.keys()}
+        with tempfile.TemporaryDirectory() as temporary:
+            copy = Path(temporary) / "copy.safetensors"
+            save_file(_quantized_as_by_torchao(tensors), copy, metadata={"format": "pt"})
+            hashes[str(name)] = hashlib.sha256(copy.read_bytes()).hexdigest()
+    writer.json("offline/quantized_files.json", hashes, "offline.write_quantized_files")
+
+
 def write_offline(writer):
     check_codecs()
     write_swizzle(writer)
     write_comfy(writer)
     write_library_types(writer)
     write_floor_half_away(writer)
+    write_quantized_files(writer)
