@@ -185,20 +185,28 @@ std::string answer_text(const Json& content) {
   return text;
 }
 
+// To the first scheme's videos.
+std::string median_psnr(const Json& result) {
+  if (!result.contains("video_psnr_db")) return "";
+  const Json& median = result["video_psnr_db"]["median"];
+  return median.is_null() ? "same" : fmt::format("{:.2f}", median.get<double>());
+}
+
 void print_table(const Json& schemes) {
   std::cout << fmt::format("{:<16}{:>8}", "percent", "score");
   constexpr std::array kParts = {"colour", "shape", "position", "motion", "background"};
   for (const char* part : kParts) std::cout << fmt::format("{:>12}", part);
-  std::cout << fmt::format("{:>14}{:>10}{:>8}{:>10}\n", "constant", "flicker", "videos", "seconds");
+  std::cout << fmt::format("{:>14}{:>10}{:>12}{:>8}{:>10}\n", "constant", "flicker", "PSNR (dB)",
+                           "videos", "seconds");
   for (const auto& [name, result] : schemes.items()) {
     std::cout << fmt::format("{:<16}{:>8.2f}", name, result["score"].get<double>());
     for (const char* part : kParts) {
       std::cout << fmt::format("{:>12.2f}", result[part].get<double>());
     }
-    std::cout << fmt::format("{:>14.2f}{:>10.3f}{:>8}{:>10.1f}\n",
+    std::cout << fmt::format("{:>14.2f}{:>10.3f}{:>12}{:>8}{:>10.1f}\n",
                              result["background_constancy"].get<double>(),
-                             result["flicker"].get<double>(), result["videos"].get<int64_t>(),
-                             result["seconds"].get<double>());
+                             result["flicker"].get<double>(), median_psnr(result),
+                             result["videos"].get<int64_t>(), result["seconds"].get<double>());
   }
   for (const auto& [name, result] : schemes.items()) {
     for (const Json& failure : result["failures"]) {
@@ -209,26 +217,35 @@ void print_table(const Json& schemes) {
   }
 }
 
-// Runs one scheme; writes its videos where that is asked for.
-Json run_scheme(const EvaluateOptions& options, const SchemeRun& run, EvaluationRequest& request,
-                double fps, Progress& progress, const CancellationToken& cancellation) {
-  const fs::path videos = videos_of(options.save_videos, run.variant.name);
+// The results by the schemes' names; writes videos where that is asked for.
+Json run_schemes(const EvaluateOptions& options, const std::vector<SchemeRun>& runs,
+                 EvaluationRequest& request, double fps, Progress& progress,
+                 const CancellationToken& cancellation) {
+  std::vector<const WanPipeline*> schemes;
+  std::vector<fs::path> videos;
+  for (const SchemeRun& run : runs) {
+    schemes.push_back(run.model.get());
+    videos.push_back(videos_of(options.save_videos, run.variant.name));
+  }
   evaluation::EvaluationHooks hooks{
-      .progress =
-          [&](int64_t done, int64_t total) {
-            progress.update("evaluate " + run.variant.name, done, total);
-          },
+      .progress = [&](int64_t done, int64_t total) { progress.update("evaluate", done, total); },
       .notice = [&](const std::string& line) { progress.line("note: " + line); },
       .on_video = {},
       .cancellation = &cancellation};
   if (!options.save_videos.empty()) {
-    fs::create_directories(videos);
-    hooks.on_video = [&](size_t prompt, uint64_t seed, const media::RgbVideo& video) {
-      media::write_webp(videos / fmt::format("{:03}-{}.webp", prompt, seed), video, {.fps = fps});
+    for (const fs::path& directory : videos) fs::create_directories(directory);
+    hooks.on_video = [&](size_t scheme, size_t prompt, uint64_t seed,
+                         const media::RgbVideo& video) {
+      media::write_webp(videos[scheme] / fmt::format("{:03}-{}.webp", prompt, seed), video,
+                        {.fps = fps});
     };
   }
-  return evaluation::evaluation_json(evaluation::evaluate_pipeline(*run.model, request, hooks),
-                                     request.prompts);
+  const auto results = evaluation::evaluate_schemes(schemes, request, hooks);
+  Json by_name = Json::object();
+  for (size_t i = 0; i < runs.size(); ++i) {
+    by_name[runs[i].variant.name] = evaluation::evaluation_json(results[i], request.prompts);
+  }
+  return by_name;
 }
 
 void evaluate(const EvaluateOptions& options, const CancellationToken& cancellation) {
@@ -251,10 +268,8 @@ void evaluate(const EvaluateOptions& options, const CancellationToken& cancellat
                  {"settings", settings_json(resolved, request)},
                  {"schemes", Json::object()}};
   try {
-    for (const SchemeRun& run : runs) {
-      result["schemes"][run.variant.name] = run_scheme(
-          options, run, request, static_cast<double>(resolved.fps), progress, cancellation);
-    }
+    result["schemes"] = run_schemes(options, runs, request, static_cast<double>(resolved.fps),
+                                    progress, cancellation);
   } catch (const Error& error) {
     if (error.code() != Code::kCancelled || options.save_videos.empty()) throw;
     throw Error(Code::kCancelled, "stopped; finished videos are in " + options.save_videos);

@@ -1,7 +1,12 @@
 #include "evaluation/evaluation.h"
 
+#include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <set>
+#include <utility>
+
+#include "evaluation/video_fidelity.h"
 
 namespace mxvideo::evaluation {
 namespace {
@@ -37,6 +42,24 @@ Json failure_json(const EvaluatedVideo& video, const EvaluationPrompt& prompt) {
             {"background", text_or_null(measured.background)}}}};
 }
 
+double seconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+Json decibels(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
+
+// Median (the lower one of two) and worst; null when the videos were not compared.
+Json psnr_json(const std::vector<EvaluatedVideo>& videos) {
+  std::vector<double> sorted;
+  for (const EvaluatedVideo& video : videos) {
+    if (video.psnr_db) sorted.push_back(*video.psnr_db);
+  }
+  if (sorted.empty()) return nullptr;
+  std::ranges::sort(sorted);
+  return {{"median", decibels(sorted[(sorted.size() - 1) / 2])},
+          {"worst", decibels(sorted.front())}};
+}
+
 }  // namespace
 
 PartScores compare_content(const ClipContent& measured, const ExpectedContent& expected) {
@@ -47,9 +70,9 @@ PartScores compare_content(const ClipContent& measured, const ExpectedContent& e
           .background = measured.background == expected.background};
 }
 
-SchemeEvaluation evaluate_pipeline(const pipeline::WanPipeline& model, EvaluationRequest& request,
-                                   const EvaluationHooks& hooks) {
-  const auto start = std::chrono::steady_clock::now();
+std::vector<SchemeEvaluation> evaluate_schemes(
+    std::span<const pipeline::WanPipeline* const> schemes, EvaluationRequest& request,
+    const EvaluationHooks& hooks) {
   std::set<std::string> noticed;
   const pipeline::RunHooks run = {.progress = {},
                                   .notice =
@@ -61,29 +84,41 @@ SchemeEvaluation evaluate_pipeline(const pipeline::WanPipeline& model, Evaluatio
                                   .on_step = {},
                                   .cancellation = hooks.cancellation};
   const PromptSet& set = request.prompts;
-  const auto total = static_cast<int64_t>(set.prompts.size() * request.seeds.size());
-  SchemeEvaluation result;
+  const auto total =
+      static_cast<int64_t>(set.prompts.size() * request.seeds.size() * schemes.size());
+  int64_t done = 0;
   const auto show_progress = [&] {
-    if (hooks.progress) hooks.progress(static_cast<int64_t>(result.videos.size()), total);
+    if (hooks.progress) hooks.progress(done, total);
   };
+  std::vector<SchemeEvaluation> results(schemes.size());
   show_progress();
-  for (size_t i = 0; i < set.prompts.size(); ++i) {
+  for (size_t prompt = 0; prompt < set.prompts.size(); ++prompt) {
     for (const uint64_t seed : request.seeds) {
-      request.base.prompt = set.prompts[i].prompt;
+      request.base.prompt = set.prompts[prompt].prompt;
       request.base.seed = seed;
-      const media::RgbVideo video = media::to_rgb_video(model.generate(request.base, run).video);
-      if (hooks.on_video) hooks.on_video(i, seed, video);
-      const ClipContent measured = measure_clip(video, set.colors, set.backgrounds);
-      result.videos.push_back({.prompt = i,
-                               .seed = seed,
-                               .measured = measured,
-                               .right = compare_content(measured, set.prompts[i].expected)});
-      show_progress();
-      if (hooks.cancellation != nullptr) hooks.cancellation->throw_if_cancelled();
+      media::RgbVideo first;
+      for (size_t scheme = 0; scheme < schemes.size(); ++scheme) {
+        const auto start = std::chrono::steady_clock::now();
+        media::RgbVideo video =
+            media::to_rgb_video(schemes[scheme]->generate(request.base, run).video);
+        if (hooks.on_video) hooks.on_video(scheme, prompt, seed, video);
+        EvaluatedVideo evaluated{.prompt = prompt,
+                                 .seed = seed,
+                                 .measured = measure_clip(video, set.colors, set.backgrounds),
+                                 .right = {},
+                                 .psnr_db = {}};
+        evaluated.right = compare_content(evaluated.measured, set.prompts[prompt].expected);
+        if (scheme > 0) evaluated.psnr_db = video_psnr_db(first, video);
+        results[scheme].videos.push_back(std::move(evaluated));
+        results[scheme].seconds += seconds_since(start);
+        if (scheme == 0) first = std::move(video);
+        ++done;
+        show_progress();
+        if (hooks.cancellation != nullptr) hooks.cancellation->throw_if_cancelled();
+      }
     }
   }
-  result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  return result;
+  return results;
 }
 
 Json evaluation_json(const SchemeEvaluation& evaluation, const PromptSet& prompts) {
@@ -100,19 +135,23 @@ Json evaluation_json(const SchemeEvaluation& evaluation, const PromptSet& prompt
   for (const EvaluatedVideo& video : evaluation.videos) {
     if (!video.right.all()) failures.push_back(failure_json(video, prompts.prompts[video.prompt]));
   }
-  return {{"score", mean([](const EvaluatedVideo& v) { return v.right.all() ? 100.0 : 0.0; })},
-          {"prompts", prompts.prompts.size()},
-          {"videos", evaluation.videos.size()},
-          {"colour", percent(&PartScores::color)},
-          {"shape", percent(&PartScores::shape)},
-          {"position", percent(&PartScores::position)},
-          {"motion", percent(&PartScores::motion)},
-          {"background", percent(&PartScores::background)},
-          {"flicker", mean([](const EvaluatedVideo& v) { return v.measured.flicker; })},
-          {"background_constancy",
-           mean([](const EvaluatedVideo& v) { return v.measured.background_constancy; })},
-          {"seconds", evaluation.seconds},
-          {"failures", failures}};
+  Json result = {
+      {"score", mean([](const EvaluatedVideo& v) { return v.right.all() ? 100.0 : 0.0; })},
+      {"prompts", prompts.prompts.size()},
+      {"videos", evaluation.videos.size()},
+      {"colour", percent(&PartScores::color)},
+      {"shape", percent(&PartScores::shape)},
+      {"position", percent(&PartScores::position)},
+      {"motion", percent(&PartScores::motion)},
+      {"background", percent(&PartScores::background)},
+      {"flicker", mean([](const EvaluatedVideo& v) { return v.measured.flicker; })},
+      {"background_constancy",
+       mean([](const EvaluatedVideo& v) { return v.measured.background_constancy; })},
+      {"seconds", evaluation.seconds}};
+  Json psnr = psnr_json(evaluation.videos);
+  if (!psnr.is_null()) result["video_psnr_db"] = std::move(psnr);
+  result["failures"] = std::move(failures);
+  return result;
 }
 
 }  // namespace mxvideo::evaluation

@@ -1,5 +1,6 @@
-// The prompt-following score: generates a video of every prompt and seed, measures what it shows
-// (clip_content.h) and compares that with what the prompt says (prompt_set.h).
+// The prompt-following score: generates a video of every prompt and seed with every scheme,
+// measures what it shows (clip_content.h) and compares that with what the prompt says
+// (prompt_set.h), and with the first scheme's video.
 //
 // One evaluation at a time: it runs a pipeline, which uses the thread pool.
 #pragma once
@@ -7,6 +8,8 @@
 #include <cstdint>
 #include <functional>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -31,6 +34,7 @@ struct EvaluatedVideo {
   uint64_t seed = 0;
   ClipContent measured;
   PartScores right;
+  std::optional<double> psnr_db;  // of the video to the first scheme's; none for that one itself
 };
 
 struct EvaluationRequest {
@@ -42,8 +46,9 @@ struct EvaluationRequest {
 // Every member is optional.
 struct EvaluationHooks {
   std::function<void(int64_t videos_done, int64_t videos)> progress;
-  std::function<void(const std::string& line)> notice;  // of the pipeline, each line once
-  std::function<void(size_t prompt, uint64_t seed, const media::RgbVideo& video)> on_video;
+  std::function<void(const std::string& line)> notice;  // of the pipelines, each line once
+  std::function<void(size_t scheme, size_t prompt, uint64_t seed, const media::RgbVideo& video)>
+      on_video;
   const CancellationToken* cancellation = nullptr;
 };
 
@@ -52,15 +57,18 @@ struct SchemeEvaluation {
   double seconds = 0;                  // generating and measuring
 };
 
-// Throws as WanPipeline::generate() does, and what a hook throws. Code::kCancelled when stopped.
-SchemeEvaluation evaluate_pipeline(const pipeline::WanPipeline& model, EvaluationRequest& request,
-                                   const EvaluationHooks& hooks = {});
+// One model opened with each scheme; results in the same order. Throws as WanPipeline::generate()
+// does, and what a hook throws. Code::kCancelled when stopped.
+std::vector<SchemeEvaluation> evaluate_schemes(
+    std::span<const pipeline::WanPipeline* const> schemes, EvaluationRequest& request,
+    const EvaluationHooks& hooks = {});
 
 // {"score", "prompts", "videos", "colour", "shape", "position", "motion", "background", "flicker",
 // "background_constancy", "seconds", "failures"}. "score" is the percentage of videos in which all
 // five parts are right, a part's number the percentage in which it is; flicker (levels) and
-// constancy (percent) are means. A failure lists what was expected and measured, null where nothing
-// clear was seen.
+// constancy (percent) are means. "video_psnr_db": {"median", "worst"} follows where the videos were
+// compared with the first scheme's; null for no difference at all. A failure lists what was
+// expected and measured, null where nothing clear was seen.
 nlohmann::ordered_json evaluation_json(const SchemeEvaluation& evaluation,
                                        const PromptSet& prompts);
 

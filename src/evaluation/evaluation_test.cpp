@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
+#include <limits>
+
 #include "evaluation/evaluation_test_support.h"
 
 namespace mxvideo::evaluation {
@@ -77,9 +80,10 @@ TEST(Scores, AreSharesOfVideosInPercent) {
     evaluation.videos.push_back({.prompt = i / 2,
                                  .seed = i % 2,
                                  .measured = content,
-                                 .right = compare_content(content, kExpected)});
+                                 .right = compare_content(content, kExpected),
+                                 .psnr_db = {}});
   }
-  const nlohmann::ordered_json expected = nlohmann::ordered_json::parse(R"({
+  nlohmann::json expected = nlohmann::json::parse(R"({
     "score": 75.0, "prompts": 2, "videos": 4, "colour": 100.0, "shape": 75.0, "position": 100.0,
     "motion": 75.0, "background": 100.0, "flicker": 2.5, "background_constancy": 85.0,
     "seconds": 3.0, "failures": [{"prompt": "second", "seed": 1,
@@ -87,7 +91,16 @@ TEST(Scores, AreSharesOfVideosInPercent) {
                    "background": "white"},
       "measured": {"colour": "red", "shape": null, "position": "at the top", "motion": "down",
                    "background": "white"}}]})");
-  EXPECT_EQ(evaluation_json(evaluation, prompts), expected);
+  EXPECT_EQ(nlohmann::json(evaluation_json(evaluation, prompts)), expected);
+  const double same = std::numeric_limits<double>::infinity();
+  for (size_t i = 0; i < 4; ++i) {
+    evaluation.videos[i].psnr_db = std::array{40.0, same, 30.0, 50.0}[i];
+  }
+  expected["video_psnr_db"] = {{"median", 40.0}, {"worst", 30.0}};
+  EXPECT_EQ(nlohmann::json(evaluation_json(evaluation, prompts)), expected);
+  for (EvaluatedVideo& video : evaluation.videos) video.psnr_db = same;
+  expected["video_psnr_db"] = {{"median", nullptr}, {"worst", nullptr}};
+  EXPECT_EQ(nlohmann::json(evaluation_json(evaluation, prompts)), expected);
 }
 
 // Measuring and comparing together: each drawn clip scores fully, and only for its own answer.

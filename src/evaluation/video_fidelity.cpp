@@ -11,6 +11,11 @@
 namespace mxvideo::evaluation {
 namespace {
 
+void check_same_frames(const media::RgbVideo& a, const media::RgbVideo& b) {
+  check(a.frames == b.frames && a.size == b.size && b.frames > 0,
+        "both videos have the same frames");
+}
+
 int64_t squared_error(std::span<const uint8_t> a, std::span<const uint8_t> b) {
   int64_t sum = 0;
   for (size_t i = 0; i < a.size(); ++i) {
@@ -31,8 +36,7 @@ double psnr_db(int64_t squared_error, size_t values) {
 
 VideoFidelity compare_videos(const media::RgbVideo& reference, const media::RgbVideo& actual) {
   constexpr int64_t kWindow = 8;
-  check(reference.frames == actual.frames && reference.size == actual.size && actual.frames > 0,
-        "both videos have the same frames");
+  check_same_frames(reference, actual);
   check(actual.size.width >= kWindow && actual.size.height >= kWindow,
         "a frame holds a window of SSIM");
   // FFmpeg 5.1's vector code takes the last of 4n + 1 windows of a row for equal.
@@ -60,6 +64,11 @@ VideoFidelity compare_videos(const media::RgbVideo& reference, const media::RgbV
   result.median_frame_psnr_db = sorted[(sorted.size() - 1) / 2];
   result.worst_frame_psnr_db = sorted.front();
   return result;
+}
+
+double video_psnr_db(const media::RgbVideo& reference, const media::RgbVideo& actual) {
+  check_same_frames(reference, actual);
+  return psnr_db(squared_error(reference.pixels, actual.pixels), actual.pixels.size());
 }
 
 }  // namespace mxvideo::evaluation

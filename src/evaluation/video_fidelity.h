@@ -39,4 +39,7 @@ struct VideoFidelity {
 // Code::kOutOfMemory, Code::kUnsupported when libavfilter lacks the filter.
 VideoFidelity compare_videos(const media::RgbVideo& reference, const media::RgbVideo& actual);
 
+// VideoFidelity::psnr_db alone, for frames of any size.
+double video_psnr_db(const media::RgbVideo& reference, const media::RgbVideo& actual);
+
 }  // namespace mxvideo::evaluation

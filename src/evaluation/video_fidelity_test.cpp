@@ -85,6 +85,8 @@ TEST(VideoFidelity, MedianIsTheLowerMiddle) {
   const VideoFidelity result = compare_videos(reference, actual);
   EXPECT_NEAR(result.median_frame_psnr_db, 20 * std::log10(255.0 / 4), 1e-9);
   EXPECT_NEAR(result.worst_frame_psnr_db, 20 * std::log10(255.0 / 8), 1e-9);
+  EXPECT_NEAR(result.psnr_db, 10 * std::log10(255.0 * 255 * 4 / (64 + 1 + 16 + 4)), 1e-9);
+  EXPECT_EQ(video_psnr_db(reference, actual), result.psnr_db);
 }
 
 }  // namespace
