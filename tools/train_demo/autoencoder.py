@@ -24,9 +24,12 @@ LEARNING_RATE = 1.5e-2
 # borders and distances occur too.
 PICTURES = (1, 32, 24)
 PICTURE_SHARE = 0.4  # of the steps
-CLIPS = ((5, 32, 16), (5, 32, 16), (9, 32, 8), (5, 128, 1))
+CLIPS = ((5, 32, 16), (9, 32, 8), (17, 32, 6), (5, 128, 1))
 # For the decoder alone: as long as the clips that it will decode.
-LONG_CLIPS = ((17, 32, 6), (17, 48, 3), (9, 48, 4), (17, 96, 1))
+LONG_CLIPS = ((17, 32, 6), (17, 48, 3), (17, 32, 6), (17, 96, 1))
+# Range of the standard deviation of the noise in a batch of latents: a decoder that has seen much
+# of it mends what the denoiser leaves.
+REFINEMENT_NOISE = (0.0, 0.3)
 
 
 def make(mean=None, std=None):
@@ -108,10 +111,9 @@ def train(steps, progress):
     return model.eval()
 
 
-def refine_decoder(model, steps, noise, progress):
+def refine_decoder(model, steps, progress):
     """Trains the decoder on, for sharper edges and over the whole length of a clip, while the
-    latents stay what they are. `noise` is the range of the standard deviation that is added to
-    the latents of a batch: a decoder that has seen much of it mends what the denoiser leaves."""
+    latents stay what they are."""
     torch.manual_seed(4)
     rng = random.Random(4)
     scenes = clips.training_scenes()
@@ -121,7 +123,7 @@ def refine_decoder(model, steps, noise, progress):
         batch = _batch(scenes, rng, *LONG_CLIPS[step % len(LONG_CLIPS)])
         with torch.no_grad():
             latents = encode(model, batch)
-            latents += rng.uniform(*noise) * torch.randn_like(latents)
+            latents += rng.uniform(*REFINEMENT_NOISE) * torch.randn_like(latents)
         error = _decode_unclamped(model, latents) - batch
         return _edge_loss(error), error
 

@@ -25,7 +25,7 @@ POSITIONS = {"horizontal": ("at the top", "in the middle", "at the bottom"),
              "vertical": ("on the left", "in the middle", "on the right")}
 POSITION_OFFSET = 32  # pixels from the middle
 TRAVEL = 56           # pixels from the first frame to the last
-RADIUS = 19           # half the extent of a shape in pixels
+RADIUS = 26           # half the extent of a shape in pixels
 
 HELD_OUT_PROMPTS = 64
 HELD_OUT_SEED = 20260

@@ -30,9 +30,8 @@ import denoiser  # noqa: E402
 import export  # noqa: E402
 import vocabulary  # noqa: E402
 
-AUTOENCODER_STEPS = 1200
-# name -> (steps, range of the noise in the latents)
-DECODER_STAGES = {"decoder": (900, (0.1, 0.1)), "robust_decoder": (750, (0.0, 0.35))}
+AUTOENCODER_STEPS = 1400
+DECODER_STEPS = 1600
 CLIPS_PER_SCENE = 2
 CAPTIONS_PER_CLIP = 6
 DENOISER_STEPS = 1250
@@ -70,10 +69,24 @@ def autoencoder_stage(work, name, train):
     return model
 
 
-def _encode_clip(job):
-    """Latents [z, f, h, w] of one drawn clip; runs in a process of its own pool."""
-    scene, index = job
+def decoder_stage(work, threads):
+    """The autoencoder with its refined decoder; a process of its own, beside the denoiser."""
+    torch.set_num_threads(threads)
+    autoencoder_stage(work, "decoder", lambda progress: autoencoder.refine_decoder(
+        autoencoder_stage(work, "autoencoder", None), DECODER_STEPS, progress))
+
+
+def _prepare_encoder(weights):
+    """What a process of the latents' pool does first."""
+    global _encoder
     torch.set_num_threads(1)
+    _encoder = autoencoder.make().eval()
+    _encoder.load_state_dict(weights)
+
+
+def _encode_clip(job):
+    """Latents [z, f, h, w] of one drawn clip; runs in a process of the latents' pool."""
+    scene, index = job
     with torch.no_grad():
         return autoencoder.encode(_encoder, clips.draw(scene, random.Random(index))[None])[0].numpy()
 
@@ -83,12 +96,11 @@ def latents_stage(work, model, tokenizer, processes):
     path = work / "latents.pt"
     if path.exists():
         return torch.load(path)
-    global _encoder
-    _encoder = model  # the processes inherit it
     progress = Progress("latents")
     scenes = [scene for scene in clips.training_scenes() for _ in range(CLIPS_PER_SCENE)]
     latents = []
-    with multiprocessing.get_context("fork").Pool(processes) as pool:
+    with multiprocessing.get_context("spawn").Pool(processes, _prepare_encoder,
+                                                   (model.state_dict(),)) as pool:
         for latent in pool.imap(_encode_clip, zip(scenes, range(len(scenes))), chunksize=8):
             latents.append(torch.from_numpy(latent))
             if len(latents) % 200 == 0:
@@ -161,13 +173,20 @@ def main():
     model = autoencoder_stage(args.work, "autoencoder", lambda progress: autoencoder.train(
         AUTOENCODER_STEPS, progress))
     data = latents_stage(args.work, model, tokenizer, args.threads)
-    for name, (steps, noise) in DECODER_STAGES.items():
-        model = autoencoder_stage(args.work, name, lambda progress: autoencoder.refine_decoder(
-            model, steps, noise, progress))
     vae = autoencoder.make(data["mean"], data["std"]).eval()
     vae.load_state_dict(model.state_dict())
+    # Both need the latents only, so they share the processors.
+    threads = max(1, args.threads // 2)
+    decoder = multiprocessing.get_context("spawn").Process(
+        target=decoder_stage, args=(args.work, threads), daemon=True)
+    decoder.start()
+    torch.set_num_threads(threads)
     transformer, encoder = denoiser_stage(args.work, data, vae, tokenizer, args.denoiser_steps,
                                           args.preview_every)
+    decoder.join()
+    if decoder.exitcode != 0:
+        sys.exit(f"train.py: the decoder's training ended with exit code {decoder.exitcode}")
+    vae.load_state_dict(torch.load(args.work / "decoder.pt"))
     pipe = export.pipeline(transformer, encoder, vae, tokenizer)
     size = export.write(pipe, args.work / "tokenizer", args.output)
     print(f"wrote {args.output}: {size / 1e6:.1f} MB")
