@@ -63,7 +63,9 @@ bool sync(int fd) {
 }  // namespace
 
 AtomicFile::AtomicFile(const fs::path& path)
-    : path_(path), temporary_(path.string() + ".partial-" + std::to_string(::getpid())) {
+    : path_(path),
+      temporary_(path.string() + ".partial-" + std::to_string(::getpid())),
+      direct_(temporary_) {
   fd_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
   if (fd_ < 0) fail(temporary_, "cannot create");
   remember(temporary_);
@@ -104,6 +106,16 @@ void AtomicFile::allocate(int64_t bytes) {
 }
 
 void AtomicFile::write_at(int64_t offset, std::span<const std::byte> bytes) {
+  const DirectWriter::Written direct = direct_.write(offset, bytes);
+  if (direct.error != 0) {
+    errno = direct.error;
+    fail(path_, "cannot write");
+  }
+  write_cached(offset, bytes.first(static_cast<size_t>(direct.begin - offset)));
+  write_cached(direct.end, bytes.subspan(static_cast<size_t>(direct.end - offset)));
+}
+
+void AtomicFile::write_cached(int64_t offset, std::span<const std::byte> bytes) {
   const int64_t begin = offset;
   while (!bytes.empty()) {
     const ssize_t written = ::pwrite(fd_, bytes.data(), bytes.size(), offset);

@@ -8,6 +8,8 @@
 #include <span>
 #include <string_view>
 
+#include "base/direct_writer.h"
+
 namespace mxvideo {
 
 class AtomicFile {
@@ -29,17 +31,20 @@ class AtomicFile {
   // Gives the file this size and reserves its space; does nothing on file systems that cannot.
   // Throws Code::kIo (disk full, quota, …).
   void allocate(int64_t bytes);
-  // Writes at a position, any number of times, from several threads for different ranges. Does not
-  // move the end at which write() appends. Throws Code::kIo.
+  // Writes at a position, from several threads for different ranges; no byte twice. Does not move
+  // the end at which write() appends. Large pieces go past the page cache. Throws Code::kIo.
   void write_at(int64_t offset, std::span<const std::byte> bytes);
 
   // Syncs, renames over `path`, syncs the directory. Throws Code::kIo.
   void commit();
 
  private:
+  void write_cached(int64_t offset, std::span<const std::byte> bytes);
+
   std::filesystem::path path_;
   std::filesystem::path temporary_;
   int fd_ = -1;
+  DirectWriter direct_;
   bool committed_ = false;
 };
 
