@@ -13,8 +13,8 @@ namespace mxvideo {
 namespace {
 
 constexpr int64_t kBlockBytes = 4096;  // a device with larger ones refuses, with EINVAL
-constexpr int64_t kSmallestPiece = 1 << 20;
-constexpr int64_t kBufferBytes = 4 << 20;
+constexpr int64_t kSmallestPiece = 4 * kBlockBytes;
+constexpr int64_t kBufferBytes = 16 << 20;  // the device works on the parts of a write at once
 
 // As ::pwrite.
 ssize_t write_some(int fd, const std::byte* bytes, int64_t size, int64_t offset) {

@@ -29,7 +29,7 @@ class DirectWriter {
     int error = 0;
   };
 
-  // Writes the whole blocks of a piece of at least 1 MiB; of a smaller one, or where the file
+  // Writes the whole blocks of a piece of at least 16 KiB; of a smaller one, or where the file
   // system refuses, nothing. No other piece may overlap it.
   Written write(int64_t offset, std::span<const std::byte> piece);
 

@@ -73,7 +73,7 @@ class DirectWriting : public testing::Test {
 };
 
 TEST_F(DirectWriting, WritesTheWholeBlocksOfLargePieces) {
-  const std::vector<std::byte> bytes = random_bytes(9 * kMiB, random_);
+  const std::vector<std::byte> bytes = random_bytes(36 * kMiB, random_);
   write_file_atomically(path_, "");
   const int fd = ::open(path_.c_str(), O_WRONLY | O_DIRECT | O_CLOEXEC);
   if (fd < 0) GTEST_SKIP() << path_ << " is on a file system without O_DIRECT";
@@ -85,10 +85,10 @@ TEST_F(DirectWriting, WritesTheWholeBlocksOfLargePieces) {
     EXPECT_EQ(written.begin, begin);
     EXPECT_EQ(written.end, end);
   };
-  expect_written(7, kMiB - 1, 7, 7);
+  expect_written(7, 4 * kBlock - 1, 7, 7);
   EXPECT_EQ(fs::file_size(path_), 0u);
   expect_written(0, kMiB, 0, kMiB);
-  expect_written(kMiB, 8 * kMiB, kMiB, 9 * kMiB);
+  expect_written(kMiB, 35 * kMiB, kMiB, 36 * kMiB);  // more than one write
   expect_content(path_, bytes);
   expect_written(kMiB - 1, kMiB, kMiB, 2 * kMiB - kBlock);
   expect_written(kMiB + 1, kMiB, kMiB + kBlock, 2 * kMiB);
