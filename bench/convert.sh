@@ -72,7 +72,7 @@ read_weights() { weights "$1" | xargs -d '\n' cat; }
 read_beside_copy() {
   read_weights "$1" &
   copy "$2" "$3"
-  wait
+  wait $!
 }
 
 quantize() {
