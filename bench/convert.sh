@@ -7,16 +7,18 @@
 # Prints a table; figures of each run go to standard error as they come.
 #
 # Every file is dropped from the page cache before a run, and every run ends with its bytes on the
-# disk. Runs take turns with the copies, so that other load of the machine meets both.
+# disk. A pause before it lets a disk with a cache of its own finish what the run before left there.
+# Runs take turns with the copies, so that other load of the machine meets both.
 #
 # usage: bench/convert.sh [DIRECTORY]     (default build/bench-convert; 45 GB; removed at the end)
-# environment: BUILD_DIR (build/release), RUNS (3), KEEP (empty: remove DIRECTORY),
+# environment: BUILD_DIR (build/release), RUNS (3), PAUSE (20: seconds), KEEP (empty: remove DIRECTORY),
 #              PHASES ("speed memory"), LAYOUTS ("modelslim comfy": of quantize, of repack)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 build_dir=${BUILD_DIR:-build/release}
 runs=${RUNS:-3}
+pause=${PAUSE:-20}
 phases=${PHASES:-speed memory}
 work=${1:-build/bench-convert}
 source_dir=$work/source
@@ -51,6 +53,7 @@ timed() {
   local name=$1 read_bytes=$2 written_bytes=$3
   shift 3
   drop_from_cache
+  sleep "$pause"
   if [ -n "${cached:-}" ]; then read_weights "$cached" >/dev/null; fi
   local start end
   start=$(date +%s.%N)
