@@ -63,13 +63,15 @@ ReadAhead::ReadAhead(const std::vector<const StoredTensor*>& tensors) {
   thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
 }
 
+bool ReadAhead::wait_for_turn(const std::stop_token& stop) {
+  std::unique_lock lock(mutex_);
+  return changed_.wait(lock, stop, [&] { return read_ < wanted_ + kAheadBytes; });
+}
+
 void ReadAhead::run(const std::stop_token& stop) {
   try {
     for (size_t i = 0; i < steps_.size(); ++i) {
-      {
-        std::unique_lock lock(mutex_);
-        if (!changed_.wait(lock, stop, [&] { return read_ < wanted_ + kAheadBytes; })) return;
-      }
+      if (!wait_for_turn(stop)) return;
       if (i + 1 < steps_.size()) {  // without waiting for it
         const Pages next =
             pages_of(*steps_[i + 1].tensor, steps_[i + 1].first, steps_[i + 1].bytes);

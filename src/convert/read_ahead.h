@@ -33,6 +33,8 @@ class ReadAhead {
   };
 
   void run(const std::stop_token& stop);
+  // False when reading shall stop.
+  bool wait_for_turn(const std::stop_token& stop);
 
   std::vector<Step> steps_;
   std::mutex mutex_;

@@ -261,6 +261,7 @@ std::vector<const TensorTask*> in_file_order(const ShardPlan& shard,
   }
   std::ranges::sort(tasks, {}, &std::pair<size_t, const TensorTask*>::first);
   std::vector<const TensorTask*> ordered;
+  ordered.reserve(tasks.size());
   for (const auto& [place, task] : tasks) ordered.push_back(task);
   return ordered;
 }

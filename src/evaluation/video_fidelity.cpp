@@ -19,7 +19,7 @@ void check_same_frames(const media::RgbVideo& a, const media::RgbVideo& b) {
 int64_t squared_error(std::span<const uint8_t> a, std::span<const uint8_t> b) {
   int64_t sum = 0;
   for (size_t i = 0; i < a.size(); ++i) {
-    const int difference = int{a[i]} - int{b[i]};
+    const int64_t difference = int64_t{a[i]} - int64_t{b[i]};
     sum += difference * difference;
   }
   return sum;
