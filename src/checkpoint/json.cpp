@@ -1,6 +1,7 @@
 #include "checkpoint/json.h"
 
 #include <array>
+#include <cmath>
 #include <cstdio>
 #include <limits>
 #include <optional>
@@ -164,6 +165,10 @@ std::string describe_json(const json& value) {
     default:
       return value.dump();
   }
+}
+
+nlohmann::ordered_json finite_or_null(double value) {
+  return std::isfinite(value) ? nlohmann::ordered_json(value) : nlohmann::ordered_json(nullptr);
 }
 
 JsonFields::JsonFields(const json& object, std::string origin)

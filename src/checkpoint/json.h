@@ -28,6 +28,9 @@ nlohmann::json read_json_file(const std::filesystem::path& path, const JsonLimit
 // "an array", "the number 3.5", "null": how messages name what they got.
 std::string describe_json(const nlohmann::json& value);
 
+// A number as JSON can hold it: null for one that is infinite or no number.
+nlohmann::ordered_json finite_or_null(double value);
+
 // Fields of one JSON object, which must outlive this. Every getter throws Code::kCorruptFile when
 // the field has the wrong type or lies outside the stated range; those without a default also when
 // it is absent or null.

@@ -1,10 +1,10 @@
 #include "convert/verify.h"
 
 #include <algorithm>
-#include <cmath>
 #include <utility>
 
 #include "base/error.h"
+#include "checkpoint/json.h"
 #include "checkpoint/safetensors.h"
 #include "convert/model_parts.h"
 #include "convert/transformer_source.h"
@@ -126,8 +126,6 @@ VerifiedPart verify_part(const ModelPart& part, const ModelPart* original,
   return result;
 }
 
-Json number(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
-
 Json part_json(const VerifiedPart& part) {
   Json json = {{"name", part.name}, {"kind", part.kind}};
   if (!part.quantization.empty()) json["quantization"] = part.quantization;
@@ -139,9 +137,9 @@ Json part_json(const VerifiedPart& part) {
   for (const ValueDifference& difference : part.comparison.tensors) {
     Json entry = {{"name", difference.name}, {"quantized", difference.quantized}};
     // null: infinite, that is equal
-    if (difference.quantized) entry["sqnr_db"] = number(difference.sqnr_db);
-    entry["cosine"] = number(difference.cosine);
-    entry["max_relative_error"] = number(difference.max_relative_error);
+    if (difference.quantized) entry["sqnr_db"] = checkpoint::finite_or_null(difference.sqnr_db);
+    entry["cosine"] = checkpoint::finite_or_null(difference.cosine);
+    entry["max_relative_error"] = checkpoint::finite_or_null(difference.max_relative_error);
     entry["different_values"] = difference.different;
     if (!difference.problem.empty()) entry["problem"] = difference.problem;
     json["comparison"].push_back(std::move(entry));

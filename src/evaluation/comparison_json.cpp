@@ -6,28 +6,21 @@
 
 #include "base/cpu_features.h"
 #include "base/parallel.h"
+#include "checkpoint/json.h"
+#include "evaluation/median.h"
 
 namespace mxvideo::evaluation {
 namespace {
 
+using checkpoint::finite_or_null;
 using Json = nlohmann::ordered_json;
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
-// The lower one of the two in the middle.
-double median(std::vector<double> values) {
-  if (values.empty()) return 0;
-  const auto middle = values.begin() + static_cast<int64_t>((values.size() - 1) / 2);
-  std::nth_element(values.begin(), middle, values.end());
-  return *middle;
-}
-
-Json number(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
-
 Json error_json(const SignalError& error) {
-  return {{"sqnr_db", number(error.sqnr_db())},
+  return {{"sqnr_db", finite_or_null(error.sqnr_db())},
           {"cosine", error.cosine()},
-          {"relative_rms", number(error.relative_rms())}};
+          {"relative_rms", finite_or_null(error.relative_rms())}};
 }
 
 Json layer_json(const LayerFidelity& layer) {
@@ -46,12 +39,12 @@ Json layer_json(const LayerFidelity& layer) {
 Json video_json(const VideoFidelity& video) {
   Json frames = Json::array();
   for (const FrameFidelity& frame : video.frames) {
-    frames.push_back({{"psnr_db", number(frame.psnr_db)}, {"ssim", frame.ssim}});
+    frames.push_back({{"psnr_db", finite_or_null(frame.psnr_db)}, {"ssim", frame.ssim}});
   }
-  return {{"psnr_db", number(video.psnr_db)},
-          {"mean_frame_psnr_db", number(video.mean_frame_psnr_db)},
-          {"median_frame_psnr_db", number(video.median_frame_psnr_db)},
-          {"worst_frame_psnr_db", number(video.worst_frame_psnr_db)},
+  return {{"psnr_db", finite_or_null(video.psnr_db)},
+          {"mean_frame_psnr_db", finite_or_null(video.mean_frame_psnr_db)},
+          {"median_frame_psnr_db", finite_or_null(video.median_frame_psnr_db)},
+          {"worst_frame_psnr_db", finite_or_null(video.worst_frame_psnr_db)},
           {"mean_ssim", video.mean_ssim},
           {"worst_ssim", video.worst_ssim},
           {"frames", std::move(frames)}};
@@ -66,9 +59,9 @@ Json scheme_json(const SchemeResult& scheme) {
                {"transformer_weight_bytes", summary.transformer_bytes},
                {"transformer_file_bytes", summary.transformer_file_bytes}};
   if (!scheme.layers.empty()) {
-    json["weights_sqnr_db"] = number(summary.weights_sqnr_db);
-    json["outputs_median_sqnr_db"] = number(summary.outputs_median_sqnr_db);
-    json["outputs_worst_sqnr_db"] = number(summary.outputs_worst_sqnr_db);
+    json["weights_sqnr_db"] = finite_or_null(summary.weights_sqnr_db);
+    json["outputs_median_sqnr_db"] = finite_or_null(summary.outputs_median_sqnr_db);
+    json["outputs_worst_sqnr_db"] = finite_or_null(summary.outputs_worst_sqnr_db);
     json["outputs_worst_layer"] = summary.outputs_worst_layer;
   }
   if (scheme.fidelity) {
@@ -92,7 +85,7 @@ SchemeSummary summarize(const SchemeResult& scheme) {
   SchemeSummary summary;
   std::vector<double> seconds;
   for (const pipeline::StepReport& step : scheme.run.steps) seconds.push_back(step.seconds);
-  summary.seconds_per_step = median(seconds);
+  summary.seconds_per_step = seconds.empty() ? 0 : lower_median(seconds);
   summary.peak_rss_bytes = scheme.run.peak_rss_bytes;
   for (const pipeline::ComponentReport& component : scheme.run.components) {
     if (component.layers.empty()) continue;
@@ -113,7 +106,7 @@ SchemeSummary summarize(const SchemeResult& scheme) {
     summary.outputs_worst_layer = layer.layer;
   }
   summary.weights_sqnr_db = total.sqnr_db();
-  summary.outputs_median_sqnr_db = outputs.empty() ? kInfinity : median(outputs);
+  summary.outputs_median_sqnr_db = outputs.empty() ? kInfinity : lower_median(outputs);
   return summary;
 }
 

@@ -2,10 +2,11 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cmath>
 #include <set>
 #include <utility>
 
+#include "checkpoint/json.h"
+#include "evaluation/median.h"
 #include "evaluation/video_fidelity.h"
 
 namespace mxvideo::evaluation {
@@ -46,18 +47,15 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-Json decibels(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
-
 // Median (the lower one of two) and worst; null when the videos were not compared.
 Json psnr_json(const std::vector<EvaluatedVideo>& videos) {
-  std::vector<double> sorted;
+  std::vector<double> values;
   for (const EvaluatedVideo& video : videos) {
-    if (video.psnr_db) sorted.push_back(*video.psnr_db);
+    if (video.psnr_db) values.push_back(*video.psnr_db);
   }
-  if (sorted.empty()) return nullptr;
-  std::ranges::sort(sorted);
-  return {{"median", decibels(sorted[(sorted.size() - 1) / 2])},
-          {"worst", decibels(sorted.front())}};
+  if (values.empty()) return nullptr;
+  return {{"median", checkpoint::finite_or_null(lower_median(values))},
+          {"worst", checkpoint::finite_or_null(std::ranges::min(values))}};
 }
 
 }  // namespace

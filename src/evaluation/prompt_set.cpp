@@ -1,5 +1,8 @@
 #include "evaluation/prompt_set.h"
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <array>
 #include <span>
@@ -39,10 +42,8 @@ void require_known_fields(const json& object, const std::string& origin,
   }
   for (const auto& [key, value] : object.items()) {
     if (std::ranges::find(known, key) != known.end()) continue;
-    std::string names;
-    for (const std::string_view name : known)
-      names += (names.empty() ? "" : ", ") + std::string(name);
-    fail(origin, "unknown field '" + checkpoint::printable(key) + "'; known: " + names);
+    fail(origin, fmt::format("unknown field '{}'; known: {}", checkpoint::printable(key),
+                             fmt::join(known, ", ")));
   }
 }
 
@@ -77,11 +78,8 @@ std::string read_choice(const JsonFields& fields, const std::string& key,
                         std::span<const std::string_view> known) {
   std::string value = fields.string(key);
   if (std::ranges::find(known, value) != known.end()) return value;
-  std::string names;
-  for (const std::string_view name : known)
-    names += (names.empty() ? "" : ", ") + std::string(name);
-  fail(fields.origin(),
-       key + ": expected one of " + names + ", got '" + checkpoint::printable(value) + "'");
+  fail(fields.origin(), fmt::format("{}: expected one of {}, got '{}'", key, fmt::join(known, ", "),
+                                    checkpoint::printable(value)));
 }
 
 std::vector<std::string_view> names_of(const Palette& palette) {

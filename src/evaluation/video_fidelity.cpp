@@ -6,6 +6,7 @@
 #include <span>
 
 #include "base/error.h"
+#include "evaluation/median.h"
 #include "evaluation/ssim_filter.h"
 
 namespace mxvideo::evaluation {
@@ -44,13 +45,13 @@ VideoFidelity compare_videos(const media::RgbVideo& reference, const media::RgbV
   VideoFidelity result;
   SsimFilter filter(actual.size);
   int64_t total = 0;
-  std::vector<double> sorted;
+  std::vector<double> frame_psnr;
   for (int64_t i = 0; i < actual.frames; ++i) {
     const auto a = reference.frame(i), b = actual.frame(i);
     const int64_t error = squared_error(a, b);
     total += error;
     result.frames.push_back({.psnr_db = psnr_db(error, a.size()), .ssim = filter.ssim(a, b)});
-    sorted.push_back(result.frames.back().psnr_db);
+    frame_psnr.push_back(result.frames.back().psnr_db);
   }
   const auto count = static_cast<double>(actual.frames);
   result.worst_ssim = 1;
@@ -59,10 +60,9 @@ VideoFidelity compare_videos(const media::RgbVideo& reference, const media::RgbV
     result.mean_ssim += frame.ssim / count;
     result.worst_ssim = std::min(result.worst_ssim, frame.ssim);
   }
-  std::ranges::sort(sorted);
   result.psnr_db = psnr_db(total, actual.pixels.size());
-  result.median_frame_psnr_db = sorted[(sorted.size() - 1) / 2];
-  result.worst_frame_psnr_db = sorted.front();
+  result.median_frame_psnr_db = lower_median(frame_psnr);
+  result.worst_frame_psnr_db = std::ranges::min(frame_psnr);
   return result;
 }
 

@@ -3,12 +3,11 @@
 #include <webp/demux.h>
 
 #include <cstdlib>
-#include <fstream>
-#include <iterator>
 #include <limits>
 #include <string>
 #include <vector>
 
+#include "base/atomic_file.h"
 #include "media/video_writer.h"
 #include "support/test_support.h"
 
@@ -107,8 +106,7 @@ TEST(WebpWriter, WritesTheWholeFileOrNone) {
   const RgbVideo video = moving_square(2, {.height = 16, .width = 31});
   const fs::path path = directory.path() / "clip.webp";
   write_webp(path, video, {.fps = 16});
-  std::ifstream file(path, std::ios::binary);
-  const std::string text(std::istreambuf_iterator<char>(file), {});
+  const std::string text = read_file(path, 1u << 20);
   const auto* bytes = reinterpret_cast<const std::byte*>(text.data());
   EXPECT_EQ(decode({bytes, bytes + text.size()}).end_times, (std::vector<int>{63, 125}));
 
