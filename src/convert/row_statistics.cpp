@@ -35,15 +35,19 @@ HWY_INLINE Vec decode_finite_e4m3(hn::Vec<BitsTag> codes) {
   return hn::Mul(hn::BitCast(Tag(), hn::Or(sign, magnitude)), hn::Set(Tag(), 0x1p120f));
 }
 
-// Of a block in units of its scale, where nothing over- or underflows. Counts fall by one for each
-// element, because a mask is -1.
+// Of a block in units of its scale, where nothing over- or underflows.
 struct BlockSums {
   alignas(32) std::array<float, kLanes> signal, noise;
   float error = 0, amax = 0;
 };
 
+// Of a row. They fall by one for each element, because a mask is -1.
+struct RowCounts {
+  Counts saturated, flushed;
+};
+
 HWY_INLINE void add_lanes(const float* x, const uint8_t* codes, float inverse, size_t lane,
-                          BlockSums& sums, Counts& saturated, Counts& flushed) {
+                          BlockSums& sums, RowCounts& row) {
   const Tag d;
   const BitsTag bits;
   const CountTag counts;
@@ -60,9 +64,9 @@ HWY_INLINE void add_lanes(const float* x, const uint8_t* codes, float inverse, s
     amax = hn::Max(amax, magnitude);
     const auto beyond = hn::Gt(magnitude, hn::Set(d, formats::kE4m3Max));
     const auto zero = hn::Eq(hn::And(code, hn::Set(bits, 0x7f)), hn::Zero(bits));
-    const auto lost = hn::And(hn::RebindMask(d, zero), hn::Gt(magnitude, hn::Zero(d)));
-    saturated = hn::Add(saturated, hn::VecFromMask(counts, hn::RebindMask(counts, beyond)));
-    flushed = hn::Add(flushed, hn::VecFromMask(counts, hn::RebindMask(counts, lost)));
+    const auto vanished = hn::And(hn::RebindMask(d, zero), hn::Gt(magnitude, hn::Zero(d)));
+    row.saturated = hn::Add(row.saturated, hn::VecFromMask(counts, hn::RebindMask(counts, beyond)));
+    row.flushed = hn::Add(row.flushed, hn::VecFromMask(counts, hn::RebindMask(counts, vanished)));
   }
   hn::StoreU(signal, d, sums.signal.data() + lane);
   hn::StoreU(noise, d, sums.noise.data() + lane);
@@ -73,13 +77,13 @@ HWY_INLINE void add_lanes(const float* x, const uint8_t* codes, float inverse, s
 RowStatistics measure_row(const float* x, const uint8_t* codes, const uint8_t* scales, int64_t k) {
   const CountTag counts;
   RowStatistics row;
-  Counts saturated = hn::Zero(counts), flushed = hn::Zero(counts);
+  RowCounts lost{.saturated = hn::Zero(counts), .flushed = hn::Zero(counts)};
   for (int64_t first = 0; first < k; first += formats::kMxBlockSize) {
     const float scale = formats::decode_e8m0(scales[first / formats::kMxBlockSize]);
     const float inverse = 1 / scale;  // exact: both ends of E8M0 are fp32 subnormals at worst
     BlockSums sums;
     for (size_t lane = 0; lane < kLanes; lane += hn::Lanes(Tag())) {
-      add_lanes(x + first, codes + first, inverse, lane, sums, saturated, flushed);
+      add_lanes(x + first, codes + first, inverse, lane, sums, lost);
     }
     double signal = 0, noise = 0;
     for (size_t i = 0; i < kLanes; ++i) {
@@ -92,8 +96,8 @@ RowStatistics measure_row(const float* x, const uint8_t* codes, const uint8_t* s
     row.amax = std::max(row.amax, double{sums.amax} * double{scale});
     if (sums.amax > 0) row.worst = std::max(row.worst, double{sums.error} / double{sums.amax});
   }
-  row.saturated = -int64_t{hn::GetLane(hn::SumOfLanes(counts, saturated))};
-  row.flushed = -int64_t{hn::GetLane(hn::SumOfLanes(counts, flushed))};
+  row.saturated = -int64_t{hn::GetLane(hn::SumOfLanes(counts, lost.saturated))};
+  row.flushed = -int64_t{hn::GetLane(hn::SumOfLanes(counts, lost.flushed))};
   return row;
 }
 

@@ -82,13 +82,15 @@ GenerationDefaults read_generation_defaults(const std::filesystem::path& model_d
   if (!std::filesystem::exists(path)) return values;
   const nlohmann::json json = checkpoint::read_json_file(path);
   const checkpoint::JsonFields fields(json, path.string());
+  const bool two_experts = variant != WanVariant::kTI2V;
   for (const auto& [name, value] : json.items()) {
     if (name.starts_with('_')) continue;  // notes of tools, as in Diffusers' files
-    if (!set_field(fields, name, variant != WanVariant::kTI2V, values)) {
+    if (!set_field(fields, name, two_experts, values)) {
       throw Error(Code::kCorruptFile,
                   path.string() + ": " + checkpoint::printable(name) +
                       ": no default of this model; expected width, height, num_frames, fps, "
-                      "num_inference_steps, guidance_scale or negative_prompt");
+                      "num_inference_steps, guidance_scale" +
+                      (two_experts ? ", guidance_scale_2" : "") + " or negative_prompt");
     }
     values.from_model += (values.from_model.empty() ? "" : ", ") + name;
   }
