@@ -127,21 +127,31 @@ TEST_P(TransformerPlanTest, ForwardAllocatesWhatIsPlanned) {
                                    {.scheme = c.scheme, .ignored_layers = {}, .mx = {}}));
   load_as_planned(directory, checkpoint::Component::kTransformer, model);
   const Tensor latents = Tensor::zeros({config.in_channels, 3, 8, 10});
-  const Tensor text = Tensor::zeros({512, config.text_dim});
+  Tensor text = Tensor::zeros({512, config.text_dim});
+  for (int64_t i = 0; i < 40 * config.text_dim; ++i) text.f32()[i] = 0.25f;
+  text.f32()[40 * config.text_dim - 1] = 1;
   const int64_t tokens = model.token_count(latents.shape());
   WanTransformerWorkspace workspace(config, tokens, 512);
   EXPECT_EQ(WanTransformerWorkspace::planned_bytes(config, tokens, 512), workspace.bytes());
 
-  MemoryTrace trace;
   LayerKernels planned;
+  kernels::Context ran;
+  WanTextContext prompt;
+  {
+    MemoryTrace trace;
+    const PlannedTensor result = model.plan_text(41, trace, planned);
+    EXPECT_EQ(trace.peak(), measured([&] { prompt = model.encode_text({.text = &text}, ran); }));
+    EXPECT_EQ(trace.live(), prompt.bytes());
+  }
+
+  MemoryTrace trace;
   model.plan_forward({.latents = latents.shape(), .time_rows = c.time_rows, .text_rows = 512},
                      trace, planned);
   WanTransformerInput input;
   input.latents = &latents;
-  input.text = &text;
+  input.text = &prompt;
   input.timesteps.assign(static_cast<size_t>(c.time_rows), 500.0f);
   if (c.time_rows > 1) input.token_timestep.assign(static_cast<size_t>(tokens), 1);
-  kernels::Context ran;
   EXPECT_EQ(trace.peak(), measured([&] { model.forward(input, workspace, ran); }));
   EXPECT_EQ(trace.live(), 0);
 

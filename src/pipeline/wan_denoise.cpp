@@ -14,6 +14,7 @@ namespace mxvideo::pipeline {
 namespace {
 
 using checkpoint::WanVariant;
+using models::WanTextContext;
 using models::WanTransformer;
 using models::WanTransformerInput;
 using models::WanTransformerWorkspace;
@@ -28,12 +29,14 @@ void apply_guidance(Tensor& cond, const Tensor& uncond, double scale) {
 
 }  // namespace
 
-// A loaded expert and the activations of its forward passes.
+// A loaded expert, the activations of its forward passes, and the prompts as it sees them.
 struct WanPipeline::LoadedExpert {
   int index = -1;
   const char* name = nullptr;
   std::unique_ptr<WanTransformer> model;
   std::unique_ptr<WanTransformerWorkspace> workspace;
+  WanTextContext text = {};
+  WanTextContext negative_text = {};  // no blocks without guidance
 };
 
 // Holds at most one expert; asking for the other one releases it first.
@@ -46,6 +49,8 @@ class WanPipeline::ExpertSlot {
     expert_ = {};
     trim_heap();
     load(index);
+    expert_.text = encode(run_.text);
+    if (run_.request.use_guidance()) expert_.negative_text = encode(run_.negative_text);
     return expert_;
   }
 
@@ -73,6 +78,11 @@ class WanPipeline::ExpertSlot {
                .model = std::move(model),
                .workspace = std::move(workspace)};
     run_.progress(phase, 1, 1);
+  }
+
+  WanTextContext encode(const Tensor& text) {
+    return expert_.model->encode_text(
+        {.text = &text, .cancellation = run_.hooks.cancellation, .probe = nullptr}, run_.context);
   }
 
   const WanPipeline& pipeline_;
@@ -112,12 +122,12 @@ Tensor WanPipeline::predict(WanRun& run, const LoadedExpert& expert, const StepI
   WanTransformerInput input{.latents = &step.latents,
                             .timesteps = step.timesteps,
                             .token_timestep = step.token_timestep,
-                            .text = &run.text,
+                            .text = &expert.text,
                             .cancellation = run.hooks.cancellation,
                             .probe = nullptr};
   Tensor velocity = expert.model->forward(input, *expert.workspace, run.context);
   if (run.request.use_guidance()) {
-    input.text = &run.negative_text;
+    input.text = &expert.negative_text;
     apply_guidance(velocity, expert.model->forward(input, *expert.workspace, run.context),
                    expert.index == 0 ? run.request.guidance_scale : run.request.guidance_scale_2);
   }
@@ -132,10 +142,13 @@ void WanPipeline::report_bad_step(WanRun& run, const LoadedExpert& expert, const
   for (const auto& [name, text] : passes) {
     if (text->empty()) continue;
     const FirstNonFinite guard;
+    const WanTextContext context = expert.model->encode_text(
+        {.text = text, .cancellation = run.hooks.cancellation, .probe = &guard.probe()},
+        run.context);
     const WanTransformerInput input{.latents = &step.latents,
                                     .timesteps = step.timesteps,
                                     .token_timestep = step.token_timestep,
-                                    .text = text,
+                                    .text = &context,
                                     .cancellation = run.hooks.cancellation,
                                     .probe = &guard.probe()};
     expert.model->forward(input, *expert.workspace, run.context);

@@ -218,6 +218,11 @@ void WanPipeline::plan_denoise(PlanRun& run) const {
     for (const char* layers : models::kLayerClasses) {
       kernels[layers] = run.context(options_);
     }
+    std::vector<PlannedTensor> texts;
+    for (const int64_t tokens : run.prompts) {
+      texts.push_back(model.plan_text(std::min(tokens + 1, kTextRows), trace, kernels));
+    }
+    const int64_t text_bytes = trace.live();
     {
       const PlannedTensor step(trace, input);
       const models::WanTransformerPlanInput forward{
@@ -230,7 +235,8 @@ void WanPipeline::plan_denoise(PlanRun& run) const {
         WanTransformerWorkspace::planned_bytes(config, run.plan.transformer_tokens, kTextRows);
     consider(run.stage("denoise", {{"weights", load.resident},
                                    {"workspace", workspace},
-                                   {"activations", trace.peak()},
+                                   {"text keys and values", text_bytes},
+                                   {"activations", trace.peak() - text_bytes},
                                    {"solver", solver}}));
     stepped = true;
   }

@@ -41,7 +41,6 @@ struct Pass {
   Context& context;
   RopeTables rope;
   int64_t tokens = 0;
-  int64_t text_rows = 0;
   int64_t time_rows = 0;               // distinct timesteps
   const int32_t* token_row = nullptr;  // [tokens] row of the timestep tensors; null means row 0
   Tensor temb;                         // [time_rows, dim]
@@ -99,15 +98,6 @@ void embed_time(const WanTransformerWeights& w, Pass& pass) {
   pass.probe("time.timestep_proj", pass.timestep_proj);
 }
 
-void embed_text(const WanTransformerWeights& w, Pass& pass) {
-  LinearInput text(pass.input.text->f32(), pass.text_rows, pass.config.text_dim);
-  w.text_linear_1->apply(text, {.y = pass.work.text_hidden.f32(), .epilogue = Epilogue::kGeluTanh},
-                         pass.context);
-  LinearInput hidden(pass.work.text_hidden.f32(), pass.text_rows, pass.config.dim());
-  apply(*w.text_linear_2, hidden, pass.work.text, pass.context);
-  pass.probe("text.embedding", pass.work.text);
-}
-
 void embed_patches(const WanTransformerWeights& w, Pass& pass) {
   patchify(pass.config, *pass.input.latents, pass.work.patches.f32());
   kernels::matmul({.x = pass.work.patches.f32(),
@@ -150,10 +140,10 @@ void modulated_norm(const Pass& pass, const Tensor& modulation, Modulation shift
                       pass.context);
 }
 
-void qk_norm(const Pass& pass, const Tensor& weight, int64_t rows, Tensor& x) {
+void qk_norm(const Pass& pass, const Tensor& weight, Tensor& x) {
   kernels::rms_norm({.x = x.f32(),
                      .y = x.f32(),
-                     .rows = rows,
+                     .rows = pass.tokens,
                      .dim = pass.config.dim(),
                      .epsilon = pass.config.eps,
                      .weight = weight.f32()},
@@ -171,13 +161,13 @@ void rotate(const Pass& pass, Tensor& x) {
 }
 
 // Attention of work.q over k and v, into work.normed.
-void attend(const Pass& pass, const Tensor& k, const Tensor& v, int64_t kv_length) {
+void attend(const Pass& pass, const Tensor& k, const Tensor& v) {
   kernels::attention({.q = pass.work.q.f32(),
                       .k = k.f32(),
                       .v = v.f32(),
                       .out = pass.work.normed.f32(),
                       .q_length = pass.tokens,
-                      .kv_length = kv_length,
+                      .kv_length = k.dim(0),
                       .heads = pass.config.num_heads,
                       .head_dim = pass.config.head_dim,
                       .scale = 1.0f / std::sqrt(static_cast<float>(pass.config.head_dim))},
@@ -209,20 +199,21 @@ void self_attention(const Pass& pass, const WanAttentionWeights& w, const Tensor
   pass.probe(name + ".attn1.to_q", pass.work.q);
   pass.probe(name + ".attn1.to_k", pass.work.k);
   pass.probe(name + ".attn1.to_v", pass.work.v);
-  qk_norm(pass, w.norm_q, pass.tokens, pass.work.q);
-  qk_norm(pass, w.norm_k, pass.tokens, pass.work.k);
+  qk_norm(pass, w.norm_q, pass.work.q);
+  qk_norm(pass, w.norm_k, pass.work.k);
   rotate(pass, pass.work.q);
   rotate(pass, pass.work.k);
   pass.probe(name + ".attn1.q", pass.work.q);
   pass.probe(name + ".attn1.k", pass.work.k);
-  attend(pass, pass.work.k, pass.work.v, pass.tokens);
+  attend(pass, pass.work.k, pass.work.v);
   pass.probe(name + ".attn1.heads", pass.work.normed);
   LinearInput heads(pass.work.normed.f32(), pass.tokens, dim);
   add_to_hidden(pass, *w.to_out, heads, modulation.f32() + kAttentionGate * dim);
   pass.probe(name + ".after_attn1", pass.work.hidden);
 }
 
-void cross_attention(const Pass& pass, const WanBlockWeights& block, const std::string& name) {
+void cross_attention(const Pass& pass, const WanBlockWeights& block,
+                     const WanTextContext::Block& text, const std::string& name) {
   const int64_t dim = pass.config.dim();
   const WanAttentionWeights& w = block.attn2;
   kernels::layer_norm({.x = pass.work.hidden.f32(),
@@ -235,16 +226,14 @@ void cross_attention(const Pass& pass, const WanBlockWeights& block, const std::
                       pass.context);
   pass.probe(name + ".norm2", pass.work.normed);
   LinearInput normed(pass.work.normed.f32(), pass.tokens, dim);
-  LinearInput text(pass.work.text.f32(), pass.text_rows, dim);
   apply(*w.to_q, normed, pass.work.q, pass.context);
-  apply(*w.to_k, text, pass.work.text_k, pass.context);
-  apply(*w.to_v, text, pass.work.text_v, pass.context);
-  qk_norm(pass, w.norm_q, pass.tokens, pass.work.q);
-  qk_norm(pass, w.norm_k, pass.text_rows, pass.work.text_k);
+  qk_norm(pass, w.norm_q, pass.work.q);
+  repeat_last_row(text.k, pass.work.text_k);
+  repeat_last_row(text.v, pass.work.text_v);
   pass.probe(name + ".attn2.norm_q", pass.work.q);
   pass.probe(name + ".attn2.norm_k", pass.work.text_k);
   pass.probe(name + ".attn2.to_v", pass.work.text_v);
-  attend(pass, pass.work.text_k, pass.work.text_v, pass.text_rows);
+  attend(pass, pass.work.text_k, pass.work.text_v);
   pass.probe(name + ".attn2.heads", pass.work.normed);
   LinearInput heads(pass.work.normed.f32(), pass.tokens, dim);
   add_to_hidden(pass, *w.to_out, heads, nullptr);
@@ -282,8 +271,9 @@ Tensor head(const WanTransformerWeights& w, const Pass& pass, const PatchGrid& g
 void check_input(const WanTransformerConfig& config, const WanTransformerInput& input,
                  int64_t tokens) {
   check(input.latents->dim(0) == config.in_channels, "latent channels match the config");
-  check(input.text->shape().rank() == 2 && input.text->dim(1) == config.text_dim,
-        "text is [rows, text_dim]");
+  check(static_cast<int64_t>(input.text->blocks.size()) == config.num_layers &&
+            input.text->blocks[0].k.dim(1) == config.dim(),
+        "the text was encoded by this transformer");
   check(!input.timesteps.empty(), "at least one timestep");
   const auto rows = static_cast<int32_t>(input.timesteps.size());
   check(input.token_timestep.empty() ||
@@ -305,15 +295,12 @@ WanTransformerWorkspace::WanTransformerWorkspace(const WanTransformerConfig& con
       k(DType::kF32, {tokens, config.dim()}),
       v(DType::kF32, {tokens, config.dim()}),
       ffn(DType::kF32, {tokens, config.ffn_dim}),
-      text(DType::kF32, {text_rows, config.dim()}),
-      text_hidden(DType::kF32, {text_rows, config.dim()}),
       text_k(DType::kF32, {text_rows, config.dim()}),
       text_v(DType::kF32, {text_rows, config.dim()}) {}
 
 int64_t WanTransformerWorkspace::bytes() const {
   int64_t total = 0;
-  for (const Tensor* tensor :
-       {&patches, &hidden, &normed, &q, &k, &v, &ffn, &text, &text_hidden, &text_k, &text_v}) {
+  for (const Tensor* tensor : {&patches, &hidden, &normed, &q, &k, &v, &ffn, &text_k, &text_v}) {
     total += tensor->bytes();
   }
   return total;
@@ -327,7 +314,7 @@ Tensor WanTransformer::forward(const WanTransformerInput& input, WanTransformerW
                                Context& context) const {
   const PatchGrid grid = patch_grid(config_, input.latents->shape());
   check_input(config_, input, grid.tokens());
-  check(workspace.hidden.dim(0) == grid.tokens() && workspace.text.dim(0) == input.text->dim(0),
+  check(workspace.hidden.dim(0) == grid.tokens() && workspace.text_k.dim(0) == input.text->rows,
         "the workspace was made for these sizes");
   const WanTransformerWeights& w = *weights_;
   Pass pass{.config = config_,
@@ -336,21 +323,19 @@ Tensor WanTransformer::forward(const WanTransformerInput& input, WanTransformerW
             .context = context,
             .rope = rope_tables(config_, grid),
             .tokens = grid.tokens(),
-            .text_rows = input.text->dim(0),
             .time_rows = static_cast<int64_t>(input.timesteps.size()),
             .token_row = input.token_timestep.empty() ? nullptr : input.token_timestep.data(),
             .temb = {},
             .timestep_proj = {}};
   embed_patches(w, pass);
   embed_time(w, pass);
-  embed_text(w, pass);
   for (size_t i = 0; i < w.blocks.size(); ++i) {
     if (input.cancellation != nullptr) input.cancellation->throw_if_cancelled();
     const WanBlockWeights& block = w.blocks[i];
     const std::string name = "block" + std::to_string(i);
     const Tensor modulation = add_table(block.scale_shift_table, pass.timestep_proj, false);
     self_attention(pass, block.attn1, modulation, name);
-    cross_attention(pass, block, name);
+    cross_attention(pass, block, input.text->blocks[i], name);
     feed_forward(pass, block, modulation, name);
   }
   return head(w, pass, grid);

@@ -69,14 +69,6 @@ struct PlannedForward {
   }
 };
 
-void plan_text_embedding(const WanTransformerWeights& w, const PlannedForward& pass) {
-  kernels::Context& context = pass.layers("text embedding");
-  PlannedInput text(pass.trace, pass.input.text_rows);
-  text.apply(*w.text_linear_1, context);
-  PlannedInput hidden(pass.trace, pass.input.text_rows);
-  hidden.apply(*w.text_linear_2, context);
-}
-
 // time.temb, with what it takes to make it and timestep_proj.
 PlannedTensor plan_time_embedding(const WanTransformerWeights& w, const PlannedForward& pass,
                                   PlannedTensor& timestep_proj) {
@@ -108,10 +100,7 @@ void plan_self_attention(const WanAttentionWeights& w, const PlannedForward& pas
 void plan_cross_attention(const WanAttentionWeights& w, const PlannedForward& pass) {
   kernels::Context& context = pass.layers("attention linears");
   PlannedInput normed(pass.trace, pass.tokens);
-  PlannedInput text(pass.trace, pass.input.text_rows);
   normed.apply(*w.to_q, context);
-  text.apply(*w.to_k, context);
-  text.apply(*w.to_v, context);
   pass.attend("cross attention", pass.input.text_rows);
   PlannedInput heads(pass.trace, pass.tokens);
   heads.apply(*w.to_out, context);
@@ -132,7 +121,30 @@ int64_t WanTransformerWorkspace::planned_bytes(const WanTransformerConfig& confi
   const int64_t patch =
       config.in_channels * config.patch_size[0] * config.patch_size[1] * config.patch_size[2];
   const int64_t per_token = patch + 5 * config.dim() + config.ffn_dim;
-  return (tokens * per_token + text_rows * 4 * config.dim()) * dtype_size(DType::kF32);
+  return (tokens * per_token + text_rows * 2 * config.dim()) * dtype_size(DType::kF32);
+}
+
+PlannedTensor WanTransformer::plan_text(int64_t distinct_rows, MemoryTrace& trace,
+                                        LayerKernels& kernels) const {
+  const WanTransformerWeights& w = *weights_;
+  const Shape shape{distinct_rows, config_.dim()};
+  PlannedTensor embedding;
+  {
+    PlannedInput text(trace, distinct_rows);
+    const PlannedTensor hidden(trace, shape);
+    text.apply(*w.text_linear_1, kernels["text embedding"]);
+    PlannedInput hidden_input(trace, distinct_rows);
+    embedding = PlannedTensor(trace, shape);
+    hidden_input.apply(*w.text_linear_2, kernels["text embedding"]);
+  }
+  PlannedInput embedded(trace, distinct_rows);
+  PlannedTensor context(trace, {2 * config_.num_layers, distinct_rows, config_.dim()});
+  for (const WanBlockWeights& block : w.blocks) {
+    embedded.apply(*block.attn2.to_k, kernels["attention linears"]);
+    embedded.apply(*block.attn2.to_v, kernels["attention linears"]);
+  }
+  kernels::select("rms_norm", kernels::rms_norm_rows(), {}, kernels["norms"]);
+  return context;
 }
 
 PlannedTensor WanTransformer::plan_forward(const WanTransformerPlanInput& input, MemoryTrace& trace,
@@ -153,7 +165,6 @@ PlannedTensor WanTransformer::plan_forward(const WanTransformerPlanInput& input,
       config_.in_channels * config_.patch_size[0] * config_.patch_size[1] * config_.patch_size[2]);
   PlannedTensor timestep_proj;
   const PlannedTensor temb = plan_time_embedding(w, pass, timestep_proj);
-  plan_text_embedding(w, pass);
   for (const WanBlockWeights& block : w.blocks) {
     const PlannedTensor modulation = pass.tensor({input.time_rows, kModulations, dim});
     plan_self_attention(block.attn1, pass);

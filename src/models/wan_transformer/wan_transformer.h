@@ -39,12 +39,30 @@ struct WanTransformerConfig {
 };
 
 // Called with the name and values of intermediates: goldens compare them, and the numerics guard
-// finds the first one that is not finite. Names, in order: "blocks.input", "time.temb",
-// "time.timestep_proj", "text.embedding", then for block N "blockN.norm1_modulated",
+// finds the first one that is not finite. Names, in order: "text.embedding" of encode_text();
+// "blocks.input", "time.temb", "time.timestep_proj", then for block N "blockN.norm1_modulated",
 // "blockN.attn1.to_q" … "blockN.after_attn1", "blockN.norm2", "blockN.after_attn2",
 // "blockN.norm3_modulated", "blockN.ffn.gelu", "blockN.output", last "head.modulated" and
 // "head.proj_out". Values are [rows, features].
 using Probe = std::function<void(const std::string& name, const Tensor& value)>;
+
+struct WanTextInput {
+  const Tensor* text = nullptr;  // [rows, text_dim]; padding rows are zero, not left out
+  const CancellationToken* cancellation = nullptr;  // optional; looked at before each block
+  const Probe* probe = nullptr;                     // optional
+};
+
+// A prompt as the cross-attentions of one transformer see it, the same in every step. Rows at the
+// end of the text that repeat the row before them, as padding does, are held once.
+struct WanTextContext {
+  struct Block {
+    Tensor k, v;  // [distinct rows, dim]; k is normed
+  };
+  int64_t rows = 0;  // of the text
+  std::vector<Block> blocks;
+
+  int64_t bytes() const;
+};
 
 struct WanTransformerInput {
   const Tensor* latents = nullptr;  // [in_channels, frames, height, width]
@@ -52,7 +70,7 @@ struct WanTransformerInput {
   // TI2V-5B conditions on an image with two: 0 for the tokens of the first frame.
   std::vector<float> timesteps;
   std::vector<int32_t> token_timestep;  // [tokens] index into timesteps
-  const Tensor* text = nullptr;         // [rows, text_dim]; padding rows are zero, not left out
+  const WanTextContext* text = nullptr;
   const CancellationToken* cancellation = nullptr;  // optional; looked at before each block
   const Probe* probe = nullptr;                     // optional
 };
@@ -65,13 +83,12 @@ struct WanTransformerWorkspace {
   static int64_t planned_bytes(const WanTransformerConfig& config, int64_t tokens,
                                int64_t text_rows);
 
-  Tensor patches;            // [tokens, max(in_channels, out_channels)·patch volume]
-  Tensor hidden;             // [tokens, dim]: the residual stream
-  Tensor normed;             // [tokens, dim]: input of the next linears
-  Tensor q, k, v;            // [tokens, dim]
-  Tensor ffn;                // [tokens, ffn_dim]
-  Tensor text, text_hidden;  // [text_rows, dim]
-  Tensor text_k, text_v;     // [text_rows, dim]
+  Tensor patches;         // [tokens, max(in_channels, out_channels)·patch volume]
+  Tensor hidden;          // [tokens, dim]: the residual stream
+  Tensor normed;          // [tokens, dim]: input of the next linears
+  Tensor q, k, v;         // [tokens, dim]
+  Tensor ffn;             // [tokens, ffn_dim]
+  Tensor text_k, text_v;  // [text_rows, dim]
 };
 
 struct WanTransformerPlanInput {
@@ -104,6 +121,9 @@ class WanTransformer {
   // is no multiple of the patch or beyond rope_max_seq_len.
   int64_t token_count(const Shape& latents) const;
 
+  // What forward() needs to know of a prompt. Throws Code::kCancelled.
+  WanTextContext encode_text(const WanTextInput& input, kernels::Context& context) const;
+
   // Velocity [out_channels, frames, height, width]. Throws Code::kCancelled.
   Tensor forward(const WanTransformerInput& input, WanTransformerWorkspace& workspace,
                  kernels::Context& context) const;
@@ -112,6 +132,8 @@ class WanTransformer {
   std::vector<const quantization::LinearMethod*> linears() const;
   int64_t weight_bytes() const;
 
+  // What encode_text() of `distinct_rows` rows allocates; the result stands for the context.
+  PlannedTensor plan_text(int64_t distinct_rows, MemoryTrace& trace, LayerKernels& kernels) const;
   // What forward() allocates, the result included and the workspace not; needs no weights.
   PlannedTensor plan_forward(const WanTransformerPlanInput& input, MemoryTrace& trace,
                              LayerKernels& kernels) const;

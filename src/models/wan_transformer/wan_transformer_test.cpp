@@ -9,6 +9,7 @@
 #include "base/parallel.h"
 #include "checkpoint/json.h"
 #include "model_preset.h"
+#include "models/wan_transformer/weights.h"
 #include "random_component.h"
 #include "support/golden_file.h"
 #include "support/test_support.h"
@@ -72,10 +73,12 @@ Tensor run(const WanTransformer& model, const Case& input, const Probe* probe = 
   kernels::Context context;
   WanTransformerWorkspace workspace(model.config(), model.token_count(input.latents.shape()),
                                     input.text.dim(0));
+  const WanTextContext text =
+      model.encode_text({.text = &input.text, .cancellation = nullptr, .probe = probe}, context);
   return model.forward({.latents = &input.latents,
                         .timesteps = input.timesteps,
                         .token_timestep = input.token_timestep,
-                        .text = &input.text,
+                        .text = &text,
                         .cancellation = nullptr,
                         .probe = probe},
                        workspace, context);
@@ -230,6 +233,51 @@ TEST(WanTransformer, QuantizesTheTenLinearsOfEachBlockAndNothingElse) {
   EXPECT_EQ(quantized, 2 * 10 - 4);
 }
 
+// K and V of a block for every row of the text.
+std::vector<float> keys_and_values(const WanTextContext& context, size_t block) {
+  std::vector<float> all;
+  for (const Tensor* tensor : {&context.blocks[block].k, &context.blocks[block].v}) {
+    Tensor rows(DType::kF32, {context.rows, tensor->dim(1)});
+    repeat_last_row(*tensor, rows);
+    all.insert(all.end(), rows.values().begin(), rows.values().end());
+  }
+  return all;
+}
+
+// A last row that differs makes the context hold every row.
+TEST(WanTransformer, PaddingOfTheTextIsHeldOnceAndChangesNoBit) {
+  constexpr int64_t kRows = 77, kPrompt = 21;
+  const auto model =
+      load("models/i2v-a14b/transformer", {.scheme = "mxfp8", .ignored_layers = {}, .mx = {}});
+  const int64_t text_dim = model->config().text_dim;
+  Tensor padded = Tensor::zeros({kRows, text_dim});
+  const Tensor prompt = TensorMaker(3).normal({kPrompt, text_dim});
+  std::ranges::copy(prompt.values(), padded.f32());
+  Tensor marked = padded.clone();
+  marked.f32()[marked.count() - 1] = 1;
+  kernels::Context context;
+  const WanTextContext once = model->encode_text({.text = &padded}, context);
+  const WanTextContext all = model->encode_text({.text = &marked}, context);
+  ASSERT_EQ(once.blocks.size(), static_cast<size_t>(model->config().num_layers));
+  EXPECT_EQ(once.rows, kRows);
+  EXPECT_EQ(all.rows, kRows);
+  const int64_t row_bytes = model->config().dim() * dtype_size(DType::kF32);
+  const int64_t tensors = 2 * model->config().num_layers;
+  EXPECT_EQ(once.bytes(), tensors * (kPrompt + 1) * row_bytes);
+  EXPECT_EQ(all.bytes(), tensors * kRows * row_bytes);
+  for (size_t block = 0; block < once.blocks.size(); ++block) {
+    std::vector<float> few = keys_and_values(once, block);
+    std::vector<float> many = keys_and_values(all, block);
+    const auto dim = static_cast<size_t>(model->config().dim());
+    for (std::vector<float>* values : {&few, &many}) {  // without the marked row
+      values->erase(values->end() - static_cast<int64_t>(dim), values->end());
+      values->erase(values->begin() + static_cast<int64_t>((kRows - 1) * dim),
+                    values->begin() + static_cast<int64_t>(kRows * dim));
+    }
+    EXPECT_EQ(few, many) << "block " << block;
+  }
+}
+
 TEST(WanTransformer, RefusesLatentsThatDoNotFit) {
   const auto model = load("models/t2v-a14b/transformer", {});
   EXPECT_EQ(test::expect_error([&] {
@@ -251,16 +299,21 @@ TEST(WanTransformer, StopsWhenCancelled) {
   kernels::Context context;
   WanTransformerWorkspace workspace(model->config(), model->token_count(input.latents.shape()),
                                     input.text.dim(0));
+  const WanTextContext text = model->encode_text({.text = &input.text}, context);
   const auto forward = [&] {
     model->forward({.latents = &input.latents,
                     .timesteps = input.timesteps,
                     .token_timestep = {},
-                    .text = &input.text,
+                    .text = &text,
                     .cancellation = &token,
                     .probe = nullptr},
                    workspace, context);
   };
   EXPECT_EQ(test::expect_error(forward).code(), Code::kCancelled);
+  const auto encode = [&] {
+    model->encode_text({.text = &input.text, .cancellation = &token}, context);
+  };
+  EXPECT_EQ(test::expect_error(encode).code(), Code::kCancelled);
 }
 
 }  // namespace

@@ -37,4 +37,7 @@ struct WanTransformerWeights {
   std::vector<quantization::LinearMethod*> linears() const;
 };
 
+// rows[i] = distinct[min(i, last)]: the text's rows again from those of a WanTextContext.
+void repeat_last_row(const Tensor& distinct, Tensor& rows);
+
 }  // namespace mxvideo::models
