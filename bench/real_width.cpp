@@ -89,7 +89,7 @@ nlohmann::ordered_json measure(const Options& options) {
   }
   const Tensor text = Tensor::zeros({kTextRows, config.text_dim});
   const int64_t tokens = model.token_count(latents.shape());
-  models::WanTransformerWorkspace workspace(config, tokens, kTextRows);
+  models::WanTransformerWorkspace workspace(model, latents.shape(), kTextRows);
   kernels::Context context;
   const models::WanTextContext prompt = model.encode_text({.text = &text}, context);
   reset_peak_resident_bytes();

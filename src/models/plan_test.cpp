@@ -131,8 +131,11 @@ TEST_P(TransformerPlanTest, ForwardAllocatesWhatIsPlanned) {
   for (int64_t i = 0; i < 40 * config.text_dim; ++i) text.f32()[i] = 0.25f;
   text.f32()[40 * config.text_dim - 1] = 1;
   const int64_t tokens = model.token_count(latents.shape());
-  WanTransformerWorkspace workspace(config, tokens, 512);
-  EXPECT_EQ(WanTransformerWorkspace::planned_bytes(config, tokens, 512), workspace.bytes());
+  std::optional<WanTransformerWorkspace> workspace;
+  const int64_t planned_workspace =
+      WanTransformerWorkspace::planned_bytes(model, latents.shape(), 512);
+  EXPECT_EQ(planned_workspace, measured([&] { workspace.emplace(model, latents.shape(), 512); }));
+  EXPECT_EQ(planned_workspace, workspace->bytes());
 
   LayerKernels planned;
   kernels::Context ran;
@@ -152,7 +155,7 @@ TEST_P(TransformerPlanTest, ForwardAllocatesWhatIsPlanned) {
   input.text = &prompt;
   input.timesteps.assign(static_cast<size_t>(c.time_rows), 500.0f);
   if (c.time_rows > 1) input.token_timestep.assign(static_cast<size_t>(tokens), 1);
-  EXPECT_EQ(trace.peak(), measured([&] { model.forward(input, workspace, ran); }));
+  EXPECT_EQ(trace.peak(), measured([&] { model.forward(input, *workspace, ran); }));
   EXPECT_EQ(trace.live(), 0);
 
   std::set<std::pair<std::string, std::string>> choices;

@@ -70,9 +70,8 @@ class WanPipeline::ExpertSlot {
     component.quantization = expert.quantization->name();
     component.declared_in = expert.declared_origin;
     RunReport::add_layers(component, model->linears());
-    const Shape latents = pipeline_.latent_shape(run_.request);
     auto workspace = std::make_unique<WanTransformerWorkspace>(
-        expert.config, model->token_count(latents), run_.text.dim(0));
+        *model, pipeline_.latent_shape(run_.request), run_.text.dim(0));
     expert_ = {.index = index,
                .name = expert.name.c_str(),
                .model = std::move(model),

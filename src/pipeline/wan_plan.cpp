@@ -231,8 +231,7 @@ void WanPipeline::plan_denoise(PlanRun& run) const {
       if (request.use_guidance()) model.plan_forward(forward, trace, kernels);
     }
     for (const auto& [layers, context] : kernels) run.note(name, layers, context);
-    const int64_t workspace =
-        WanTransformerWorkspace::planned_bytes(config, run.plan.transformer_tokens, kTextRows);
+    const int64_t workspace = WanTransformerWorkspace::planned_bytes(model, input, kTextRows);
     consider(run.stage("denoise", {{"weights", load.resident},
                                    {"workspace", workspace},
                                    {"text keys and values", text_bytes},

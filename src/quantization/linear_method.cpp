@@ -5,23 +5,39 @@
 
 namespace mxvideo::quantization {
 
+const float* LinearInput::x(kernels::Context& context) {
+  if (x_ == nullptr) {
+    kernels::layer_norm(norm_, context);
+    x_ = norm_.y;
+  }
+  return x_;
+}
+
 LinearInput::Mxfp8 LinearInput::mxfp8(const formats::MxOptions& options,
                                       kernels::Context& context) {
-  if (codes_.empty()) {
-    codes_ = Tensor(DType::kF8E4M3, {m_, k_});
-    scales_ = Tensor(DType::kF8E8M0, {m_, k_ / formats::kMxBlockSize});
-    options_ = options;
-    kernels::quantize_mxfp8({.x = x_,
-                             .codes = reinterpret_cast<uint8_t*>(codes_.data()),
-                             .scales = reinterpret_cast<uint8_t*>(scales_.data()),
-                             .m = m_,
-                             .k = k_,
-                             .options = options},
-                            context);
+  if (mxfp8_.codes == nullptr) {
+    const int64_t bytes = m_ * k_ + m_ * (k_ / formats::kMxBlockSize);
+    if (memory_.empty()) {
+      own_memory_ = Tensor(DType::kU8, {bytes});
+      memory_ = {own_memory_.data(), static_cast<size_t>(bytes)};
+    }
+    check(static_cast<int64_t>(memory_.size()) >= bytes, "memory for the quantized rows");
+    auto* const codes = reinterpret_cast<uint8_t*>(memory_.data());
+    mxfp8_ = {.codes = codes, .scales = codes + m_ * k_, .options = options};
+    if (x_ == nullptr) {
+      kernels::layer_norm_mxfp8(norm_, mxfp8_, context);
+    } else {
+      kernels::quantize_mxfp8({.x = x_,
+                               .codes = mxfp8_.codes,
+                               .scales = mxfp8_.scales,
+                               .m = m_,
+                               .k = k_,
+                               .options = options},
+                              context);
+    }
   }
-  check(options == options_, "one input is quantized with one set of options");
-  return {.codes = reinterpret_cast<const uint8_t*>(codes_.data()),
-          .scales = reinterpret_cast<const uint8_t*>(scales_.data())};
+  check(options == mxfp8_.options, "one input is quantized with one set of options");
+  return {.codes = mxfp8_.codes, .scales = mxfp8_.scales};
 }
 
 std::vector<checkpoint::ParameterSpec> linear_parameter_specs(const std::string& name,

@@ -6,6 +6,7 @@
 // may be called from several threads with different contexts.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -17,6 +18,7 @@
 #include "formats/mx_block.h"
 #include "kernels/common/context.h"
 #include "kernels/gemm_mxfp8/gemm_mxfp8.h"
+#include "kernels/layer_norm/layer_norm.h"
 #include "tensor/tensor.h"
 
 namespace mxvideo::quantization {
@@ -31,12 +33,19 @@ struct LinearShape {
 // and shared by every layer that reads it (q, k and v). Lives for one step of a forward pass.
 class LinearInput {
  public:
-  // x [m, k], contiguous; must outlive the LinearInput unchanged.
-  LinearInput(const float* x, int64_t m, int64_t k) : x_(x), m_(m), k_(k) {}
+  // x [m, k], contiguous; must outlive the LinearInput unchanged. The quantized form lies in
+  // `memory` when that is not empty: LinearPlan::input_bytes of each layer that reads the input.
+  LinearInput(const float* x, int64_t m, int64_t k, std::span<std::byte> memory = {})
+      : x_(x), m_(m), k_(k), memory_(memory) {}
+  // The rows of a LayerNorm, made when a layer asks for them and in the form that it asks for:
+  // quantized in one pass, or fp32 in norm.y. What `norm` reads must not change before.
+  explicit LinearInput(const kernels::LayerNormArgs& norm, std::span<std::byte> memory = {})
+      : m_(norm.rows), k_(norm.dim), norm_(norm), memory_(memory) {}
 
-  const float* x() const { return x_; }
   int64_t m() const { return m_; }
   int64_t k() const { return k_; }
+
+  const float* x(kernels::Context& context);  // [m, k]
 
   struct Mxfp8 {
     const uint8_t* codes;   // [m, k]
@@ -46,12 +55,13 @@ class LinearInput {
   Mxfp8 mxfp8(const formats::MxOptions& options, kernels::Context& context);
 
  private:
-  const float* x_;
+  const float* x_ = nullptr;  // null as long as nobody asked for the rows of `norm_`
   int64_t m_;
   int64_t k_;
-  formats::MxOptions options_;
-  Tensor codes_;
-  Tensor scales_;
+  kernels::LayerNormArgs norm_;
+  std::span<std::byte> memory_;
+  Tensor own_memory_;
+  kernels::Mxfp8Output mxfp8_;  // no codes before they are made
 };
 
 // Where the result goes and what happens to it on the way (kernels/gemm_mxfp8/gemm_mxfp8.h).
@@ -72,6 +82,7 @@ std::vector<checkpoint::ParameterSpec> linear_parameter_specs(const std::string&
 struct LinearPlan {
   int64_t input_bytes = 0;    // of the form in which LinearInput keeps the rows; shared by layers
   int64_t scratch_bytes = 0;  // during the call
+  int64_t norm_bytes = 0;     // while that form is made of a LayerNorm's rows
 };
 
 class LinearMethod {

@@ -63,7 +63,9 @@ LinearPlan Mxfp8Linear::plan(int64_t m, kernels::Context& context) const {
   weight.n = shape().out_features;
   weight.k = k;
   kernels::select("gemm_mxfp8", kernels::gemm_mxfp8_rows(), {.weight = &weight}, context);
-  return {.input_bytes = m * (k + k / kMxBlockSize), .scratch_bytes = 0};
+  return {.input_bytes = m * (k + k / kMxBlockSize),
+          .scratch_bytes = 0,
+          .norm_bytes = kernels::layer_norm_mxfp8_workspace_bytes(m, k)};
 }
 
 void Mxfp8Linear::apply(LinearInput& input, const LinearOutput& output,

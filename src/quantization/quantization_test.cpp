@@ -137,6 +137,29 @@ TEST_F(OneLayer, OneInputIsQuantizedOnceForAllItsConsumers) {
   EXPECT_EQ(products, 2);
 }
 
+// Whichever form a layer asks for first, each one gets the values of the norm.
+TEST_F(OneLayer, NormedInputGivesEveryLayerTheValuesOfTheNorm) {
+  write(weight_, bias_);
+  const auto quantized = load({.scheme = "mxfp8", .ignored_layers = {}, .mx = {}});
+  const auto plain = load({});
+  const Tensor x = random_tensor({5, 96}, 3);
+  Tensor stored(DType::kF32, {5, 96});
+  kernels::LayerNormArgs norm{.x = x.f32(), .y = stored.f32(), .rows = 5, .dim = 96};
+  kernels::layer_norm(norm, context_);
+  for (const auto& order :
+       {std::pair(quantized.get(), plain.get()), {plain.get(), quantized.get()}}) {
+    Tensor lazy = Tensor::zeros({5, 96});
+    norm.y = lazy.f32();
+    std::vector<std::byte> memory(5 * 96 + 5 * 3);
+    LinearInput input(norm, memory);
+    for (const LinearMethod* linear : {order.first, order.second}) {
+      std::vector<float> y(5 * 33);
+      linear->apply(input, {.y = y.data()}, context_);
+      EXPECT_EQ(y, apply(*linear, stored)) << linear->scheme();
+    }
+  }
+}
+
 TEST_F(OneLayer, Mxfp8RefusesWeightsThatAreNotFinite) {
   weight_.f32()[96 * 7 + 40] = std::numeric_limits<float>::infinity();
   write(weight_, bias_);

@@ -35,7 +35,8 @@ LinearPlan UnquantizedLinear::plan(int64_t m, kernels::Context& context) const {
   kernels::select("matmul", kernels::matmul_rows(),
                   {.m = m, .n = shape().out_features, .k = shape().in_features}, context);
   return {.input_bytes = 0,
-          .scratch_bytes = kernels::matmul_workspace_bytes(m, shape().out_features)};
+          .scratch_bytes = kernels::matmul_workspace_bytes(m, shape().out_features),
+          .norm_bytes = 0};
 }
 
 void UnquantizedLinear::set_weight(Tensor weight, Tensor bias) {
@@ -45,7 +46,7 @@ void UnquantizedLinear::set_weight(Tensor weight, Tensor bias) {
 
 void UnquantizedLinear::apply(LinearInput& input, const LinearOutput& output,
                               kernels::Context& context) const {
-  kernels::matmul({.x = input.x(),
+  kernels::matmul({.x = input.x(context),
                    .weight = weight_.data(),
                    .weight_dtype = weight_.dtype(),
                    .bias = bias_.empty() ? nullptr : bias_.f32(),

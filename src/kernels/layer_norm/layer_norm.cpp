@@ -1,6 +1,7 @@
 #include "kernels/layer_norm/layer_norm.h"
 
 #include "base/parallel.h"
+#include "kernels/common/thread_scratch.h"
 #include "kernels/layer_norm/rows.h"
 
 namespace mxvideo::kernels {
@@ -11,6 +12,15 @@ constexpr Row<LayerNormArgs> kRows[] = {
     {"reference", kCpuNone, accept_all<LayerNormArgs>, layer_norm_reference},
 };
 
+LayerNormArgs rows_of(const LayerNormArgs& args, int64_t begin, int64_t count, float* y) {
+  LayerNormArgs slice = args;
+  slice.x += begin * args.dim;
+  slice.y = y;
+  slice.rows = count;
+  if (slice.modulation_row != nullptr) slice.modulation_row += begin;
+  return slice;
+}
+
 }  // namespace
 
 std::span<const Row<LayerNormArgs>> layer_norm_rows() { return kRows; }
@@ -18,12 +28,31 @@ std::span<const Row<LayerNormArgs>> layer_norm_rows() { return kRows; }
 void layer_norm(const LayerNormArgs& args, Context& context) {
   const Row<LayerNormArgs>& row = select("layer_norm", layer_norm_rows(), args, context);
   parallel_for(args.rows, 1, [&](int64_t begin, int64_t end) {
-    LayerNormArgs slice = args;
-    slice.x += begin * args.dim;
-    slice.y += begin * args.dim;
-    slice.rows = end - begin;
-    if (slice.modulation_row != nullptr) slice.modulation_row += begin;
-    row.run(slice);
+    row.run(rows_of(args, begin, end - begin, args.y + begin * args.dim));
+  });
+}
+
+int64_t layer_norm_mxfp8_workspace_bytes(int64_t rows, int64_t dim) {
+  return ThreadScratch::bytes(rows, dim);
+}
+
+void layer_norm_mxfp8(const LayerNormArgs& args, const Mxfp8Output& output, Context& context) {
+  const QuantizeMxfp8Args one_row = {.m = 1, .k = args.dim, .options = output.options};
+  const Row<LayerNormArgs>& norm = select("layer_norm", layer_norm_rows(), args, context);
+  const Row<QuantizeMxfp8Args>& quantize =
+      select("quantize_mxfp8", quantize_mxfp8_rows(), one_row, context);
+  const int64_t blocks = args.dim / formats::kMxBlockSize;
+  ThreadScratch scratch(args.rows, args.dim);
+  parallel_for(args.rows, 1, [&](int64_t begin, int64_t end) {
+    QuantizeMxfp8Args quantized = one_row;
+    float* const values = scratch.take();
+    quantized.x = values;
+    for (int64_t row = begin; row < end; ++row) {
+      norm.run(rows_of(args, row, 1, values));
+      quantized.codes = output.codes + row * args.dim;
+      quantized.scales = output.scales + row * blocks;
+      quantize.run(quantized);
+    }
   });
 }
 

@@ -186,5 +186,54 @@ INSTANTIATE_TEST_SUITE_P(Shapes, LayerNormRows,
                                          Case{4, 3072, false, true, 1},
                                          Case{0, 8, false, false, 0}));
 
+// The quantizing entry against the two steps, codes and scales one behind the other.
+TEST(LayerNormMxfp8, HasTheBitsOfNormThenQuantize) {
+  for (const auto& [rows, dim] : {std::pair{1, 32}, {5, 96}, {13, 1056}, {3, 5120}}) {
+    SCOPED_TRACE(std::to_string(rows) + " x " + std::to_string(dim));
+    const std::vector<float> x = test::random_floats(int64_t{rows} * dim, 2, 1);
+    const std::vector<float> vectors = test::random_floats(4 * 2 * dim, 1, 2);
+    std::vector<int32_t> vector_of_row;
+    for (int r = 0; r < rows; ++r) vector_of_row.push_back(r * 7 % 3);
+    const LayerNormArgs args = {.x = x.data(),
+                                .rows = rows,
+                                .dim = dim,
+                                .weight = vectors.data() + 6 * dim,
+                                .bias = vectors.data() + 7 * dim,
+                                .scale = vectors.data() + dim,
+                                .shift = vectors.data(),
+                                .modulation_stride = 2 * dim,
+                                .modulation_row = vector_of_row.data()};
+    const formats::MxOptions options{.scale_rule = formats::ScaleRule::kCeil};
+    const auto codes = static_cast<int64_t>(rows) * dim;
+    for (const auto& row : layer_norm_rows()) {
+      test::sweep(
+          {"layer_norm", row.name},
+          [&](Context& context) {
+            std::vector<float> y(x.size());
+            LayerNormArgs plain = args;
+            plain.y = y.data();
+            layer_norm(plain, context);
+            std::vector<uint8_t> expected(static_cast<size_t>(codes + codes / 32) + 2, 0xa5);
+            std::vector<uint8_t> actual = expected;
+            quantize_mxfp8({.x = y.data(),
+                            .codes = expected.data() + 1,
+                            .scales = expected.data() + 1 + codes,
+                            .m = rows,
+                            .k = dim,
+                            .options = options},
+                           context);
+            layer_norm_mxfp8(args,
+                             {.codes = actual.data() + 1,
+                              .scales = actual.data() + 1 + codes,
+                              .options = options},
+                             context);
+            EXPECT_EQ(actual, expected);
+            return std::vector<float>(actual.begin(), actual.end());
+          },
+          [](std::span<const float>) {});
+    }
+  }
+}
+
 }  // namespace
 }  // namespace mxvideo::kernels

@@ -24,6 +24,13 @@ struct QuantizeMxfp8Args {
   formats::MxOptions options;  // scale rule, element rounding, flush
 };
 
+// Where an op puts its result [m, k] as MXFP8 instead of storing floats.
+struct Mxfp8Output {
+  uint8_t* codes = nullptr;   // [m, k]
+  uint8_t* scales = nullptr;  // [m, k/32]
+  formats::MxOptions options;
+};
+
 std::span<const Row<QuantizeMxfp8Args>> quantize_mxfp8_rows();
 
 // Runs the best row on all threads. `x`, `codes` and `scales` need no alignment and do not overlap;

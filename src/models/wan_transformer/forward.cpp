@@ -39,7 +39,6 @@ struct Pass {
   const WanTransformerInput& input;
   WanTransformerWorkspace& work;
   Context& context;
-  RopeTables rope;
   int64_t tokens = 0;
   int64_t time_rows = 0;               // distinct timesteps
   const int32_t* token_row = nullptr;  // [tokens] row of the timestep tensors; null means row 0
@@ -48,6 +47,16 @@ struct Pass {
 
   void probe(const std::string& name, const Tensor& value) const {
     if (input.probe != nullptr) (*input.probe)(name, value);
+  }
+  // The rows of `x` in work.normed, which the layers alone might never ask for.
+  void probe_normed(const std::string& name, LinearInput& x) const {
+    if (input.probe == nullptr) return;
+    x.x(context);
+    (*input.probe)(name, work.normed);
+  }
+  // For the quantized form of one LinearInput at a time.
+  std::span<std::byte> quantized_memory() const {
+    return {work.quantized.data(), static_cast<size_t>(work.quantized.bytes())};
   }
 };
 
@@ -125,19 +134,20 @@ Tensor add_table(const Tensor& table, const Tensor& rows, bool broadcast) {
   return sum;
 }
 
-void modulated_norm(const Pass& pass, const Tensor& modulation, Modulation shift,
-                    Modulation scale) {
+// The input of the next linears, normed and modulated when they ask for it.
+LinearInput modulated_norm(const Pass& pass, const Tensor& modulation, Modulation shift,
+                           Modulation scale) {
   const int64_t dim = pass.config.dim();
-  kernels::layer_norm({.x = pass.work.hidden.f32(),
-                       .y = pass.work.normed.f32(),
-                       .rows = pass.tokens,
-                       .dim = dim,
-                       .epsilon = pass.config.eps,
-                       .scale = modulation.f32() + scale * dim,
-                       .shift = modulation.f32() + shift * dim,
-                       .modulation_stride = modulation.dim(1) * dim,
-                       .modulation_row = pass.token_row},
-                      pass.context);
+  return LinearInput({.x = pass.work.hidden.f32(),
+                      .y = pass.work.normed.f32(),
+                      .rows = pass.tokens,
+                      .dim = dim,
+                      .epsilon = pass.config.eps,
+                      .scale = modulation.f32() + scale * dim,
+                      .shift = modulation.f32() + shift * dim,
+                      .modulation_stride = modulation.dim(1) * dim,
+                      .modulation_row = pass.token_row},
+                     pass.quantized_memory());
 }
 
 void qk_norm(const Pass& pass, const Tensor& weight, Tensor& x) {
@@ -152,8 +162,8 @@ void qk_norm(const Pass& pass, const Tensor& weight, Tensor& x) {
 
 void rotate(const Pass& pass, Tensor& x) {
   kernels::rope({.x = x.f32(),
-                 .cos = pass.rope.cos.f32(),
-                 .sin = pass.rope.sin.f32(),
+                 .cos = pass.work.rope.cos.f32(),
+                 .sin = pass.work.rope.sin.f32(),
                  .rows = pass.tokens,
                  .heads = pass.config.num_heads,
                  .head_dim = pass.config.head_dim},
@@ -190,9 +200,8 @@ void add_to_hidden(const Pass& pass, const LinearMethod& linear, LinearInput& x,
 void self_attention(const Pass& pass, const WanAttentionWeights& w, const Tensor& modulation,
                     const std::string& name) {
   const int64_t dim = pass.config.dim();
-  modulated_norm(pass, modulation, kAttentionShift, kAttentionScale);
-  pass.probe(name + ".norm1_modulated", pass.work.normed);
-  LinearInput normed(pass.work.normed.f32(), pass.tokens, dim);
+  LinearInput normed = modulated_norm(pass, modulation, kAttentionShift, kAttentionScale);
+  pass.probe_normed(name + ".norm1_modulated", normed);
   apply(*w.to_q, normed, pass.work.q, pass.context);
   apply(*w.to_k, normed, pass.work.k, pass.context);
   apply(*w.to_v, normed, pass.work.v, pass.context);
@@ -207,7 +216,7 @@ void self_attention(const Pass& pass, const WanAttentionWeights& w, const Tensor
   pass.probe(name + ".attn1.k", pass.work.k);
   attend(pass, pass.work.k, pass.work.v);
   pass.probe(name + ".attn1.heads", pass.work.normed);
-  LinearInput heads(pass.work.normed.f32(), pass.tokens, dim);
+  LinearInput heads(pass.work.normed.f32(), pass.tokens, dim, pass.quantized_memory());
   add_to_hidden(pass, *w.to_out, heads, modulation.f32() + kAttentionGate * dim);
   pass.probe(name + ".after_attn1", pass.work.hidden);
 }
@@ -216,16 +225,15 @@ void cross_attention(const Pass& pass, const WanBlockWeights& block,
                      const WanTextContext::Block& text, const std::string& name) {
   const int64_t dim = pass.config.dim();
   const WanAttentionWeights& w = block.attn2;
-  kernels::layer_norm({.x = pass.work.hidden.f32(),
-                       .y = pass.work.normed.f32(),
-                       .rows = pass.tokens,
-                       .dim = dim,
-                       .epsilon = pass.config.eps,
-                       .weight = block.norm2_weight.f32(),
-                       .bias = block.norm2_bias.f32()},
-                      pass.context);
-  pass.probe(name + ".norm2", pass.work.normed);
-  LinearInput normed(pass.work.normed.f32(), pass.tokens, dim);
+  LinearInput normed({.x = pass.work.hidden.f32(),
+                      .y = pass.work.normed.f32(),
+                      .rows = pass.tokens,
+                      .dim = dim,
+                      .epsilon = pass.config.eps,
+                      .weight = block.norm2_weight.f32(),
+                      .bias = block.norm2_bias.f32()},
+                     pass.quantized_memory());
+  pass.probe_normed(name + ".norm2", normed);
   apply(*w.to_q, normed, pass.work.q, pass.context);
   qk_norm(pass, w.norm_q, pass.work.q);
   repeat_last_row(text.k, pass.work.text_k);
@@ -235,7 +243,7 @@ void cross_attention(const Pass& pass, const WanBlockWeights& block,
   pass.probe(name + ".attn2.to_v", pass.work.text_v);
   attend(pass, pass.work.text_k, pass.work.text_v);
   pass.probe(name + ".attn2.heads", pass.work.normed);
-  LinearInput heads(pass.work.normed.f32(), pass.tokens, dim);
+  LinearInput heads(pass.work.normed.f32(), pass.tokens, dim, pass.quantized_memory());
   add_to_hidden(pass, *w.to_out, heads, nullptr);
   pass.probe(name + ".after_attn2", pass.work.hidden);
 }
@@ -243,13 +251,13 @@ void cross_attention(const Pass& pass, const WanBlockWeights& block,
 void feed_forward(const Pass& pass, const WanBlockWeights& block, const Tensor& modulation,
                   const std::string& name) {
   const int64_t dim = pass.config.dim();
-  modulated_norm(pass, modulation, kFfnShift, kFfnScale);
-  pass.probe(name + ".norm3_modulated", pass.work.normed);
-  LinearInput normed(pass.work.normed.f32(), pass.tokens, dim);
+  LinearInput normed = modulated_norm(pass, modulation, kFfnShift, kFfnScale);
+  pass.probe_normed(name + ".norm3_modulated", normed);
   block.ffn_in->apply(normed, {.y = pass.work.ffn.f32(), .epilogue = Epilogue::kGeluTanh},
                       pass.context);
   pass.probe(name + ".ffn.gelu", pass.work.ffn);
-  LinearInput activated(pass.work.ffn.f32(), pass.tokens, pass.config.ffn_dim);
+  LinearInput activated(pass.work.ffn.f32(), pass.tokens, pass.config.ffn_dim,
+                        pass.quantized_memory());
   add_to_hidden(pass, *block.ffn_out, activated, modulation.f32() + kFfnGate * dim);
   pass.probe(name + ".output", pass.work.hidden);
 }
@@ -258,9 +266,8 @@ Tensor head(const WanTransformerWeights& w, const Pass& pass, const PatchGrid& g
   constexpr auto kShift = static_cast<Modulation>(0);
   constexpr auto kScale = static_cast<Modulation>(1);
   const Tensor modulation = add_table(w.scale_shift_table, pass.temb, /*broadcast=*/true);
-  modulated_norm(pass, modulation, kShift, kScale);
-  pass.probe("head.modulated", pass.work.normed);
-  LinearInput normed(pass.work.normed.f32(), pass.tokens, pass.config.dim());
+  LinearInput normed = modulated_norm(pass, modulation, kShift, kScale);
+  pass.probe_normed("head.modulated", normed);
   const int64_t features = w.proj_out->shape().out_features;
   Tensor rows(DType::kF32, {pass.tokens, features});
   apply(*w.proj_out, normed, rows, pass.context);
@@ -285,27 +292,6 @@ void check_input(const WanTransformerConfig& config, const WanTransformerInput& 
 
 }  // namespace
 
-WanTransformerWorkspace::WanTransformerWorkspace(const WanTransformerConfig& config, int64_t tokens,
-                                                 int64_t text_rows)
-    : patches(DType::kF32, {tokens, config.in_channels * config.patch_size[0] *
-                                        config.patch_size[1] * config.patch_size[2]}),
-      hidden(DType::kF32, {tokens, config.dim()}),
-      normed(DType::kF32, {tokens, config.dim()}),
-      q(DType::kF32, {tokens, config.dim()}),
-      k(DType::kF32, {tokens, config.dim()}),
-      v(DType::kF32, {tokens, config.dim()}),
-      ffn(DType::kF32, {tokens, config.ffn_dim}),
-      text_k(DType::kF32, {text_rows, config.dim()}),
-      text_v(DType::kF32, {text_rows, config.dim()}) {}
-
-int64_t WanTransformerWorkspace::bytes() const {
-  int64_t total = 0;
-  for (const Tensor* tensor : {&patches, &hidden, &normed, &q, &k, &v, &ffn, &text_k, &text_v}) {
-    total += tensor->bytes();
-  }
-  return total;
-}
-
 int64_t WanTransformer::token_count(const Shape& latents) const {
   return patch_grid(config_, latents).tokens();
 }
@@ -314,14 +300,13 @@ Tensor WanTransformer::forward(const WanTransformerInput& input, WanTransformerW
                                Context& context) const {
   const PatchGrid grid = patch_grid(config_, input.latents->shape());
   check_input(config_, input, grid.tokens());
-  check(workspace.hidden.dim(0) == grid.tokens() && workspace.text_k.dim(0) == input.text->rows,
+  check(workspace.grid == grid && workspace.text_k.dim(0) == input.text->rows,
         "the workspace was made for these sizes");
   const WanTransformerWeights& w = *weights_;
   Pass pass{.config = config_,
             .input = input,
             .work = workspace,
             .context = context,
-            .rope = rope_tables(config_, grid),
             .tokens = grid.tokens(),
             .time_rows = static_cast<int64_t>(input.timesteps.size()),
             .token_row = input.token_timestep.empty() ? nullptr : input.token_timestep.data(),

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "base/error.h"
 #include "base/parallel.h"
@@ -89,21 +91,33 @@ RopeTables rope_tables(const WanTransformerConfig& config, const PatchGrid& grid
   const int64_t time_pairs = pairs - 2 * space_pairs;
   RopeTables tables{.cos = Tensor(DType::kF32, {grid.tokens(), pairs}),
                     .sin = Tensor(DType::kF32, {grid.tokens(), pairs})};
-  float* cosines = tables.cos.f32();
-  float* sines = tables.sin.f32();
-  for_each_token(grid, [&](int64_t token, int64_t t, int64_t h, int64_t w) {
-    const auto fill = [&](int64_t first, int64_t count, int64_t position) {
+  // An angle belongs to a position along one axis: far fewer of them than tokens.
+  struct Axis {
+    int64_t pairs;
+    std::vector<float> cos, sin;  // [positions, pairs]
+  };
+  const auto make_axis = [](int64_t positions, int64_t count) {
+    Axis axis{.pairs = count, .cos = {}, .sin = {}};
+    for (int64_t position = 0; position < positions; ++position) {
       for (int64_t j = 0; j < count; ++j) {
         const double frequency =
             1.0 / std::pow(kTheta, static_cast<double>(j) / static_cast<double>(count));
         const double angle = static_cast<double>(position) * frequency;
-        cosines[token * pairs + first + j] = static_cast<float>(std::cos(angle));
-        sines[token * pairs + first + j] = static_cast<float>(std::sin(angle));
+        axis.cos.push_back(static_cast<float>(std::cos(angle)));
+        axis.sin.push_back(static_cast<float>(std::sin(angle)));
       }
-    };
-    fill(0, time_pairs, t);
-    fill(time_pairs, space_pairs, h);
-    fill(time_pairs + space_pairs, space_pairs, w);
+    }
+    return axis;
+  };
+  const Axis time = make_axis(grid.t, time_pairs);
+  const Axis rows = make_axis(grid.h, space_pairs), columns = make_axis(grid.w, space_pairs);
+  for_each_token(grid, [&](int64_t token, int64_t t, int64_t h, int64_t w) {
+    float* cosine = tables.cos.f32() + token * pairs;
+    float* sine = tables.sin.f32() + token * pairs;
+    for (const auto& [axis, position] : {std::pair(&time, t), {&rows, h}, {&columns, w}}) {
+      cosine = std::copy_n(axis->cos.data() + position * axis->pairs, axis->pairs, cosine);
+      sine = std::copy_n(axis->sin.data() + position * axis->pairs, axis->pairs, sine);
+    }
   });
   return tables;
 }

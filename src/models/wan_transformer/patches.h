@@ -6,12 +6,6 @@
 
 namespace mxvideo::models {
 
-// Patches along t, h, w.
-struct PatchGrid {
-  int64_t t = 0, h = 0, w = 0;
-  int64_t tokens() const { return t * h * w; }
-};
-
 // Throws Code::kInvalidArgument when `latents` [channels, frames, height, width] does not divide.
 PatchGrid patch_grid(const WanTransformerConfig& config, const Shape& latents);
 
@@ -21,10 +15,6 @@ void patchify(const WanTransformerConfig& config, const Tensor& latents, float* 
 // rows [tokens, pt·ph·pw·out_channels], features in the order pt, ph, pw, c (the head's), to
 // latents [out_channels, frames, height, width].
 Tensor unpatchify(const WanTransformerConfig& config, const float* rows, const PatchGrid& grid);
-
-struct RopeTables {
-  Tensor cos, sin;  // [tokens, head_dim/2]
-};
 
 // 3-D rotary embedding: of the head_dim/2 pairs, head_dim/6 (rounded down) go to h and to w each,
 // the rest to t; theta 10000, angles in double. Source: diffusers WanRotaryPosEmbed.

@@ -22,17 +22,23 @@ constexpr int64_t kModulations = 6;
 // A LinearInput: keeps the quantized form of its rows once a layer asked for it.
 class PlannedInput {
  public:
-  PlannedInput(MemoryTrace& trace, int64_t rows) : trace_(trace), rows_(rows) {}
+  enum class Memory { kOwn, kWorkspace, kWorkspaceOfNorm };
+  PlannedInput(MemoryTrace& trace, int64_t rows, Memory memory = Memory::kOwn)
+      : trace_(trace), rows_(rows), memory_(memory) {}
 
   void apply(const LinearMethod& linear, kernels::Context& context) {
     const LinearPlan plan = linear.plan(rows_, context);
-    if (form_.bytes() == 0 && plan.input_bytes > 0) form_ = {trace_, plan.input_bytes};
+    if (memory_ == Memory::kOwn && form_.bytes() == 0 && plan.input_bytes > 0) {
+      form_ = {trace_, plan.input_bytes};
+    }
+    if (memory_ == Memory::kWorkspaceOfNorm) trace_.pass(plan.norm_bytes);
     trace_.pass(plan.scratch_bytes);
   }
 
  private:
   MemoryTrace& trace_;
   int64_t rows_;
+  Memory memory_;
   PlannedBuffer form_;
 };
 
@@ -45,6 +51,8 @@ struct PlannedForward {
   LayerKernels& kernels;
 
   PlannedTensor tensor(const Shape& shape) const { return {trace, shape}; }
+  PlannedInput normed() const { return {trace, tokens, PlannedInput::Memory::kWorkspaceOfNorm}; }
+  PlannedInput stored() const { return {trace, tokens, PlannedInput::Memory::kWorkspace}; }
   kernels::Context& layers(const char* name) const { return kernels[name]; }
 
   void matmul(const char* layer, int64_t m, int64_t n, int64_t k) const {
@@ -90,39 +98,31 @@ PlannedTensor plan_time_embedding(const WanTransformerWeights& w, const PlannedF
 
 void plan_self_attention(const WanAttentionWeights& w, const PlannedForward& pass) {
   kernels::Context& context = pass.layers("attention linears");
-  PlannedInput normed(pass.trace, pass.tokens);
+  PlannedInput normed = pass.normed();
   for (const LinearPtr* linear : {&w.to_q, &w.to_k, &w.to_v}) normed.apply(**linear, context);
   pass.attend("self attention", pass.tokens);
-  PlannedInput heads(pass.trace, pass.tokens);
+  PlannedInput heads = pass.stored();
   heads.apply(*w.to_out, context);
 }
 
 void plan_cross_attention(const WanAttentionWeights& w, const PlannedForward& pass) {
   kernels::Context& context = pass.layers("attention linears");
-  PlannedInput normed(pass.trace, pass.tokens);
+  PlannedInput normed = pass.normed();
   normed.apply(*w.to_q, context);
   pass.attend("cross attention", pass.input.text_rows);
-  PlannedInput heads(pass.trace, pass.tokens);
+  PlannedInput heads = pass.stored();
   heads.apply(*w.to_out, context);
 }
 
 void plan_feed_forward(const WanBlockWeights& block, const PlannedForward& pass) {
   kernels::Context& context = pass.layers("feed forward linears");
-  PlannedInput normed(pass.trace, pass.tokens);
+  PlannedInput normed = pass.normed();
   normed.apply(*block.ffn_in, context);
-  PlannedInput activated(pass.trace, pass.tokens);
+  PlannedInput activated = pass.stored();
   activated.apply(*block.ffn_out, context);
 }
 
 }  // namespace
-
-int64_t WanTransformerWorkspace::planned_bytes(const WanTransformerConfig& config, int64_t tokens,
-                                               int64_t text_rows) {
-  const int64_t patch =
-      config.in_channels * config.patch_size[0] * config.patch_size[1] * config.patch_size[2];
-  const int64_t per_token = patch + 5 * config.dim() + config.ffn_dim;
-  return (tokens * per_token + text_rows * 2 * config.dim()) * dtype_size(DType::kF32);
-}
 
 PlannedTensor WanTransformer::plan_text(int64_t distinct_rows, MemoryTrace& trace,
                                         LayerKernels& kernels) const {
@@ -157,8 +157,6 @@ PlannedTensor WanTransformer::plan_forward(const WanTransformerPlanInput& input,
                             .trace = trace,
                             .kernels = kernels};
   const int64_t dim = config_.dim();
-  const PlannedTensor cosines = pass.tensor({pass.tokens, config_.head_dim / 2});
-  const PlannedTensor sines = pass.tensor({pass.tokens, config_.head_dim / 2});
   pass.note_vector_kernels();
   pass.matmul(
       "patch embedding", pass.tokens, dim,
@@ -172,7 +170,7 @@ PlannedTensor WanTransformer::plan_forward(const WanTransformerPlanInput& input,
     plan_feed_forward(block, pass);
   }
   const PlannedTensor modulation = pass.tensor({input.time_rows, 2, dim});
-  PlannedInput normed(trace, pass.tokens);
+  PlannedInput normed = pass.normed();
   const PlannedTensor rows = pass.tensor({pass.tokens, w.proj_out->shape().out_features});
   normed.apply(*w.proj_out, pass.layers("head"));
   return pass.tensor({config_.out_channels, input.latents[1], input.latents[2], input.latents[3]});

@@ -75,22 +75,6 @@ struct WanTransformerInput {
   const Probe* probe = nullptr;                     // optional
 };
 
-// Activation memory of one forward pass, allocated once for a token count. fp32.
-struct WanTransformerWorkspace {
-  WanTransformerWorkspace(const WanTransformerConfig& config, int64_t tokens, int64_t text_rows);
-  int64_t bytes() const;
-  // bytes() of a workspace that is not made.
-  static int64_t planned_bytes(const WanTransformerConfig& config, int64_t tokens,
-                               int64_t text_rows);
-
-  Tensor patches;         // [tokens, max(in_channels, out_channels)·patch volume]
-  Tensor hidden;          // [tokens, dim]: the residual stream
-  Tensor normed;          // [tokens, dim]: input of the next linears
-  Tensor q, k, v;         // [tokens, dim]
-  Tensor ffn;             // [tokens, ffn_dim]
-  Tensor text_k, text_v;  // [text_rows, dim]
-};
-
 struct WanTransformerPlanInput {
   Shape latents;          // [in_channels, frames, height, width]
   int64_t time_rows = 1;  // distinct timesteps
@@ -104,6 +88,7 @@ inline constexpr const char* kLayerClasses[] = {
 using LayerKernels = std::map<std::string, kernels::Context, std::less<>>;
 
 struct WanTransformerWeights;
+struct WanTransformerWorkspace;
 
 class WanTransformer {
  public:
@@ -131,6 +116,8 @@ class WanTransformer {
   // Every linear layer in checkpoint order, quantized or not.
   std::vector<const quantization::LinearMethod*> linears() const;
   int64_t weight_bytes() const;
+  // Most that a linear layer of a block takes for the quantized form of its input.
+  int64_t quantized_input_bytes(int64_t tokens) const;
 
   // What encode_text() of `distinct_rows` rows allocates; the result stands for the context.
   PlannedTensor plan_text(int64_t distinct_rows, MemoryTrace& trace, LayerKernels& kernels) const;
@@ -141,6 +128,37 @@ class WanTransformer {
  private:
   WanTransformerConfig config_;
   std::unique_ptr<WanTransformerWeights> weights_;
+};
+
+// Patches along t, h, w.
+struct PatchGrid {
+  int64_t t = 0, h = 0, w = 0;
+  int64_t tokens() const { return t * h * w; }
+  bool operator==(const PatchGrid&) const = default;
+};
+
+struct RopeTables {
+  Tensor cos, sin;  // [tokens, head_dim/2]
+};
+
+// Activation memory of a forward pass and what depends on the video's size alone, made once.
+struct WanTransformerWorkspace {
+  // For latents [any, frames, height, width] and prompts of `text_rows` rows.
+  WanTransformerWorkspace(const WanTransformer& model, const Shape& latents, int64_t text_rows);
+  int64_t bytes() const;
+  // bytes() of a workspace that is not made.
+  static int64_t planned_bytes(const WanTransformer& model, const Shape& latents,
+                               int64_t text_rows);
+
+  PatchGrid grid;
+  RopeTables rope;
+  Tensor patches;         // [tokens, in_channels·patch volume]
+  Tensor hidden;          // [tokens, dim]: the residual stream
+  Tensor normed;          // [tokens, dim]: input of the next linears
+  Tensor quantized;       // bytes: its quantized form, if a layer takes one
+  Tensor q, k, v;         // [tokens, dim]
+  Tensor ffn;             // [tokens, ffn_dim]
+  Tensor text_k, text_v;  // [text_rows, dim]
 };
 
 }  // namespace mxvideo::models

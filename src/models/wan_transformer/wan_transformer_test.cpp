@@ -71,8 +71,7 @@ Case read_case(const test::GoldenFile& golden, int64_t batch_index) {
 
 Tensor run(const WanTransformer& model, const Case& input, const Probe* probe = nullptr) {
   kernels::Context context;
-  WanTransformerWorkspace workspace(model.config(), model.token_count(input.latents.shape()),
-                                    input.text.dim(0));
+  WanTransformerWorkspace workspace(model, input.latents.shape(), input.text.dim(0));
   const WanTextContext text =
       model.encode_text({.text = &input.text, .cancellation = nullptr, .probe = probe}, context);
   return model.forward({.latents = &input.latents,
@@ -297,8 +296,7 @@ TEST(WanTransformer, StopsWhenCancelled) {
   CancellationToken token;
   token.cancel();
   kernels::Context context;
-  WanTransformerWorkspace workspace(model->config(), model->token_count(input.latents.shape()),
-                                    input.text.dim(0));
+  WanTransformerWorkspace workspace(*model, input.latents.shape(), input.text.dim(0));
   const WanTextContext text = model->encode_text({.text = &input.text}, context);
   const auto forward = [&] {
     model->forward({.latents = &input.latents,

@@ -1,0 +1,67 @@
+#include <algorithm>
+#include <array>
+
+#include "models/wan_transformer/patches.h"
+#include "models/wan_transformer/weights.h"
+
+namespace mxvideo::models {
+namespace {
+
+constexpr int kTensors = 11;
+
+// Shapes of the F32 tensors, in the order of the struct.
+std::array<Shape, kTensors> tensor_shapes(const WanTransformerConfig& c, int64_t tokens,
+                                          int64_t text_rows) {
+  const int64_t patch = c.in_channels * c.patch_size[0] * c.patch_size[1] * c.patch_size[2];
+  const Shape angles{tokens, c.head_dim / 2}, rows{tokens, c.dim()}, text{text_rows, c.dim()};
+  return {angles, angles, Shape{tokens, patch},     rows, rows, rows,
+          rows,   rows,   Shape{tokens, c.ffn_dim}, text, text};
+}
+
+}  // namespace
+
+WanTransformerWorkspace::WanTransformerWorkspace(const WanTransformer& model, const Shape& latents,
+                                                 int64_t text_rows)
+    : grid(patch_grid(model.config(), latents)), rope(rope_tables(model.config(), grid)) {
+  const auto shapes = tensor_shapes(model.config(), grid.tokens(), text_rows);
+  size_t next = 2;  // after the tables
+  for (Tensor* tensor : {&patches, &hidden, &normed, &q, &k, &v, &ffn, &text_k, &text_v}) {
+    *tensor = Tensor(DType::kF32, shapes[next++]);
+  }
+  const int64_t bytes = model.quantized_input_bytes(grid.tokens());
+  if (bytes > 0) quantized = Tensor(DType::kU8, {bytes});
+}
+
+int64_t WanTransformerWorkspace::bytes() const {
+  int64_t total = 0;
+  for (const Tensor* tensor : {&rope.cos, &rope.sin, &patches, &hidden, &normed, &quantized, &q, &k,
+                               &v, &ffn, &text_k, &text_v}) {
+    total += tensor->bytes();
+  }
+  return total;
+}
+
+int64_t WanTransformerWorkspace::planned_bytes(const WanTransformer& model, const Shape& latents,
+                                               int64_t text_rows) {
+  const int64_t tokens = model.token_count(latents);
+  int64_t total = model.quantized_input_bytes(tokens);
+  for (const Shape& shape : tensor_shapes(model.config(), tokens, text_rows)) {
+    total += shape.count() * dtype_size(DType::kF32);
+  }
+  return total;
+}
+
+int64_t WanTransformer::quantized_input_bytes(int64_t tokens) const {
+  kernels::Context context;
+  int64_t most = 0;
+  for (const WanBlockWeights& block : weights_->blocks) {
+    for (const LinearPtr* linear :
+         {&block.attn1.to_q, &block.attn1.to_k, &block.attn1.to_v, &block.attn1.to_out,
+          &block.attn2.to_q, &block.attn2.to_out, &block.ffn_in, &block.ffn_out}) {
+      most = std::max(most, (*linear)->plan(tokens, context).input_bytes);
+    }
+  }
+  return most;
+}
+
+}  // namespace mxvideo::models
