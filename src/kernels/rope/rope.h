@@ -6,6 +6,7 @@
 #include <span>
 
 #include "kernels/common/kernel_table.h"
+#include "kernels/rms_norm/rms_norm.h"
 
 namespace mxvideo::kernels {
 
@@ -20,5 +21,9 @@ struct RopeArgs {
 
 std::span<const Row<RopeArgs>> rope_rows();
 void rope(const RopeArgs& args, Context& context);
+
+// The bits of rms_norm() followed by rope(), row by row while a row is in the cache; norm.y is
+// args.x. Rows come from both tables.
+void rms_norm_rope(const RmsNormArgs& norm, const RopeArgs& args, Context& context);
 
 }  // namespace mxvideo::kernels

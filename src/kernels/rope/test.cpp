@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "kernels/common/test_rows.h"
@@ -96,6 +97,40 @@ TEST_P(RopeRows, StayInsideTheBound) {
           return std::vector<float>(y.values().begin(), y.values().end());
         },
         [&](std::span<const float> y) { test::expect_within(y, expected, bounds); });
+  }
+}
+
+TEST_P(RopeRows, WithTheNormHasTheBitsOfTheTwo) {
+  const Case& c = GetParam();
+  const int64_t dim = c.heads * c.head_dim;
+  const std::vector<float> x = test::random_floats(c.rows * dim, 3, 1);
+  const std::vector<float> angles = test::random_floats(c.rows * c.head_dim, 1, 2);
+  const std::vector<float> weight = test::random_floats(dim, 2, 3);
+  for (const auto& row : rope_rows()) {
+    test::sweep(
+        {"rope", row.name},
+        [&](Context& context) {
+          Guarded expected(c.rows * dim), actual(c.rows * dim);
+          RmsNormArgs norm = {.x = x.data(),
+                              .y = expected.data(),
+                              .rows = c.rows,
+                              .dim = dim,
+                              .weight = weight.data()};
+          RopeArgs rotation = {.x = expected.data(),
+                               .cos = angles.data(),
+                               .sin = angles.data() + c.rows * c.head_dim / 2,
+                               .rows = c.rows,
+                               .heads = c.heads,
+                               .head_dim = c.head_dim};
+          rms_norm(norm, context);
+          rope(rotation, context);
+          norm.y = rotation.x = actual.data();
+          rms_norm_rope(norm, rotation, context);
+          EXPECT_TRUE(actual.intact());
+          EXPECT_TRUE(std::ranges::equal(actual.values(), expected.values()));
+          return std::vector<float>(actual.values().begin(), actual.values().end());
+        },
+        [](std::span<const float>) {});
   }
 }
 
