@@ -94,15 +94,15 @@ nlohmann::ordered_json measure(const Options& options) {
   const models::WanTextContext prompt = model.encode_text({.text = &text}, context);
   reset_peak_resident_bytes();
   const Stopwatch forward_time;
-  const Tensor output = model.forward({.latents = &latents,
-                                       .timesteps = {999.0f},
-                                       .token_timestep = {},
-                                       .text = &prompt,
-                                       .cancellation = nullptr,
-                                       .probe = nullptr},
-                                      workspace, context);
+  const std::vector<Tensor> output = model.forward({.latents = &latents,
+                                                    .timesteps = {999.0f},
+                                                    .token_timestep = {},
+                                                    .texts = {&prompt},
+                                                    .cancellation = nullptr,
+                                                    .probe = nullptr},
+                                                   workspace, context);
   const double forward_seconds = forward_time.seconds();
-  for (float value : output.values()) check(std::isfinite(value), "the output is finite");
+  for (float value : output[0].values()) check(std::isfinite(value), "the output is finite");
   return {{"model", "TI2V-5B"},
           {"scheme", options.scheme},
           {"layers", options.layers},

@@ -148,11 +148,12 @@ TEST_P(TransformerPlanTest, ForwardAllocatesWhatIsPlanned) {
   }
 
   MemoryTrace trace;
-  model.plan_forward({.latents = latents.shape(), .time_rows = c.time_rows, .text_rows = 512},
-                     trace, planned);
+  model.plan_forward(
+      {.latents = latents.shape(), .time_rows = c.time_rows, .text_rows = 512, .texts = 2}, trace,
+      planned);
   WanTransformerInput input;
   input.latents = &latents;
-  input.text = &prompt;
+  input.texts = {&prompt, &prompt};
   input.timesteps.assign(static_cast<size_t>(c.time_rows), 500.0f);
   if (c.time_rows > 1) input.token_timestep.assign(static_cast<size_t>(tokens), 1);
   EXPECT_EQ(trace.peak(), measured([&] { model.forward(input, *workspace, ran); }));

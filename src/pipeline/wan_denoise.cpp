@@ -121,16 +121,16 @@ Tensor WanPipeline::predict(WanRun& run, const LoadedExpert& expert, const StepI
   WanTransformerInput input{.latents = &step.latents,
                             .timesteps = step.timesteps,
                             .token_timestep = step.token_timestep,
-                            .text = &expert.text,
+                            .texts = {&expert.text},
                             .cancellation = run.hooks.cancellation,
                             .probe = nullptr};
-  Tensor velocity = expert.model->forward(input, *expert.workspace, run.context);
+  if (run.request.use_guidance()) input.texts.push_back(&expert.negative_text);
+  std::vector<Tensor> velocities = expert.model->forward(input, *expert.workspace, run.context);
   if (run.request.use_guidance()) {
-    input.text = &expert.negative_text;
-    apply_guidance(velocity, expert.model->forward(input, *expert.workspace, run.context),
+    apply_guidance(velocities[0], velocities[1],
                    expert.index == 0 ? run.request.guidance_scale : run.request.guidance_scale_2);
   }
-  return velocity;
+  return std::move(velocities[0]);
 }
 
 // Called when latents went bad: runs the forwards of the step again, looking at every intermediate.
@@ -147,7 +147,7 @@ void WanPipeline::report_bad_step(WanRun& run, const LoadedExpert& expert, const
     const WanTransformerInput input{.latents = &step.latents,
                                     .timesteps = step.timesteps,
                                     .token_timestep = step.token_timestep,
-                                    .text = &context,
+                                    .texts = {&context},
                                     .cancellation = run.hooks.cancellation,
                                     .probe = &guard.probe()};
     expert.model->forward(input, *expert.workspace, run.context);

@@ -225,10 +225,11 @@ void WanPipeline::plan_denoise(PlanRun& run) const {
     const int64_t text_bytes = trace.live();
     {
       const PlannedTensor step(trace, input);
-      const models::WanTransformerPlanInput forward{
-          .latents = input, .time_rows = two_times ? 2 : 1, .text_rows = kTextRows};
-      const PlannedTensor velocity = model.plan_forward(forward, trace, kernels);
-      if (request.use_guidance()) model.plan_forward(forward, trace, kernels);
+      const models::WanTransformerPlanInput forward{.latents = input,
+                                                    .time_rows = two_times ? 2 : 1,
+                                                    .text_rows = kTextRows,
+                                                    .texts = request.use_guidance() ? 2 : 1};
+      model.plan_forward(forward, trace, kernels);
     }
     for (const auto& [layers, context] : kernels) run.note(name, layers, context);
     const int64_t workspace = WanTransformerWorkspace::planned_bytes(model, input, kTextRows);

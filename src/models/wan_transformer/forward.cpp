@@ -54,6 +54,9 @@ struct Pass {
     x.x(context);
     (*input.probe)(name, work.normed);
   }
+  const int32_t* token_row_from(int64_t first) const {
+    return token_row == nullptr ? nullptr : token_row + first;
+  }
   // For the quantized form of one LinearInput at a time.
   std::span<std::byte> quantized_memory() const {
     return {work.quantized.data(), static_cast<size_t>(work.quantized.bytes())};
@@ -134,40 +137,45 @@ Tensor add_table(const Tensor& table, const Tensor& rows, bool broadcast) {
   return sum;
 }
 
+// Tokens of a step that is made piece by piece.
+struct TokenRange {
+  int64_t first, count;
+};
+
 // The input of the next linears, normed and modulated when they ask for it.
 LinearInput modulated_norm(const Pass& pass, const Tensor& modulation, Modulation shift,
-                           Modulation scale) {
+                           Modulation scale, const TokenRange& range) {
   const int64_t dim = pass.config.dim();
-  return LinearInput({.x = pass.work.hidden.f32(),
-                      .y = pass.work.normed.f32(),
-                      .rows = pass.tokens,
+  return LinearInput({.x = pass.work.hidden.f32() + range.first * dim,
+                      .y = pass.work.normed.f32() + range.first * dim,
+                      .rows = range.count,
                       .dim = dim,
                       .epsilon = pass.config.eps,
                       .scale = modulation.f32() + scale * dim,
                       .shift = modulation.f32() + shift * dim,
                       .modulation_stride = modulation.dim(1) * dim,
-                      .modulation_row = pass.token_row},
+                      .modulation_row = pass.token_row_from(range.first)},
                      pass.quantized_memory());
 }
 
-void qk_norm(const Pass& pass, const Tensor& weight, Tensor& x) {
-  kernels::rms_norm({.x = x.f32(),
-                     .y = x.f32(),
-                     .rows = pass.tokens,
-                     .dim = pass.config.dim(),
-                     .epsilon = pass.config.eps,
-                     .weight = weight.f32()},
-                    pass.context);
+kernels::RmsNormArgs qk_norm(const Pass& pass, const Tensor& weight, Tensor& x) {
+  return {.x = x.f32(),
+          .y = x.f32(),
+          .rows = pass.tokens,
+          .dim = pass.config.dim(),
+          .epsilon = pass.config.eps,
+          .weight = weight.f32()};
 }
 
-void rotate(const Pass& pass, Tensor& x) {
-  kernels::rope({.x = x.f32(),
-                 .cos = pass.work.rope.cos.f32(),
-                 .sin = pass.work.rope.sin.f32(),
-                 .rows = pass.tokens,
-                 .heads = pass.config.num_heads,
-                 .head_dim = pass.config.head_dim},
-                pass.context);
+void norm_and_rotate(const Pass& pass, const Tensor& weight, Tensor& x) {
+  kernels::rms_norm_rope(qk_norm(pass, weight, x),
+                         {.x = x.f32(),
+                          .cos = pass.work.rope.cos.f32(),
+                          .sin = pass.work.rope.sin.f32(),
+                          .rows = pass.tokens,
+                          .heads = pass.config.num_heads,
+                          .head_dim = pass.config.head_dim},
+                         pass.context);
 }
 
 // Attention of work.q over k and v, into work.normed.
@@ -184,23 +192,25 @@ void attend(const Pass& pass, const Tensor& k, const Tensor& v) {
                      pass.context);
 }
 
-// hidden += gate · linear(x); without a gate, hidden += linear(x).
-void add_to_hidden(const Pass& pass, const LinearMethod& linear, LinearInput& x,
-                   const float* gate) {
+// hidden += gate · linear(x) from token `first` on; without a gate, hidden += linear(x).
+void add_to_hidden(const Pass& pass, const LinearMethod& linear, LinearInput& x, const float* gate,
+                   int64_t first = 0) {
+  float* const hidden = pass.work.hidden.f32() + first * pass.config.dim();
   linear.apply(x,
-               {.y = pass.work.hidden.f32(),
+               {.y = hidden,
                 .epilogue = Epilogue::kGatedResidual,
-                .residual = pass.work.hidden.f32(),
+                .residual = hidden,
                 .gate = gate,
                 .gate_stride = kModulations * pass.config.dim(),
-                .gate_row = gate == nullptr ? nullptr : pass.token_row},
+                .gate_row = gate == nullptr ? nullptr : pass.token_row_from(first)},
                pass.context);
 }
 
 void self_attention(const Pass& pass, const WanAttentionWeights& w, const Tensor& modulation,
                     const std::string& name) {
   const int64_t dim = pass.config.dim();
-  LinearInput normed = modulated_norm(pass, modulation, kAttentionShift, kAttentionScale);
+  LinearInput normed =
+      modulated_norm(pass, modulation, kAttentionShift, kAttentionScale, {0, pass.tokens});
   pass.probe_normed(name + ".norm1_modulated", normed);
   apply(*w.to_q, normed, pass.work.q, pass.context);
   apply(*w.to_k, normed, pass.work.k, pass.context);
@@ -208,10 +218,8 @@ void self_attention(const Pass& pass, const WanAttentionWeights& w, const Tensor
   pass.probe(name + ".attn1.to_q", pass.work.q);
   pass.probe(name + ".attn1.to_k", pass.work.k);
   pass.probe(name + ".attn1.to_v", pass.work.v);
-  qk_norm(pass, w.norm_q, pass.work.q);
-  qk_norm(pass, w.norm_k, pass.work.k);
-  rotate(pass, pass.work.q);
-  rotate(pass, pass.work.k);
+  norm_and_rotate(pass, w.norm_q, pass.work.q);
+  norm_and_rotate(pass, w.norm_k, pass.work.k);
   pass.probe(name + ".attn1.q", pass.work.q);
   pass.probe(name + ".attn1.k", pass.work.k);
   attend(pass, pass.work.k, pass.work.v);
@@ -235,7 +243,7 @@ void cross_attention(const Pass& pass, const WanBlockWeights& block,
                      pass.quantized_memory());
   pass.probe_normed(name + ".norm2", normed);
   apply(*w.to_q, normed, pass.work.q, pass.context);
-  qk_norm(pass, w.norm_q, pass.work.q);
+  kernels::rms_norm(qk_norm(pass, w.norm_q, pass.work.q), pass.context);
   repeat_last_row(text.k, pass.work.text_k);
   repeat_last_row(text.v, pass.work.text_v);
   pass.probe(name + ".attn2.norm_q", pass.work.q);
@@ -248,17 +256,26 @@ void cross_attention(const Pass& pass, const WanBlockWeights& block,
   pass.probe(name + ".after_attn2", pass.work.hidden);
 }
 
+// As many tokens at a time as work.ffn has rows.
 void feed_forward(const Pass& pass, const WanBlockWeights& block, const Tensor& modulation,
                   const std::string& name) {
-  const int64_t dim = pass.config.dim();
-  LinearInput normed = modulated_norm(pass, modulation, kFfnShift, kFfnScale);
-  pass.probe_normed(name + ".norm3_modulated", normed);
-  block.ffn_in->apply(normed, {.y = pass.work.ffn.f32(), .epilogue = Epilogue::kGeluTanh},
-                      pass.context);
-  pass.probe(name + ".ffn.gelu", pass.work.ffn);
-  LinearInput activated(pass.work.ffn.f32(), pass.tokens, pass.config.ffn_dim,
-                        pass.quantized_memory());
-  add_to_hidden(pass, *block.ffn_out, activated, modulation.f32() + kFfnGate * dim);
+  const int64_t dim = pass.config.dim(), ffn_dim = pass.config.ffn_dim;
+  Tensor gelu;  // of all tokens, for the probe
+  if (pass.input.probe != nullptr) gelu = Tensor(DType::kF32, {pass.tokens, ffn_dim});
+  for (int64_t first = 0; first < pass.tokens; first += pass.work.ffn.dim(0)) {
+    const int64_t count = std::min(pass.work.ffn.dim(0), pass.tokens - first);
+    LinearInput normed = modulated_norm(pass, modulation, kFfnShift, kFfnScale, {first, count});
+    if (!gelu.empty()) normed.x(pass.context);
+    block.ffn_in->apply(normed, {.y = pass.work.ffn.f32(), .epilogue = Epilogue::kGeluTanh},
+                        pass.context);
+    if (!gelu.empty()) {
+      std::copy_n(pass.work.ffn.f32(), count * ffn_dim, gelu.f32() + first * ffn_dim);
+    }
+    LinearInput activated(pass.work.ffn.f32(), count, ffn_dim, pass.quantized_memory());
+    add_to_hidden(pass, *block.ffn_out, activated, modulation.f32() + kFfnGate * dim, first);
+  }
+  pass.probe(name + ".norm3_modulated", pass.work.normed);
+  pass.probe(name + ".ffn.gelu", gelu);
   pass.probe(name + ".output", pass.work.hidden);
 }
 
@@ -266,7 +283,7 @@ Tensor head(const WanTransformerWeights& w, const Pass& pass, const PatchGrid& g
   constexpr auto kShift = static_cast<Modulation>(0);
   constexpr auto kScale = static_cast<Modulation>(1);
   const Tensor modulation = add_table(w.scale_shift_table, pass.temb, /*broadcast=*/true);
-  LinearInput normed = modulated_norm(pass, modulation, kShift, kScale);
+  LinearInput normed = modulated_norm(pass, modulation, kShift, kScale, {0, pass.tokens});
   pass.probe_normed("head.modulated", normed);
   const int64_t features = w.proj_out->shape().out_features;
   Tensor rows(DType::kF32, {pass.tokens, features});
@@ -277,10 +294,13 @@ Tensor head(const WanTransformerWeights& w, const Pass& pass, const PatchGrid& g
 
 void check_input(const WanTransformerConfig& config, const WanTransformerInput& input,
                  int64_t tokens) {
+  const auto layers = static_cast<size_t>(config.num_layers);
   check(input.latents->dim(0) == config.in_channels, "latent channels match the config");
-  check(static_cast<int64_t>(input.text->blocks.size()) == config.num_layers &&
-            input.text->blocks[0].k.dim(1) == config.dim(),
-        "the text was encoded by this transformer");
+  check(!input.texts.empty() && std::ranges::all_of(input.texts,
+                                                    [&](const WanTextContext* text) {
+                                                      return text->blocks.size() == layers;
+                                                    }),
+        "texts were encoded by this transformer");
   check(!input.timesteps.empty(), "at least one timestep");
   const auto rows = static_cast<int32_t>(input.timesteps.size());
   check(input.token_timestep.empty() ||
@@ -296,12 +316,12 @@ int64_t WanTransformer::token_count(const Shape& latents) const {
   return patch_grid(config_, latents).tokens();
 }
 
-Tensor WanTransformer::forward(const WanTransformerInput& input, WanTransformerWorkspace& workspace,
-                               Context& context) const {
+std::vector<Tensor> WanTransformer::forward(const WanTransformerInput& input,
+                                            WanTransformerWorkspace& workspace,
+                                            Context& context) const {
   const PatchGrid grid = patch_grid(config_, input.latents->shape());
   check_input(config_, input, grid.tokens());
-  check(workspace.grid == grid && workspace.text_k.dim(0) == input.text->rows,
-        "the workspace was made for these sizes");
+  check(workspace.grid == grid, "the workspace was made for this size");
   const WanTransformerWeights& w = *weights_;
   Pass pass{.config = config_,
             .input = input,
@@ -312,18 +332,23 @@ Tensor WanTransformer::forward(const WanTransformerInput& input, WanTransformerW
             .token_row = input.token_timestep.empty() ? nullptr : input.token_timestep.data(),
             .temb = {},
             .timestep_proj = {}};
-  embed_patches(w, pass);
   embed_time(w, pass);
-  for (size_t i = 0; i < w.blocks.size(); ++i) {
-    if (input.cancellation != nullptr) input.cancellation->throw_if_cancelled();
-    const WanBlockWeights& block = w.blocks[i];
-    const std::string name = "block" + std::to_string(i);
-    const Tensor modulation = add_table(block.scale_shift_table, pass.timestep_proj, false);
-    self_attention(pass, block.attn1, modulation, name);
-    cross_attention(pass, block, input.text->blocks[i], name);
-    feed_forward(pass, block, modulation, name);
+  std::vector<Tensor> velocities;
+  for (const WanTextContext* text : input.texts) {
+    check(workspace.text_k.dim(0) == text->rows, "the workspace was made for this text");
+    embed_patches(w, pass);  // again: keeping the result costs memory, making it next to nothing
+    for (size_t i = 0; i < w.blocks.size(); ++i) {
+      if (input.cancellation != nullptr) input.cancellation->throw_if_cancelled();
+      const WanBlockWeights& block = w.blocks[i];
+      const std::string name = "block" + std::to_string(i);
+      const Tensor modulation = add_table(block.scale_shift_table, pass.timestep_proj, false);
+      self_attention(pass, block.attn1, modulation, name);
+      cross_attention(pass, block, text->blocks[i], name);
+      feed_forward(pass, block, modulation, name);
+    }
+    velocities.push_back(head(w, pass, grid));
   }
-  return head(w, pass, grid);
+  return velocities;
 }
 
 }  // namespace mxvideo::models

@@ -51,8 +51,12 @@ struct PlannedForward {
   LayerKernels& kernels;
 
   PlannedTensor tensor(const Shape& shape) const { return {trace, shape}; }
-  PlannedInput normed() const { return {trace, tokens, PlannedInput::Memory::kWorkspaceOfNorm}; }
-  PlannedInput stored() const { return {trace, tokens, PlannedInput::Memory::kWorkspace}; }
+  PlannedInput normed(int64_t rows) const {
+    return {trace, rows, PlannedInput::Memory::kWorkspaceOfNorm};
+  }
+  PlannedInput stored(int64_t rows) const {
+    return {trace, rows, PlannedInput::Memory::kWorkspace};
+  }
   kernels::Context& layers(const char* name) const { return kernels[name]; }
 
   void matmul(const char* layer, int64_t m, int64_t n, int64_t k) const {
@@ -98,27 +102,28 @@ PlannedTensor plan_time_embedding(const WanTransformerWeights& w, const PlannedF
 
 void plan_self_attention(const WanAttentionWeights& w, const PlannedForward& pass) {
   kernels::Context& context = pass.layers("attention linears");
-  PlannedInput normed = pass.normed();
+  PlannedInput normed = pass.normed(pass.tokens);
   for (const LinearPtr* linear : {&w.to_q, &w.to_k, &w.to_v}) normed.apply(**linear, context);
   pass.attend("self attention", pass.tokens);
-  PlannedInput heads = pass.stored();
+  PlannedInput heads = pass.stored(pass.tokens);
   heads.apply(*w.to_out, context);
 }
 
 void plan_cross_attention(const WanAttentionWeights& w, const PlannedForward& pass) {
   kernels::Context& context = pass.layers("attention linears");
-  PlannedInput normed = pass.normed();
+  PlannedInput normed = pass.normed(pass.tokens);
   normed.apply(*w.to_q, context);
   pass.attend("cross attention", pass.input.text_rows);
-  PlannedInput heads = pass.stored();
+  PlannedInput heads = pass.stored(pass.tokens);
   heads.apply(*w.to_out, context);
 }
 
 void plan_feed_forward(const WanBlockWeights& block, const PlannedForward& pass) {
   kernels::Context& context = pass.layers("feed forward linears");
-  PlannedInput normed = pass.normed();
+  const int64_t rows = ffn_rows(pass.tokens);
+  PlannedInput normed = pass.normed(rows);
   normed.apply(*block.ffn_in, context);
-  PlannedInput activated = pass.stored();
+  PlannedInput activated = pass.stored(rows);
   activated.apply(*block.ffn_out, context);
 }
 
@@ -147,8 +152,9 @@ PlannedTensor WanTransformer::plan_text(int64_t distinct_rows, MemoryTrace& trac
   return context;
 }
 
-PlannedTensor WanTransformer::plan_forward(const WanTransformerPlanInput& input, MemoryTrace& trace,
-                                           LayerKernels& kernels) const {
+std::vector<PlannedTensor> WanTransformer::plan_forward(const WanTransformerPlanInput& input,
+                                                        MemoryTrace& trace,
+                                                        LayerKernels& kernels) const {
   const PatchGrid grid = patch_grid(config_, input.latents);
   const WanTransformerWeights& w = *weights_;
   const PlannedForward pass{.config = config_,
@@ -163,17 +169,22 @@ PlannedTensor WanTransformer::plan_forward(const WanTransformerPlanInput& input,
       config_.in_channels * config_.patch_size[0] * config_.patch_size[1] * config_.patch_size[2]);
   PlannedTensor timestep_proj;
   const PlannedTensor temb = plan_time_embedding(w, pass, timestep_proj);
-  for (const WanBlockWeights& block : w.blocks) {
-    const PlannedTensor modulation = pass.tensor({input.time_rows, kModulations, dim});
-    plan_self_attention(block.attn1, pass);
-    plan_cross_attention(block.attn2, pass);
-    plan_feed_forward(block, pass);
+  std::vector<PlannedTensor> velocities;
+  for (int64_t i = 0; i < input.texts; ++i) {
+    for (const WanBlockWeights& block : w.blocks) {
+      const PlannedTensor modulation = pass.tensor({input.time_rows, kModulations, dim});
+      plan_self_attention(block.attn1, pass);
+      plan_cross_attention(block.attn2, pass);
+      plan_feed_forward(block, pass);
+    }
+    const PlannedTensor modulation = pass.tensor({input.time_rows, 2, dim});
+    PlannedInput normed = pass.normed(pass.tokens);
+    const PlannedTensor rows = pass.tensor({pass.tokens, w.proj_out->shape().out_features});
+    normed.apply(*w.proj_out, pass.layers("head"));
+    velocities.push_back(
+        pass.tensor({config_.out_channels, input.latents[1], input.latents[2], input.latents[3]}));
   }
-  const PlannedTensor modulation = pass.tensor({input.time_rows, 2, dim});
-  PlannedInput normed = pass.normed();
-  const PlannedTensor rows = pass.tensor({pass.tokens, w.proj_out->shape().out_features});
-  normed.apply(*w.proj_out, pass.layers("head"));
-  return pass.tensor({config_.out_channels, input.latents[1], input.latents[2], input.latents[3]});
+  return velocities;
 }
 
 }  // namespace mxvideo::models

@@ -40,7 +40,7 @@ struct WanTransformerConfig {
 
 // Called with the name and values of intermediates: goldens compare them, and the numerics guard
 // finds the first one that is not finite. Names, in order: "text.embedding" of encode_text();
-// "blocks.input", "time.temb", "time.timestep_proj", then for block N "blockN.norm1_modulated",
+// "time.temb", "time.timestep_proj", "blocks.input", then for block N "blockN.norm1_modulated",
 // "blockN.attn1.to_q" … "blockN.after_attn1", "blockN.norm2", "blockN.after_attn2",
 // "blockN.norm3_modulated", "blockN.ffn.gelu", "blockN.output", last "head.modulated" and
 // "head.proj_out". Values are [rows, features].
@@ -69,8 +69,8 @@ struct WanTransformerInput {
   // Distinct timesteps, and for each token which of them it has (empty: all have the first).
   // TI2V-5B conditions on an image with two: 0 for the tokens of the first frame.
   std::vector<float> timesteps;
-  std::vector<int32_t> token_timestep;  // [tokens] index into timesteps
-  const WanTextContext* text = nullptr;
+  std::vector<int32_t> token_timestep;              // [tokens] index into timesteps
+  std::vector<const WanTextContext*> texts;         // each gets a velocity
   const CancellationToken* cancellation = nullptr;  // optional; looked at before each block
   const Probe* probe = nullptr;                     // optional
 };
@@ -79,6 +79,7 @@ struct WanTransformerPlanInput {
   Shape latents;          // [in_channels, frames, height, width]
   int64_t time_rows = 1;  // distinct timesteps
   int64_t text_rows = 0;
+  int64_t texts = 1;
 };
 
 inline constexpr const char* kLayerClasses[] = {
@@ -109,9 +110,10 @@ class WanTransformer {
   // What forward() needs to know of a prompt. Throws Code::kCancelled.
   WanTextContext encode_text(const WanTextInput& input, kernels::Context& context) const;
 
-  // Velocity [out_channels, frames, height, width]. Throws Code::kCancelled.
-  Tensor forward(const WanTransformerInput& input, WanTransformerWorkspace& workspace,
-                 kernels::Context& context) const;
+  // For each text a velocity [out_channels, frames, height, width]; both branches of guidance are
+  // one call because the time embedding serves both. Throws Code::kCancelled.
+  std::vector<Tensor> forward(const WanTransformerInput& input, WanTransformerWorkspace& workspace,
+                              kernels::Context& context) const;
 
   // Every linear layer in checkpoint order, quantized or not.
   std::vector<const quantization::LinearMethod*> linears() const;
@@ -122,8 +124,8 @@ class WanTransformer {
   // What encode_text() of `distinct_rows` rows allocates; the result stands for the context.
   PlannedTensor plan_text(int64_t distinct_rows, MemoryTrace& trace, LayerKernels& kernels) const;
   // What forward() allocates, the result included and the workspace not; needs no weights.
-  PlannedTensor plan_forward(const WanTransformerPlanInput& input, MemoryTrace& trace,
-                             LayerKernels& kernels) const;
+  std::vector<PlannedTensor> plan_forward(const WanTransformerPlanInput& input, MemoryTrace& trace,
+                                          LayerKernels& kernels) const;
 
  private:
   WanTransformerConfig config_;
@@ -141,6 +143,10 @@ struct RopeTables {
   Tensor cos, sin;  // [tokens, head_dim/2]
 };
 
+// Tokens that go through the feed-forward layers together: enough to hide the reading of weights,
+// and a bound for what lies between the two layers, the widest of all activations.
+inline constexpr int64_t kMostFfnRows = 2048;
+
 // Activation memory of a forward pass and what depends on the video's size alone, made once.
 struct WanTransformerWorkspace {
   // For latents [any, frames, height, width] and prompts of `text_rows` rows.
@@ -157,7 +163,7 @@ struct WanTransformerWorkspace {
   Tensor normed;          // [tokens, dim]: input of the next linears
   Tensor quantized;       // bytes: its quantized form, if a layer takes one
   Tensor q, k, v;         // [tokens, dim]
-  Tensor ffn;             // [tokens, ffn_dim]
+  Tensor ffn;             // [tokens that feed-forward takes at a time, ffn_dim]
   Tensor text_k, text_v;  // [text_rows, dim]
 };
 

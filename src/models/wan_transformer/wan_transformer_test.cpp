@@ -74,13 +74,14 @@ Tensor run(const WanTransformer& model, const Case& input, const Probe* probe = 
   WanTransformerWorkspace workspace(model, input.latents.shape(), input.text.dim(0));
   const WanTextContext text =
       model.encode_text({.text = &input.text, .cancellation = nullptr, .probe = probe}, context);
-  return model.forward({.latents = &input.latents,
-                        .timesteps = input.timesteps,
-                        .token_timestep = input.token_timestep,
-                        .text = &text,
-                        .cancellation = nullptr,
-                        .probe = probe},
-                       workspace, context);
+  std::vector<Tensor> velocities = model.forward({.latents = &input.latents,
+                                                  .timesteps = input.timesteps,
+                                                  .token_timestep = input.token_timestep,
+                                                  .texts = {&text},
+                                                  .cancellation = nullptr,
+                                                  .probe = probe},
+                                                 workspace, context);
+  return std::move(velocities.at(0));
 }
 
 class TensorMaker {
@@ -277,6 +278,33 @@ TEST(WanTransformer, PaddingOfTheTextIsHeldOnceAndChangesNoBit) {
   }
 }
 
+// Each text as if it were alone, and the feed-forward layers for any number of tokens at a time.
+TEST(WanTransformer, TextsAndPiecesOfTheFeedForwardChangeNoBit) {
+  const test::GoldenFile golden("dit/ti2v-5b_f3_10x6_i2v.safetensors");
+  const auto model =
+      load(model_directory(golden), {.scheme = "mxfp8", .ignored_layers = {}, .mx = {}});
+  Case input = read_case(golden, 0);
+  const Tensor first = run(*model, input);
+  kernels::Context context;
+  const WanTextContext text = model->encode_text({.text = &input.text}, context);
+  input.text.f32()[0] += 1;
+  const Tensor second = run(*model, input);
+  EXPECT_FALSE(std::ranges::equal(first.values(), second.values()));
+  const WanTextContext other = model->encode_text({.text = &input.text}, context);
+  WanTransformerWorkspace workspace(*model, input.latents.shape(), input.text.dim(0));
+  workspace.ffn = Tensor(DType::kF32, {7, model->config().ffn_dim});
+  const std::vector<Tensor> both = model->forward({.latents = &input.latents,
+                                                   .timesteps = input.timesteps,
+                                                   .token_timestep = input.token_timestep,
+                                                   .texts = {&text, &other},
+                                                   .cancellation = nullptr,
+                                                   .probe = nullptr},
+                                                  workspace, context);
+  ASSERT_EQ(both.size(), 2u);
+  EXPECT_TRUE(std::ranges::equal(both[0].values(), first.values()));
+  EXPECT_TRUE(std::ranges::equal(both[1].values(), second.values()));
+}
+
 TEST(WanTransformer, RefusesLatentsThatDoNotFit) {
   const auto model = load("models/t2v-a14b/transformer", {});
   EXPECT_EQ(test::expect_error([&] {
@@ -302,7 +330,7 @@ TEST(WanTransformer, StopsWhenCancelled) {
     model->forward({.latents = &input.latents,
                     .timesteps = input.timesteps,
                     .token_timestep = {},
-                    .text = &text,
+                    .texts = {&text},
                     .cancellation = &token,
                     .probe = nullptr},
                    workspace, context);

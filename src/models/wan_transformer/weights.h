@@ -40,4 +40,7 @@ struct WanTransformerWeights {
 // rows[i] = distinct[min(i, last)]: the text's rows again from those of a WanTextContext.
 void repeat_last_row(const Tensor& distinct, Tensor& rows);
 
+// At most kMostFfnRows, equal pieces of all tokens.
+int64_t ffn_rows(int64_t tokens);
+
 }  // namespace mxvideo::models

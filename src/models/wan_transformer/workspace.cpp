@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/checked.h"
 #include "models/wan_transformer/patches.h"
 #include "models/wan_transformer/weights.h"
 
@@ -14,11 +15,15 @@ std::array<Shape, kTensors> tensor_shapes(const WanTransformerConfig& c, int64_t
                                           int64_t text_rows) {
   const int64_t patch = c.in_channels * c.patch_size[0] * c.patch_size[1] * c.patch_size[2];
   const Shape angles{tokens, c.head_dim / 2}, rows{tokens, c.dim()}, text{text_rows, c.dim()};
-  return {angles, angles, Shape{tokens, patch},     rows, rows, rows,
-          rows,   rows,   Shape{tokens, c.ffn_dim}, text, text};
+  return {angles, angles, Shape{tokens, patch},
+          rows,   rows,   rows,
+          rows,   rows,   Shape{ffn_rows(tokens), c.ffn_dim},
+          text,   text};
 }
 
 }  // namespace
+
+int64_t ffn_rows(int64_t tokens) { return ceil_div(tokens, ceil_div(tokens, kMostFfnRows)); }
 
 WanTransformerWorkspace::WanTransformerWorkspace(const WanTransformer& model, const Shape& latents,
                                                  int64_t text_rows)
@@ -54,12 +59,18 @@ int64_t WanTransformerWorkspace::planned_bytes(const WanTransformer& model, cons
 int64_t WanTransformer::quantized_input_bytes(int64_t tokens) const {
   kernels::Context context;
   int64_t most = 0;
+  const auto take = [&](const LinearPtr& linear, int64_t rows) {
+    most = std::max(most, linear->plan(rows, context).input_bytes);
+  };
   for (const WanBlockWeights& block : weights_->blocks) {
-    for (const LinearPtr* linear :
-         {&block.attn1.to_q, &block.attn1.to_k, &block.attn1.to_v, &block.attn1.to_out,
-          &block.attn2.to_q, &block.attn2.to_out, &block.ffn_in, &block.ffn_out}) {
-      most = std::max(most, (*linear)->plan(tokens, context).input_bytes);
+    for (const WanAttentionWeights* attention : {&block.attn1, &block.attn2}) {
+      take(attention->to_q, tokens);
+      take(attention->to_k, tokens);
+      take(attention->to_v, tokens);
+      take(attention->to_out, tokens);
     }
+    take(block.ffn_in, ffn_rows(tokens));
+    take(block.ffn_out, ffn_rows(tokens));
   }
   return most;
 }
