@@ -188,7 +188,8 @@ INSTANTIATE_TEST_SUITE_P(Shapes, LayerNormRows,
 
 // The quantizing entry against the two steps, codes and scales one behind the other.
 TEST(LayerNormMxfp8, HasTheBitsOfNormThenQuantize) {
-  for (const auto& [rows, dim] : {std::pair{1, 32}, {5, 96}, {13, 1056}, {3, 5120}}) {
+  for (const auto& size : {std::pair{1, 32}, {5, 96}, {13, 1056}, {3, 5120}}) {
+    const int rows = size.first, dim = size.second;
     SCOPED_TRACE(std::to_string(rows) + " x " + std::to_string(dim));
     const std::vector<float> x = test::random_floats(int64_t{rows} * dim, 2, 1);
     const std::vector<float> vectors = test::random_floats(4 * 2 * dim, 1, 2);
