@@ -96,8 +96,8 @@ CpuFeatures detect() { return kCpuNone; }
 }  // namespace
 
 CpuFeatures cpu_features() {
-  static const CpuFeatures features = detect();
-  return features;
+  static const CpuFeatures kDetected = detect();
+  return kDetected;
 }
 
 std::string cpu_features_to_string(CpuFeatures features) {

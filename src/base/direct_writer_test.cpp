@@ -133,6 +133,23 @@ TEST_F(DirectWriting, AtomicFileReportsWhatFails) {
   std::signal(SIGXFSZ, handler_before);
 }
 
+struct Piece {
+  int64_t first, count;
+};
+
+// All of `bytes`, cut and shuffled.
+std::vector<Piece> random_pieces(int64_t bytes, std::mt19937& random) {
+  std::vector<Piece> pieces;
+  for (int64_t first = 0; first < bytes;) {
+    const int64_t most = random() % 3 == 0 ? 9000 : 6 * kMiB;
+    const int64_t count = std::min(bytes - first, 1 + static_cast<int64_t>(random()) % most);
+    pieces.push_back({first, count});
+    first += count;
+  }
+  std::shuffle(pieces.begin(), pieces.end(), random);
+  return pieces;
+}
+
 // On a disk and in memory, where direct writes may be refused.
 class DirectWritingTo : public testing::TestWithParam<const char*> {};
 
@@ -145,17 +162,7 @@ TEST_P(DirectWritingTo, AnyPiecesInAnyOrderGiveTheSameFile) {
   const std::vector<std::byte> bytes = random_bytes(kBytes, random);
   for (int round = 0; round < 4; ++round) {
     SCOPED_TRACE(round);
-    struct Piece {
-      int64_t first, count;
-    };
-    std::vector<Piece> pieces;
-    for (int64_t first = 0; first < kBytes;) {
-      const int64_t most = random() % 3 == 0 ? 9000 : 6 * kMiB;
-      const int64_t count = std::min(kBytes - first, 1 + static_cast<int64_t>(random()) % most);
-      pieces.push_back({first, count});
-      first += count;
-    }
-    std::shuffle(pieces.begin(), pieces.end(), random);
+    const std::vector<Piece> pieces = random_pieces(kBytes, random);
     {
       AtomicFile file(path);
       if (round % 2 == 0) file.allocate(kBytes);

@@ -317,7 +317,7 @@ bool is_original_transformer_name(std::string_view name) {
 }
 
 std::string canonical_transformer_name(std::string_view name, NamingStyle style) {
-  const std::string unwrapped = unwrap_transformer_name(name);
+  std::string unwrapped = unwrap_transformer_name(name);
   if (style == NamingStyle::kHuggingFace && !has_marker(unwrapped, kTransformerOriginal)) {
     return unwrapped;
   }

@@ -215,7 +215,7 @@ TEST(Safetensors, RefusesBadLengths) {
            {over_limit + "{}", "header of 16777217 bytes, expected at most 16777216"},
            {three + "{}", "truncated: header of 3 bytes in a file of 10"},
            {"PK\x03\x04 a zip archive, as torch writes it", "not a safetensors file"},
-           {"GGUF\x03\0\0\0 and more", "not a safetensors file"},
+           {"GGUF\x03 and more", "not a safetensors file"},
        }) {
     expect_error_with(Code::kCorruptFile, bad.fragment, [&] { parse(bad.file); });
   }
@@ -254,6 +254,17 @@ TEST(Safetensors, RefusesEveryTruncation) {
   }
 }
 
+void expect_whole_file(const SafetensorsHeader& header, size_t file_bytes) {
+  uint64_t covered = 0;
+  for (const SafetensorsEntry& entry : header.entries) {
+    EXPECT_EQ(entry.begin, covered);
+    EXPECT_EQ(static_cast<uint64_t>(entry.shape.count() * dtype_size(entry.dtype)),
+              entry.end - entry.begin);
+    covered = entry.end;
+  }
+  EXPECT_EQ(header.data_offset + covered, file_bytes);
+}
+
 // A flipped bit is either refused or leads to a header that still describes the file exactly (a
 // letter of a name, say). ASan and UBSan watch for the rest.
 TEST(Safetensors, SurvivesEveryBitFlipOfTheHeader) {
@@ -266,14 +277,7 @@ TEST(Safetensors, SurvivesEveryBitFlipOfTheHeader) {
       try {
         const SafetensorsHeader header = parse(flipped);
         ++accepted;
-        uint64_t covered = 0;
-        for (const SafetensorsEntry& entry : header.entries) {
-          EXPECT_EQ(entry.begin, covered);
-          EXPECT_EQ(static_cast<uint64_t>(entry.shape.count() * dtype_size(entry.dtype)),
-                    entry.end - entry.begin);
-          covered = entry.end;
-        }
-        EXPECT_EQ(header.data_offset + covered, file.size());
+        expect_whole_file(header, file.size());
       } catch (const Error& error) {
         ++refused;
         EXPECT_EQ(std::string(error.what()).find('\n'), std::string::npos);
@@ -287,7 +291,7 @@ TEST(Safetensors, SurvivesEveryBitFlipOfTheHeader) {
 TEST(SafetensorsFile, ReleasesPagesAndReadsThemAgain) {
   const TemporaryDirectory directory;
   const auto path = directory.path() / "x.safetensors";
-  Tensor large = Tensor::zeros({64 * 1024});
+  Tensor large = Tensor::zeros({1 << 16});
   large.f32()[50'000] = 5;
   write_safetensors(path, std::array{NamedTensor{"large", large}});
   const SafetensorsFile file(path);

@@ -58,7 +58,7 @@ std::optional<std::string> quantized_layer_of(const std::string& name, const Ten
       kScale,          kScaleInverse,        ".input_scale", ".weight_offset", ".weight_scale_2",
       ".scale_weight", ".weight_dual_scale", ".mul_scale"};
   for (const std::string_view part : kParts) {
-    if (const auto layer = strip(name, part)) return layer;
+    if (auto layer = strip(name, part)) return layer;
   }
   const bool codes =
       std::find(kCodeTypes.begin(), kCodeTypes.end(), view.dtype) != kCodeTypes.end();
