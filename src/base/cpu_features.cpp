@@ -28,6 +28,7 @@ constexpr std::array kNames = {
     NamedFeature{kCpuAvx512Fp16, "avx512_fp16"},
     NamedFeature{kCpuAmxInt8, "amx_int8"},
     NamedFeature{kCpuAmxBf16, "amx_bf16"},
+    NamedFeature{kCpuAvxVnni, "avx_vnni"},
 };
 
 #if defined(__x86_64__)
@@ -72,6 +73,7 @@ CpuFeatures detect() {
   const bool ymm = (state & kYmmState) == kYmmState;
   const bool zmm = (state & kZmmState) == kZmmState;
   if (ymm && bit(leaf7.ebx, 5) && bit(leaf1.ecx, 12) && bit(leaf1.ecx, 29)) found |= kCpuAvx2;
+  if ((found & kCpuAvx2) && bit(leaf7_1.eax, 4)) found |= kCpuAvxVnni;
   const bool avx512 =
       bit(leaf7.ebx, 16) && bit(leaf7.ebx, 17) && bit(leaf7.ebx, 30) && bit(leaf7.ebx, 31);
   if (!(zmm && avx512 && (found & kCpuAvx2))) return found;

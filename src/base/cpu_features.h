@@ -16,6 +16,7 @@ inline constexpr CpuFeatures kCpuAvx512Bf16 = 1u << 3;
 inline constexpr CpuFeatures kCpuAvx512Fp16 = 1u << 4;
 inline constexpr CpuFeatures kCpuAmxInt8 = 1u << 5;
 inline constexpr CpuFeatures kCpuAmxBf16 = 1u << 6;
+inline constexpr CpuFeatures kCpuAvxVnni = 1u << 7;  // VPDPWSSD and VPDPBUSD, 256 bit, VEX
 
 // Detected once; thread-safe.
 CpuFeatures cpu_features();

@@ -87,9 +87,10 @@ void add_ignored_layers_flag(CLI::App& app, GenerateOptions& o) {
 }
 
 void add_quantization_flags(CLI::App& app, GenerateOptions& o) {
-  app.add_option("--quantization,--type", o.quantization.scheme,
-                 "Scheme: none, mxfp8 (quantize while loading) or modelslim (default: what the "
-                 "files declare)")
+  app.add_option(
+         "--quantization,--type", o.quantization.scheme,
+         "Scheme: none, mxfp8 or mxint8 (quantize while loading) or modelslim (default: what the "
+         "files declare)")
       ->check(is_not_empty())
       ->group(kModelGroup);
   add_ignored_layers_flag(app, o);
@@ -98,7 +99,7 @@ void add_quantization_flags(CLI::App& app, GenerateOptions& o) {
          [&o](const std::string& name) {
            o.quantization.mx.scale_rule = formats::parse_scale_rule(name);
          },
-         "Block scale of MXFP8: rceil (default), floor, ceil or even")
+         "Block scale of mxfp8 and mxint8: rceil (default), floor, ceil or even")
       ->group(kModelGroup);
 }
 

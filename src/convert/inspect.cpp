@@ -15,7 +15,7 @@ using Json = nlohmann::ordered_json;
 using checkpoint::StoredTensor;
 
 constexpr std::string_view kWeight = ".weight";
-constexpr double kMxfp8Bits = 8 + 8.0 / 32;
+constexpr double kMxBits = 8 + 8.0 / 32;
 
 void add(TensorTotals& totals, int64_t bytes) {
   ++totals.tensors;
@@ -44,7 +44,7 @@ void list_tensors(const checkpoint::Checkpoint& files, InspectedPart& part) {
 }
 
 double bits_in_memory(const quantization::LinearMethod& linear, DType stored) {
-  if (std::string_view(linear.scheme()) == "mxfp8") return kMxfp8Bits;
+  if (std::string_view(linear.scheme()) != "none") return kMxBits;
   // Decoded weights are kept as BF16.
   return stored == DType::kF8E4M3 ? 16 : static_cast<double>(8 * dtype_size(stored));
 }

@@ -56,7 +56,7 @@ void expect_quantized(const StoredBytes& source, const StoredBytes& codes,
   ASSERT_EQ(scales.bytes.size() * 32, values.size()) << name;
   for (size_t block = 0; block < values.size() / 32; ++block) {
     std::array<uint8_t, 32> expected{};
-    const uint8_t scale = formats::quantize_mxfp8_block(
+    const uint8_t scale = formats::quantize_mx_block(
         std::span<const float, 32>(values.data() + block * 32, 32), mx, expected);
     ASSERT_EQ(static_cast<uint8_t>(scales.bytes[block]), scale) << name << " block " << block;
     ASSERT_EQ(std::memcmp(codes.bytes.data() + block * 32, expected.data(), 32), 0)

@@ -34,8 +34,8 @@ void quantize_and_measure(const QuantizedRows& rows, const formats::MxOptions& o
                                           .scales = scales},
                                          options);
       for (int64_t r = 0; r < taken; ++r) {
-        statistics[static_cast<size_t>(first + r)] =
-            row_statistics(values.data() + r * k, codes + r * k, scales + r * blocks, k);
+        statistics[static_cast<size_t>(first + r)] = row_statistics(
+            values.data() + r * k, codes + r * k, scales + r * blocks, k, options.element);
       }
     }
   });

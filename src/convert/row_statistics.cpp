@@ -27,13 +27,24 @@ using CountTag = hn::RebindToSigned<Tag>;
 using Vec = hn::Vec<Tag>;
 using Counts = hn::Vec<CountTag>;
 
-// The values of E4M3 codes that are no NaN: their bits are those of floats scaled by 2^-120.
-HWY_INLINE Vec decode_finite_e4m3(hn::Vec<BitsTag> codes) {
-  const BitsTag d;
-  const auto sign = hn::ShiftLeft<24>(hn::And(codes, hn::Set(d, 0x80)));
-  const auto magnitude = hn::ShiftLeft<20>(hn::And(codes, hn::Set(d, 0x7f)));
-  return hn::Mul(hn::BitCast(Tag(), hn::Or(sign, magnitude)), hn::Set(Tag(), 0x1p120f));
-}
+struct Int8 {
+  static constexpr float kLargest = 127.0f / 64;
+  static HWY_INLINE Vec decode(hn::Vec<BitsTag> codes) {
+    const auto signed_codes = hn::ShiftRight<24>(hn::BitCast(CountTag(), hn::ShiftLeft<24>(codes)));
+    return hn::Mul(hn::ConvertTo(Tag(), signed_codes), hn::Set(Tag(), 0x1p-6f));
+  }
+};
+
+// Codes are no NaN: their bits are those of floats scaled by 2^-120.
+struct E4m3 {
+  static constexpr float kLargest = formats::kE4m3Max;
+  static HWY_INLINE Vec decode(hn::Vec<BitsTag> codes) {
+    const BitsTag d;
+    const auto sign = hn::ShiftLeft<24>(hn::And(codes, hn::Set(d, 0x80)));
+    const auto magnitude = hn::ShiftLeft<20>(hn::And(codes, hn::Set(d, 0x7f)));
+    return hn::Mul(hn::BitCast(Tag(), hn::Or(sign, magnitude)), hn::Set(Tag(), 0x1p120f));
+  }
+};
 
 // Of a block in units of its scale, where nothing over- or underflows.
 struct BlockSums {
@@ -46,6 +57,7 @@ struct RowCounts {
   Counts saturated, flushed;
 };
 
+template <class Element>
 HWY_INLINE void add_lanes(const float* x, const uint8_t* codes, float inverse, size_t lane,
                           BlockSums& sums, RowCounts& row) {
   const Tag d;
@@ -56,13 +68,13 @@ HWY_INLINE void add_lanes(const float* x, const uint8_t* codes, float inverse, s
   for (size_t i = lane; i < formats::kMxBlockSize; i += kLanes) {
     const Vec value = hn::Mul(hn::LoadU(d, x + i), hn::Set(d, inverse));
     const auto code = hn::PromoteTo(bits, hn::LoadU(bytes, codes + i));
-    const Vec difference = hn::Sub(value, decode_finite_e4m3(code));
+    const Vec difference = hn::Sub(value, Element::decode(code));
     const Vec magnitude = hn::Abs(value);
     signal = hn::Add(signal, hn::Mul(value, value));
     noise = hn::Add(noise, hn::Mul(difference, difference));
     error = hn::Max(error, hn::Abs(difference));
     amax = hn::Max(amax, magnitude);
-    const auto beyond = hn::Gt(magnitude, hn::Set(d, formats::kE4m3Max));
+    const auto beyond = hn::Gt(magnitude, hn::Set(d, Element::kLargest));
     const auto zero = hn::Eq(hn::And(code, hn::Set(bits, 0x7f)), hn::Zero(bits));
     const auto vanished = hn::And(hn::RebindMask(d, zero), hn::Gt(magnitude, hn::Zero(d)));
     row.saturated = hn::Add(row.saturated, hn::VecFromMask(counts, hn::RebindMask(counts, beyond)));
@@ -74,7 +86,8 @@ HWY_INLINE void add_lanes(const float* x, const uint8_t* codes, float inverse, s
   sums.amax = std::max(sums.amax, hn::GetLane(hn::MaxOfLanes(d, amax)));
 }
 
-RowStatistics measure_row(const float* x, const uint8_t* codes, const uint8_t* scales, int64_t k) {
+template <class Element>
+RowStatistics measure(const float* x, const uint8_t* codes, const uint8_t* scales, int64_t k) {
   const CountTag counts;
   RowStatistics row;
   RowCounts lost{.saturated = hn::Zero(counts), .flushed = hn::Zero(counts)};
@@ -83,7 +96,7 @@ RowStatistics measure_row(const float* x, const uint8_t* codes, const uint8_t* s
     const float inverse = 1 / scale;  // exact: both ends of E8M0 are fp32 subnormals at worst
     BlockSums sums;
     for (size_t lane = 0; lane < kLanes; lane += hn::Lanes(Tag())) {
-      add_lanes(x + first, codes + first, inverse, lane, sums, lost);
+      add_lanes<Element>(x + first, codes + first, inverse, lane, sums, lost);
     }
     double signal = 0, noise = 0;
     for (size_t i = 0; i < kLanes; ++i) {
@@ -101,6 +114,12 @@ RowStatistics measure_row(const float* x, const uint8_t* codes, const uint8_t* s
   return row;
 }
 
+RowStatistics measure_row(const float* x, const uint8_t* codes, const uint8_t* scales, int64_t k,
+                          formats::MxElement element) {
+  return element == formats::MxElement::kInt8 ? measure<Int8>(x, codes, scales, k)
+                                              : measure<E4m3>(x, codes, scales, k);
+}
+
 }  // namespace
 }  // namespace mxvideo::convert::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
@@ -110,9 +129,9 @@ namespace mxvideo::convert {
 
 HWY_EXPORT(measure_row);
 
-RowStatistics row_statistics(const float* x, const uint8_t* codes, const uint8_t* scales,
-                             int64_t k) noexcept {
-  return HWY_DYNAMIC_DISPATCH(measure_row)(x, codes, scales, k);
+RowStatistics row_statistics(const float* x, const uint8_t* codes, const uint8_t* scales, int64_t k,
+                             formats::MxElement element) noexcept {
+  return HWY_DYNAMIC_DISPATCH(measure_row)(x, codes, scales, k, element);
 }
 
 }  // namespace mxvideo::convert

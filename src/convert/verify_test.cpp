@@ -38,8 +38,8 @@ class VerifyValuesTest : public testing::Test {
     const Tensor values = to_f32(weight_);
     for (int64_t i = 0; i < kSide * kBlocks; ++i) {
       scales()[i] =
-          formats::quantize_mxfp8_block(std::span<const float, 32>(values.f32() + i * 32, 32), {},
-                                        std::span<uint8_t, 32>(codes() + i * 32, 32));
+          formats::quantize_mx_block(std::span<const float, 32>(values.f32() + i * 32, 32), {},
+                                     std::span<uint8_t, 32>(codes() + i * 32, 32));
     }
   }
 

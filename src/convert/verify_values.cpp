@@ -181,9 +181,10 @@ ValueDifference compare_layer(const StoredTensor& codes, const uint8_t* scales,
   const int64_t n = original.view.shape[0], k = original.view.shape[1];
   return compare_rows(original, n, k, [&](int64_t row, float* values) {
     for (int64_t i = 0; i < k; i += kMxBlockSize) {
-      formats::dequantize_mxfp8_block(
+      formats::dequantize_mx_block(
           std::span<const uint8_t, kMxBlockSize>(bytes_of(codes) + row * k + i, kMxBlockSize),
-          scales[(row * k + i) / kMxBlockSize], std::span<float, kMxBlockSize>(values + i, 32));
+          scales[(row * k + i) / kMxBlockSize], formats::MxElement::kE4m3,
+          std::span<float, kMxBlockSize>(values + i, 32));
     }
   });
 }

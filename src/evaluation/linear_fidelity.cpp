@@ -40,8 +40,8 @@ void measure_weight(const TensorView& stored, const formats::MxOptions& options,
         .codes = codes.data(),
         .scales = scales.data()};
     convert::quantize_and_measure(rows, options, fidelity.weights);
-    const Tensor decoded =
-        quantization::dequantize_mxfp8_weight(codes.data(), scales.data(), count, k);
+    const Tensor decoded = quantization::dequantize_mx_weight(codes.data(), scales.data(),
+                                                              {count, k}, options.element);
     fidelity.weight_error.add(to_f32(rows.stored).values(), to_f32(decoded.view()).values(), k);
   }
 }
@@ -121,7 +121,8 @@ class MeasuredQuantization final : public QuantizationConfig {
     std::unique_ptr<LinearMethod> linear = config_->make_linear(layer, shape, quantizable);
     const std::string_view scheme = linear->scheme();
     if (scheme == "none") return linear;
-    check(scheme == "mxfp8", "a measured layer is an MXFP8 layer");
+    check(scheme == formats::mx_format_name(options_.element),
+          "a measured layer is one of the scheme");
     return std::make_unique<MeasuredLinear>(std::move(linear), options_,
                                             fidelity_.slot(component_, layer));
   }
@@ -140,7 +141,8 @@ class MeasuredQuantization final : public QuantizationConfig {
 std::unique_ptr<QuantizationConfig> LinearFidelity::wrap(
     const std::string& component, const quantization::QuantizationOptions& options,
     std::unique_ptr<QuantizationConfig> config) {
-  return std::make_unique<MeasuredQuantization>(*this, component, options.mx, std::move(config));
+  return std::make_unique<MeasuredQuantization>(*this, component, quantization::mx_options(options),
+                                                std::move(config));
 }
 
 LinearFidelity::Slot& LinearFidelity::slot(const std::string& component, const std::string& layer) {

@@ -35,9 +35,9 @@ std::vector<double> round_trip(const Tensor& rows, const formats::MxOptions& opt
   for (int64_t first = 0; first < rows.count(); first += formats::kMxBlockSize) {
     std::array<uint8_t, 32> codes;
     std::array<float, 32> decoded;
-    const uint8_t scale = formats::quantize_mxfp8_block(
+    const uint8_t scale = formats::quantize_mx_block(
         std::span<const float, 32>(rows.f32() + first, 32), options, codes);
-    formats::dequantize_mxfp8_block(codes, scale, decoded);
+    formats::dequantize_mx_block(codes, scale, options.element, decoded);
     values.insert(values.end(), decoded.begin(), decoded.end());
   }
   return values;
@@ -103,9 +103,13 @@ std::vector<double> doubles(const Tensor& tensor) {
 }
 
 TEST_F(LinearFidelityTest, MeasuresWhatTheFormatsDefine) {
-  for (const formats::ScaleRule rule : {formats::ScaleRule::kRceil, formats::ScaleRule::kFloor}) {
+  const std::pair<const char*, formats::MxOptions> cases[] = {
+      {"mxfp8", {}},
+      {"mxfp8", {.scale_rule = formats::ScaleRule::kFloor}},
+      {"mxint8", {.element = formats::MxElement::kInt8}}};
+  for (const auto& [scheme, mx] : cases) {
     const QuantizationOptions options{
-        .scheme = "mxfp8", .ignored_layers = {}, .mx = {.scale_rule = rule}};
+        .scheme = scheme, .ignored_layers = {}, .mx = {.scale_rule = mx.scale_rule}};
     LinearFidelity fidelity;
     const auto linear = load(
         *fidelity.wrap("transformer", options, quantization::make_quantization_config(options)));
@@ -116,14 +120,13 @@ TEST_F(LinearFidelityTest, MeasuresWhatTheFormatsDefine) {
       Tensor y(DType::kF32, {5, kOut});
       linear->apply(input, {.y = y.f32()}, context_);
       const std::vector<double> a = product(doubles(x), doubles(weight_));
-      const std::vector<double> b =
-          product(round_trip(x, options.mx), round_trip(weight_, options.mx));
+      const std::vector<double> b = product(round_trip(x, mx), round_trip(weight_, mx));
       exact.insert(exact.end(), a.begin(), a.end());
       quantized.insert(quantized.end(), b.begin(), b.end());
     }
     ASSERT_EQ(fidelity.layers().size(), 1u);
     const LayerFidelity& layer = *fidelity.layers().front();
-    const Expected weights = error_between(doubles(weight_), round_trip(weight_, options.mx));
+    const Expected weights = error_between(doubles(weight_), round_trip(weight_, mx));
     EXPECT_NEAR(layer.weights.sqnr_db(), weights.sqnr_db, 1e-4);
     EXPECT_NEAR(layer.weight_error.sqnr_db(), weights.sqnr_db, 1e-9);
     EXPECT_NEAR(layer.weight_error.cosine(), weights.cosine, 1e-12);

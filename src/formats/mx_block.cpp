@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "formats/e4m3.h"
 #include "formats/e8m0.h"
+#include "formats/int8.h"
 
 namespace mxvideo::formats {
 namespace {
@@ -49,10 +50,14 @@ ScaleRule parse_scale_rule(std::string_view name) {
               "unknown scale rule '" + std::string(name) + "'; known: " + known);
 }
 
-uint8_t quantize_mxfp8_block(std::span<const float, kMxBlockSize> values, const MxOptions& options,
-                             std::span<uint8_t, kMxBlockSize> codes) {
+std::string_view mx_format_name(MxElement element) {
+  return element == MxElement::kInt8 ? "mxint8" : "mxfp8";
+}
+
+uint8_t quantize_mx_block(std::span<const float, kMxBlockSize> values, const MxOptions& options,
+                          std::span<uint8_t, kMxBlockSize> codes) {
   const uint32_t amax_bits = largest_magnitude_bits(values);
-  const uint8_t scale = e4m3_scale_byte(amax_bits, options.scale_rule);
+  const uint8_t scale = mx_scale_byte(amax_bits, options.element, options.scale_rule);
   if (scale == kE8m0Nan) {
     std::fill(codes.begin(), codes.end(), kE4m3Nan);
     return scale;
@@ -62,15 +67,20 @@ uint8_t quantize_mxfp8_block(std::span<const float, kMxBlockSize> values, const 
     return scale;
   }
   for (int i = 0; i < kMxBlockSize; ++i) {
-    codes[i] = encode_e4m3_scaled(values[i], 127 - scale, options.rounding);
+    codes[i] = options.element == MxElement::kInt8
+                   ? encode_int8_scaled(values[i], 127 - scale, options.rounding)
+                   : encode_e4m3_scaled(values[i], 127 - scale, options.rounding);
   }
   return scale;
 }
 
-void dequantize_mxfp8_block(std::span<const uint8_t, kMxBlockSize> codes, uint8_t scale,
-                            std::span<float, kMxBlockSize> values) {
+void dequantize_mx_block(std::span<const uint8_t, kMxBlockSize> codes, uint8_t scale,
+                         MxElement element, std::span<float, kMxBlockSize> values) {
   const float factor = decode_e8m0(scale);
-  for (int i = 0; i < kMxBlockSize; ++i) values[i] = decode_e4m3(codes[i]) * factor;
+  for (int i = 0; i < kMxBlockSize; ++i) {
+    values[i] =
+        (element == MxElement::kInt8 ? decode_int8(codes[i]) : decode_e4m3(codes[i])) * factor;
+  }
 }
 
 }  // namespace mxvideo::formats

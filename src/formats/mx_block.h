@@ -1,5 +1,8 @@
 // The MX block: 32 elements along the reduction axis that share one E8M0 scale byte. The law for
-// every number that mxvideo stores in MXFP8.
+// every number that mxvideo stores in MXFP8 (E4M3 elements) or MXINT8.
+//
+// An INT8 element is a two's complement byte that counts steps of 2^-6 of the scale, from -127/64
+// to 127/64; -2 exists and is never made.
 //
 // Source: OCP Microscaling Formats (MX) v1.0, section 5 and 6.3; the scale rules beyond the OCP
 // sample are those of torchao (floor, ceil, even, rceil) and of the Ascend and msmodelslim
@@ -17,39 +20,52 @@ namespace mxvideo::formats {
 
 inline constexpr int kMxBlockSize = 32;
 
-// How the scale byte follows from the largest magnitude A of a block. emax is 8 for E4M3.
+enum class MxElement : uint8_t { kE4m3, kInt8 };
+
+// How the scale byte follows from the largest magnitude A of a block. emax, the exponent of the
+// element's largest value, is 8 for E4M3 and 0 for INT8.
 enum class ScaleRule : uint8_t {
-  kRceil,  // smallest power of two with A / scale <= 448 (NVIDIA, TransformerEngine); the default
+  kRceil,  // smallest power of two with A / scale <= 448 or 127/64 (NVIDIA, TransformerEngine for
+           // E4M3); the default
   kFloor,  // floor(log2 A) - emax (OCP sample, Ascend scaleAlg 0); the block maximum may saturate
   kCeil,   // ceil(log2 A) - emax
   kEven,   // floor after rounding A to the element's mantissa width
 };
 
 struct MxOptions {
+  MxElement element = MxElement::kE4m3;
   ScaleRule scale_rule = ScaleRule::kRceil;
   ElementRounding rounding = ElementRounding::kNearestEven;
-  // With kFloor, as on Ascend (scaleAlg 0): the elements of a block whose maximum is below 2^-118
-  // become zero and keep their signs; the scale byte is 0 by the rule. Other rules ignore it.
+  // With kFloor and E4M3, as on Ascend (scaleAlg 0): the elements of a block whose maximum is below
+  // 2^-118 become zero and keep their signs; the scale byte is 0 by the rule. Other rules and INT8
+  // ignore it.
   bool flush_tiny_blocks = false;
   bool operator==(const MxOptions&) const = default;
 };
+
+// "mxfp8" or "mxint8": of the format that has these elements.
+std::string_view mx_format_name(MxElement element);
 
 std::string_view scale_rule_name(ScaleRule rule);   // "rceil", "floor", …
 ScaleRule parse_scale_rule(std::string_view name);  // throws Code::kInvalidArgument
 
 // Scale byte of a block whose largest magnitude has the fp32 bits `amax_bits` (sign cleared; NaN
 // and infinity give 255, zero gives 0).
-constexpr uint8_t e4m3_scale_byte(uint32_t amax_bits, ScaleRule rule) {
-  constexpr int kEmax = 8;
-  // 448 = 1.75 · 2^8: amax / 448 is a power of two exactly when the mantissa of amax is 1.75.
-  constexpr uint32_t kMantissaOfMax = 0x600000;
-  constexpr uint32_t kHalfElementStep = 1u << (23 - 3 - 1);
+constexpr uint8_t mx_scale_byte(uint32_t amax_bits, MxElement element, ScaleRule rule) {
+  const bool int8 = element == MxElement::kInt8;
+  const int emax = int8 ? 0 : 8;
+  // The largest elements are 1.75 · 2^8 and (1 + 63/64) · 2^0: amax divided by one is a power of
+  // two exactly when their mantissas are the same.
+  const uint32_t mantissa_of_max = int8 ? 0x7e0000 : 0x600000;
+  const uint32_t half_element_step = 1u << (23 - (int8 ? 6 : 3) - 1);
   if (amax_bits >= 0x7f800000u) return 255;
+  // Subnormals as if fp32 reached one binade further down; what is smaller has the smallest scale.
+  if (amax_bits < 0x800000u) amax_bits = amax_bits < 0x400000u ? 0 : 2 * amax_bits - 0x800000u;
   const uint32_t mantissa = amax_bits & 0x7fffffu;
-  int byte = static_cast<int>(amax_bits >> 23) - kEmax;
+  int byte = static_cast<int>(amax_bits >> 23) - emax;
   switch (rule) {
     case ScaleRule::kRceil:
-      byte += mantissa > kMantissaOfMax;
+      byte += mantissa > mantissa_of_max;
       break;
     case ScaleRule::kFloor:
       break;
@@ -57,27 +73,28 @@ constexpr uint8_t e4m3_scale_byte(uint32_t amax_bits, ScaleRule rule) {
       byte += mantissa > 0;
       break;
     case ScaleRule::kEven:
-      byte = static_cast<int>((amax_bits + kHalfElementStep) >> 23) - kEmax;
+      byte = static_cast<int>((amax_bits + half_element_step) >> 23) - emax;
       break;
   }
-  return static_cast<uint8_t>(byte < 0 ? 0 : byte);
+  constexpr int kLargest = 254;  // INT8 saturates there
+  return static_cast<uint8_t>(byte < 0 ? 0 : byte > kLargest ? kLargest : byte);
 }
 
 // True when flush_tiny_blocks applies to a block with this largest magnitude.
 constexpr bool flushes_block(uint32_t amax_bits, const MxOptions& options) {
   constexpr uint32_t kSmallestKept = (127u - 118u) << 23;  // 2^-118
   return options.flush_tiny_blocks && options.scale_rule == ScaleRule::kFloor &&
-         amax_bits < kSmallestKept;
+         options.element == MxElement::kE4m3 && amax_bits < kSmallestKept;
 }
 
 // Quantizes one block. A block that holds NaN or infinity gets scale 255 and all codes 0x7F.
-// The sign of zero is kept. Returns the scale byte.
-uint8_t quantize_mxfp8_block(std::span<const float, kMxBlockSize> values, const MxOptions& options,
-                             std::span<uint8_t, kMxBlockSize> codes);
+// E4M3 keeps the sign of zero. Returns the scale byte.
+uint8_t quantize_mx_block(std::span<const float, kMxBlockSize> values, const MxOptions& options,
+                          std::span<uint8_t, kMxBlockSize> codes);
 
-// values[i] = e4m3(codes[i]) · 2^(scale - 127), exact; infinite from 2^128 on; NaN when scale is
+// values[i] = element(codes[i]) · 2^(scale - 127), exact; infinite from 2^128 on; NaN when scale is
 // 255.
-void dequantize_mxfp8_block(std::span<const uint8_t, kMxBlockSize> codes, uint8_t scale,
-                            std::span<float, kMxBlockSize> values);
+void dequantize_mx_block(std::span<const uint8_t, kMxBlockSize> codes, uint8_t scale,
+                         MxElement element, std::span<float, kMxBlockSize> values);
 
 }  // namespace mxvideo::formats

@@ -8,6 +8,7 @@
 #include <cmath>
 #include <limits>
 #include <random>
+#include <tuple>
 #include <vector>
 
 #include "base/error.h"
@@ -39,13 +40,13 @@ using Values = std::array<float, kMxBlockSize>;
 
 Block quantize(const Values& values, const MxOptions& options) {
   Block block;
-  block.scale = quantize_mxfp8_block(values, options, block.codes);
+  block.scale = quantize_mx_block(values, options, block.codes);
   return block;
 }
 
-Values dequantize(const Block& block) {
+Values dequantize(const Block& block, MxElement element = MxElement::kE4m3) {
   Values values{};
-  dequantize_mxfp8_block(block.codes, block.scale, values);
+  dequantize_mx_block(block.codes, block.scale, element, values);
   return values;
 }
 
@@ -59,12 +60,15 @@ Values block_at(const std::vector<float>& rows, size_t index) {
 uint32_t bits_of(float value) { return std::bit_cast<uint32_t>(value); }
 
 // The rules as the header states them, with exact arithmetic in double; amax finite and above 0.
-int scale_by_definition(double amax, ScaleRule rule) {
-  int exponent = std::ilogb(amax) - 8;
+int scale_by_definition(double amax, MxElement element, ScaleRule rule) {
+  const bool int8 = element == MxElement::kInt8;
+  const int emax = int8 ? 0 : 8;
+  const double largest = int8 ? 127.0 / 64 : 448.0;
+  int exponent = std::ilogb(amax) - emax;
   switch (rule) {
     case ScaleRule::kRceil:
       exponent = -200;
-      while (amax > std::ldexp(448.0, exponent)) ++exponent;
+      while (amax > std::ldexp(largest, exponent)) ++exponent;
       break;
     case ScaleRule::kFloor:
       break;
@@ -72,13 +76,14 @@ int scale_by_definition(double amax, ScaleRule rule) {
       if (std::ldexp(1.0, std::ilogb(amax)) < amax) ++exponent;
       break;
     case ScaleRule::kEven: {
-      // Four significant bits, halves up: the carry into the next power of two is all that counts.
-      const double step = std::ldexp(1.0, std::ilogb(amax) - 3);
-      exponent = std::ilogb(std::floor(amax / step + 0.5) * step) - 8;
+      // The element's significant bits, halves up: the carry into the next power of two is all that
+      // counts.
+      const double step = std::ldexp(1.0, std::ilogb(amax) - (int8 ? 6 : 3));
+      exponent = std::ilogb(std::floor(amax / step + 0.5) * step) - emax;
       break;
     }
   }
-  return std::max(exponent + 127, 0);
+  return std::clamp(exponent + 127, 0, 254);
 }
 
 TEST(ScaleByte, OfEveryBf16EqualsTorchao) {
@@ -89,7 +94,7 @@ TEST(ScaleByte, OfEveryBf16EqualsTorchao) {
     ASSERT_EQ(expected.size(), 32768u);
     for (uint32_t i = 0; i < expected.size(); ++i) {
       if (i == kInfinity) continue;  // torchao: 254 or less, here 255 as for NaN
-      ASSERT_EQ(e4m3_scale_byte(i << 16, rule), expected[i])
+      ASSERT_EQ(mx_scale_byte(i << 16, MxElement::kE4m3, rule), expected[i])
           << scale_rule_name(rule) << " of bf16 " << std::hex << i;
     }
   }
@@ -100,7 +105,8 @@ TEST(ScaleByte, FollowsItsDefinition) {
   std::vector<uint32_t> cases;
   for (uint32_t exponent = 0; exponent < 255; ++exponent) {
     for (const uint32_t mantissa :
-         {0x0u, 0x1u, 0x5fffffu, 0x600000u, 0x600001u, 0x77ffffu, 0x780000u, 0x7fffffu}) {
+         {0x0u, 0x1u, 0x5fffffu, 0x600000u, 0x600001u, 0x77ffffu, 0x780000u, 0x7dffffu, 0x7e0000u,
+          0x7e0001u, 0x7effffu, 0x7f0000u, 0x7fffffu}) {
       cases.push_back(exponent << 23 | mantissa);
     }
   }
@@ -108,19 +114,27 @@ TEST(ScaleByte, FollowsItsDefinition) {
   for (const uint32_t bits : cases) {
     if (bits == 0) continue;
     for (const ScaleRule rule : kRules) {
-      ASSERT_EQ(e4m3_scale_byte(bits, rule), scale_by_definition(std::bit_cast<float>(bits), rule))
-          << scale_rule_name(rule) << " " << std::hex << bits;
+      for (const MxElement element : {MxElement::kE4m3, MxElement::kInt8}) {
+        ASSERT_EQ(mx_scale_byte(bits, element, rule),
+                  scale_by_definition(std::bit_cast<float>(bits), element, rule))
+            << mx_format_name(element) << " " << scale_rule_name(rule) << " " << std::hex << bits;
+      }
     }
   }
 }
 
 TEST(ScaleByte, Ends) {
   for (const ScaleRule rule : kRules) {
-    EXPECT_EQ(e4m3_scale_byte(0, rule), 0);
-    EXPECT_EQ(e4m3_scale_byte(1, rule), 0);
-    EXPECT_EQ(e4m3_scale_byte(0x7f800000u, rule), 255);
-    EXPECT_EQ(e4m3_scale_byte(0x7fc00000u, rule), 255);
-    EXPECT_EQ(e4m3_scale_byte(0x7f7fffffu, rule), rule == ScaleRule::kFloor ? 246 : 247);
+    EXPECT_EQ(mx_scale_byte(0, MxElement::kE4m3, rule), 0);
+    EXPECT_EQ(mx_scale_byte(1, MxElement::kE4m3, rule), 0);
+    EXPECT_EQ(mx_scale_byte(0x7f800000u, MxElement::kE4m3, rule), 255);
+    EXPECT_EQ(mx_scale_byte(0x7fc00000u, MxElement::kE4m3, rule), 255);
+    EXPECT_EQ(mx_scale_byte(0x7f7fffffu, MxElement::kE4m3, rule),
+              rule == ScaleRule::kFloor ? 246 : 247);
+    EXPECT_EQ(mx_scale_byte(0, MxElement::kInt8, rule), 0);
+    EXPECT_EQ(mx_scale_byte(0x7f800000u, MxElement::kInt8, rule), 255);
+    // One more would be the byte of NaN.
+    EXPECT_EQ(mx_scale_byte(0x7f7fffffu, MxElement::kInt8, rule), 254);
   }
 }
 
@@ -188,13 +202,16 @@ TEST(QuantizeBlock, EqualsTorchaoOnSpecialBlocks) {
 TEST(QuantizeBlock, FloorEqualsMicroxcalingInBothRoundings) {
   const GoldenFile golden("formats/blocks_microxcaling.safetensors");
   const std::vector<float> rows = golden.f32("input");
-  for (const auto& [name, rounding] :
-       {std::pair{"e4m3.floor.rne", ElementRounding::kNearestEven},
-        std::pair{"e4m3.floor.half_away", ElementRounding::kHalfAway}}) {
+  for (const auto& [name, element, rounding] :
+       {std::tuple{"e4m3.floor.rne", MxElement::kE4m3, ElementRounding::kNearestEven},
+        std::tuple{"e4m3.floor.half_away", MxElement::kE4m3, ElementRounding::kHalfAway},
+        std::tuple{"int8.floor.rne", MxElement::kInt8, ElementRounding::kNearestEven},
+        std::tuple{"int8.floor.half_away", MxElement::kInt8, ElementRounding::kHalfAway}}) {
     const std::vector<float> expected = golden.f32(name);
+    const MxOptions options{
+        .element = element, .scale_rule = ScaleRule::kFloor, .rounding = rounding};
     for (size_t i = 0; i < rows.size() / kMxBlockSize; ++i) {
-      const Values values = dequantize(
-          quantize(block_at(rows, i), {.scale_rule = ScaleRule::kFloor, .rounding = rounding}));
+      const Values values = dequantize(quantize(block_at(rows, i), options), element);
       for (size_t j = 0; j < kMxBlockSize; ++j) {
         ASSERT_EQ(values[j], expected[i * kMxBlockSize + j]) << name << " " << i << " " << j;
       }
@@ -361,6 +378,66 @@ TEST(QuantizeBlock, ErrorStaysWithinHalfAStep) {
       const int binade = std::max(std::ilogb(values[i]), block.scale - 127 - 6);
       ASSERT_LE(std::fabs(static_cast<double>(values[i]) - back[i]), std::ldexp(1.0, binade - 4));
     }
+  }
+}
+
+TEST(QuantizeInt8Block, RoundTripsEveryCodeAtEveryScale) {
+  for (int scale = 0; scale <= 254; ++scale) {
+    for (int first = -127; first <= 127; first += 16) {
+      Block block{.scale = static_cast<uint8_t>(scale)};
+      for (int i = 0; i < 16; ++i) {
+        block.codes[i] = static_cast<uint8_t>(std::min(first + i, 127));
+      }
+      block.codes[16] = 127;
+      const Values values = dequantize(block, MxElement::kInt8);
+      for (int i = 0; i < 16; ++i) {
+        const double exact = std::ldexp(static_cast<int8_t>(block.codes[i]), scale - 127 - 6);
+        ASSERT_EQ(static_cast<double>(values[i]), exact) << scale << " " << first + i;
+      }
+      ASSERT_EQ(quantize(values, {.element = MxElement::kInt8}), block) << scale << " " << first;
+    }
+  }
+}
+
+// By searching all codes, in double.
+TEST(QuantizeInt8Block, TakesTheNearestCode) {
+  std::mt19937 random(8);
+  std::normal_distribution<float> normal;
+  for (int n = 0; n < 500; ++n) {
+    Values values{};
+    for (float& value : values) value = std::ldexp(normal(random), n % 60 - 30);
+    // Ties: halves of steps, under a maximum that makes the steps 2^-6.
+    if (n % 5 == 0) {
+      for (int i = 0; i < kMxBlockSize; ++i) values[i] = (static_cast<float>(n + i) - 250.5f) / 256;
+      values[0] = 1.5f;
+    }
+    for (const ScaleRule rule : kRules) {
+      for (const auto rounding : {ElementRounding::kNearestEven, ElementRounding::kHalfAway}) {
+        const Block block = quantize(
+            values, {.element = MxElement::kInt8, .scale_rule = rule, .rounding = rounding});
+        const double step = std::ldexp(1.0, block.scale - 127 - 6);
+        for (int i = 0; i < kMxBlockSize; ++i) {
+          const double steps = values[i] / step;
+          const double rounded = rounding == ElementRounding::kHalfAway
+                                     ? std::round(steps)
+                                     : steps - std::remainder(steps, 1.0);
+          const double expected = std::clamp(rounded, -127.0, 127.0);
+          ASSERT_EQ(static_cast<int8_t>(block.codes[i]), expected)
+              << scale_rule_name(rule) << " " << values[i];
+        }
+      }
+    }
+  }
+}
+
+TEST(QuantizeInt8Block, NanAndInfinityPoisonTheBlock) {
+  for (const float poison :
+       {std::numeric_limits<float>::infinity(), std::numeric_limits<float>::quiet_NaN()}) {
+    Values values{};
+    values[7] = poison;
+    const Block block = quantize(values, {.element = MxElement::kInt8});
+    EXPECT_EQ(block.scale, 255);
+    for (const float value : dequantize(block, MxElement::kInt8)) EXPECT_TRUE(std::isnan(value));
   }
 }
 

@@ -96,7 +96,7 @@ class LinearMethod {
   const std::string& name() const { return name_; }  // checkpoint prefix: "blocks.0.attn1.to_q"
   const LinearShape& shape() const { return shape_; }
 
-  // Name in the scheme table: "none", "mxfp8".
+  // Name in the scheme table: "none", "mxfp8", "mxint8".
   virtual const char* scheme() const = 0;
   // Why the layer is not quantized although a scheme was asked for; empty when it is.
   virtual std::string reason() const { return {}; }

@@ -40,7 +40,8 @@ RowMajorMxfp8 quantize_weight(const TensorView& stored, const formats::MxOptions
 
 void Mxfp8Linear::set_weight(const uint8_t* codes, const uint8_t* scales,
                              std::span<const checkpoint::StoredTensor> tensors) {
-  weight_ = kernels::pack_mxfp8_weight(codes, scales, shape().out_features, shape().in_features);
+  weight_ = kernels::pack_mxfp8_weight(codes, scales, shape().out_features, shape().in_features,
+                                       options_.element);
   if (shape().bias) bias_ = to_f32(tensors.back().view);
   note_checkpoint_bytes(tensors);
 }
@@ -62,6 +63,7 @@ LinearPlan Mxfp8Linear::plan(int64_t m, kernels::Context& context) const {
   kernels::PackedMxfp8Weight weight;
   weight.n = shape().out_features;
   weight.k = k;
+  weight.element = options_.element;
   kernels::select("gemm_mxfp8", kernels::gemm_mxfp8_rows(), {.weight = &weight}, context);
   return {.input_bytes = m * (k + k / kMxBlockSize),
           .scratch_bytes = 0,
@@ -90,8 +92,8 @@ OnlineMxfp8Linear::OnlineMxfp8Linear(std::string name, const LinearShape& shape,
     : Mxfp8Linear(std::move(name), shape, options) {
   if (shape.in_features % kMxBlockSize != 0) {
     throw Error(Code::kUnsupported,
-                "layer " + this->name() +
-                    ": mxfp8 needs in_features that are a multiple of 32, got " +
+                "layer " + this->name() + ": " + scheme() +
+                    " needs in_features that are a multiple of 32, got " +
                     std::to_string(shape.in_features) +
                     "; leave it unquantized with --quantization-ignored-layers");
   }

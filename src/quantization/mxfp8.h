@@ -1,5 +1,5 @@
-// MXFP8 linear layers: weights of 8 bits, packed once at load; activations quantized per call.
-// Numerics: formats/mx_block.h and kernels/gemm_mxfp8/gemm_mxfp8.h.
+// MXFP8 and MXINT8 linear layers: weights of 8 bits, packed once at load; activations quantized per
+// call. Numerics: formats/mx_block.h and kernels/gemm_mxfp8/gemm_mxfp8.h.
 //
 // The weights come from float tensors, quantized as they are read (online), or from files that
 // hold them quantized (offline, mxfp8_offline.h). Same values, same bits in both cases.
@@ -15,7 +15,7 @@ namespace mxvideo::quantization {
 // What the two ways of getting weights share.
 class Mxfp8Linear : public LinearMethod {
  public:
-  const char* scheme() const override { return "mxfp8"; }
+  const char* scheme() const override { return formats::mx_format_name(options_.element).data(); }
   void apply(LinearInput& input, const LinearOutput& output,
              kernels::Context& context) const override;
   LinearPlan plan(int64_t m, kernels::Context& context) const override;
@@ -43,7 +43,7 @@ class Mxfp8Linear : public LinearMethod {
   Tensor bias_;  // F32 [out_features] or empty
 };
 
-// The scheme "mxfp8".
+// The schemes "mxfp8" and "mxint8".
 class OnlineMxfp8Linear final : public Mxfp8Linear {
  public:
   // Throws Code::kUnsupported when in_features is no multiple of 32.

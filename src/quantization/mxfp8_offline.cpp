@@ -85,40 +85,45 @@ void check_codes(const std::string& name, const LinearShape& shape, const uint8_
 
 // Decodes one row block by block; take(i, values) gets the 32 values from element i on.
 template <class Take>
-void decode_row(const uint8_t* codes, const uint8_t* scales, int64_t k, const Take& take) {
+void decode_row(const uint8_t* codes, const uint8_t* scales, int64_t k, formats::MxElement element,
+                const Take& take) {
   std::array<float, kMxBlockSize> values;
   for (int64_t i = 0; i < k; i += kMxBlockSize) {
-    formats::dequantize_mxfp8_block(std::span<const uint8_t, kMxBlockSize>(codes + i, kMxBlockSize),
-                                    scales[i / kMxBlockSize], values);
+    formats::dequantize_mx_block(std::span<const uint8_t, kMxBlockSize>(codes + i, kMxBlockSize),
+                                 scales[i / kMxBlockSize], element, values);
     take(i, values);
   }
 }
 
 }  // namespace
 
-Tensor dequantize_mxfp8_weight(const uint8_t* codes, const uint8_t* scales, int64_t n, int64_t k) {
+Tensor dequantize_mx_weight(const uint8_t* codes, const uint8_t* scales, const Shape& shape,
+                            formats::MxElement element) {
+  const int64_t n = shape[0], k = shape[1];
   const int64_t blocks = k / kMxBlockSize;
   Tensor narrow(DType::kBF16, {n, k});
   auto* const bf16 = reinterpret_cast<uint16_t*>(narrow.data());
   std::vector<uint8_t> inexact(static_cast<size_t>(n));
   parallel_for(n, 1, [&](int64_t first, int64_t last) {
     for (int64_t row = first; row < last; ++row) {
-      decode_row(codes + row * k, scales + row * blocks, k, [&](int64_t i, const auto& values) {
-        for (int64_t t = 0; t < kMxBlockSize; ++t) {
-          const auto bits = std::bit_cast<uint32_t>(values[static_cast<size_t>(t)]);
-          bf16[row * k + i + t] = static_cast<uint16_t>(bits >> 16);
-          inexact[static_cast<size_t>(row)] |= (bits & 0xffff) != 0;
-        }
-      });
+      decode_row(codes + row * k, scales + row * blocks, k, element,
+                 [&](int64_t i, const auto& values) {
+                   for (int64_t t = 0; t < kMxBlockSize; ++t) {
+                     const auto bits = std::bit_cast<uint32_t>(values[static_cast<size_t>(t)]);
+                     bf16[row * k + i + t] = static_cast<uint16_t>(bits >> 16);
+                     inexact[static_cast<size_t>(row)] |= (bits & 0xffff) != 0;
+                   }
+                 });
     }
   });
   if (std::find(inexact.begin(), inexact.end(), 1) == inexact.end()) return narrow;
   Tensor wide(DType::kF32, {n, k});
   parallel_for(n, 1, [&](int64_t first, int64_t last) {
     for (int64_t row = first; row < last; ++row) {
-      decode_row(codes + row * k, scales + row * blocks, k, [&](int64_t i, const auto& values) {
-        std::copy(values.begin(), values.end(), wide.f32() + row * k + i);
-      });
+      decode_row(codes + row * k, scales + row * blocks, k, element,
+                 [&](int64_t i, const auto& values) {
+                   std::copy(values.begin(), values.end(), wide.f32() + row * k + i);
+                 });
     }
   });
   return wide;
@@ -170,9 +175,10 @@ void DequantizedMxfp8Linear::process_weights_after_loading(std::span<const Store
   check_codes(name(), shape(), bytes_of(tensors[0]));
   std::vector<uint8_t> storage;
   const uint8_t* scales = row_major_scales(tensors[1], shape(), scale_layout_, storage);
-  UnquantizedLinear::set_weight(dequantize_mxfp8_weight(bytes_of(tensors[0]), scales,
-                                                        shape().out_features, shape().in_features),
-                                shape().bias ? to_f32(tensors[2].view) : Tensor());
+  UnquantizedLinear::set_weight(
+      dequantize_mx_weight(bytes_of(tensors[0]), scales,
+                           {shape().out_features, shape().in_features}, formats::MxElement::kE4m3),
+      shape().bias ? to_f32(tensors[2].view) : Tensor());
   note_checkpoint_bytes(tensors);
 }
 

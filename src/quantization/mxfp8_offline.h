@@ -40,6 +40,7 @@ class DequantizedMxfp8Linear final : public UnquantizedLinear {
 };
 
 // Weight [n, k] of row-major codes and scales, decoded: BF16 when that is exact, otherwise F32.
-Tensor dequantize_mxfp8_weight(const uint8_t* codes, const uint8_t* scales, int64_t n, int64_t k);
+Tensor dequantize_mx_weight(const uint8_t* codes, const uint8_t* scales, const Shape& shape,
+                            formats::MxElement element);
 
 }  // namespace mxvideo::quantization

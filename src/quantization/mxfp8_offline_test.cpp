@@ -123,8 +123,8 @@ TEST_F(OfflineLayer, IgnoredLayersComputeWithTheDecodedWeight) {
   linear->apply(input, {.y = y.data()}, context);
   for (int64_t row = 0; row < 33; ++row) {
     std::array<float, 32> block;
-    formats::dequantize_mxfp8_block(std::span<const uint8_t, 32>(codes() + row * 96 + 64, 32),
-                                    scales()[row * 3 + 2], block);
+    formats::dequantize_mx_block(std::span<const uint8_t, 32>(codes() + row * 96 + 64, 32),
+                                 scales()[row * 3 + 2], formats::MxElement::kE4m3, block);
     EXPECT_EQ(y[static_cast<size_t>(row)], block[6] + bias_.f32()[row]);
   }
 }
@@ -132,11 +132,13 @@ TEST_F(OfflineLayer, IgnoredLayersComputeWithTheDecodedWeight) {
 TEST_F(OfflineLayer, DecodesToFp32WhereBf16CannotHoldAValue) {
   scales()[0] = 0;
   codes()[0] = 0x01;  // 2^-9 · 2^-127
-  const Tensor weight = dequantize_mxfp8_weight(codes(), scales(), 33, 96);
+  const Tensor weight =
+      dequantize_mx_weight(codes(), scales(), {33, 96}, formats::MxElement::kE4m3);
   ASSERT_EQ(weight.dtype(), DType::kF32);
   EXPECT_EQ(weight.f32()[0], std::ldexp(1.0f, -136));
   scales()[0] = 127;
-  EXPECT_EQ(dequantize_mxfp8_weight(codes(), scales(), 33, 96).dtype(), DType::kBF16);
+  EXPECT_EQ(dequantize_mx_weight(codes(), scales(), {33, 96}, formats::MxElement::kE4m3).dtype(),
+            DType::kBF16);
 }
 
 TEST_F(OfflineLayer, RefusesNanScalesAndCodes) {

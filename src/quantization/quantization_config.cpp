@@ -18,6 +18,7 @@ constexpr std::array kSchemes = {
     SchemeEntry{"none", "weights as stored, fp32 activations"},
     SchemeEntry{"mxfp8",
                 "MXFP8 (E4M3, E8M0 per 32) weights quantized while loading, activations per call"},
+    SchemeEntry{"mxint8", "the same with INT8 elements: as many bytes, about 10 dB less noise"},
     SchemeEntry{"modelslim", "as quant_model_description*.json in the model says, layer by layer"},
 };
 
@@ -39,11 +40,12 @@ class NoQuantization final : public QuantizationConfig {
   }
 };
 
-class OnlineMxfp8 final : public QuantizationConfig {
+class OnlineMx final : public QuantizationConfig {
  public:
-  explicit OnlineMxfp8(QuantizationOptions options) : options_(std::move(options)) {}
+  explicit OnlineMx(QuantizationOptions options)
+      : options_(std::move(options)), mx_(mx_options(options_)) {}
 
-  std::string_view name() const override { return "mxfp8"; }
+  std::string_view name() const override { return formats::mx_format_name(mx_.element); }
 
   std::unique_ptr<LinearMethod> make_linear(const std::string& layer, const LinearShape& shape,
                                             bool quantizable) const override {
@@ -53,11 +55,12 @@ class OnlineMxfp8 final : public QuantizationConfig {
     if (const std::string* glob = find_ignoring_glob(options_.ignored_layers, layer)) {
       return std::make_unique<UnquantizedLinear>(layer, shape, ignored_reason(*glob));
     }
-    return std::make_unique<OnlineMxfp8Linear>(layer, shape, options_.mx);
+    return std::make_unique<OnlineMxfp8Linear>(layer, shape, mx_);
   }
 
  private:
   QuantizationOptions options_;
+  formats::MxOptions mx_;
 };
 
 // Layer by layer as the files say.
@@ -146,6 +149,12 @@ ResolvedQuantization resolve_declared(const QuantizationOptions& options,
                 "--quantization modelslim contradicts " + declared.origin +
                     ", which declares the quantization otherwise; leave the flag out");
   }
+  if (options.scheme == "mxint8") {
+    throw Error(Code::kInvalidArgument,
+                "--quantization mxint8 contradicts " + declared.origin +
+                    ", by which the weights are MXFP8 already; leave the flag out, or quantize the "
+                    "original weights");
+  }
   refuse_unknown_types(declared);
   ResolvedQuantization resolved;
   if (options.scheme == "mxfp8") {
@@ -166,6 +175,12 @@ ResolvedQuantization resolve_declared(const QuantizationOptions& options,
 
 std::span<const SchemeEntry> quantization_schemes() { return kSchemes; }
 
+formats::MxOptions mx_options(const QuantizationOptions& options) {
+  formats::MxOptions mx = options.mx;
+  if (options.scheme == "mxint8") mx.element = formats::MxElement::kInt8;
+  return mx;
+}
+
 ResolvedQuantization resolve_quantization(const QuantizationOptions& options,
                                           const checkpoint::QuantizationDeclaration& declared) {
   check_scheme(options);
@@ -176,8 +191,8 @@ ResolvedQuantization resolve_quantization(const QuantizationOptions& options,
                 "--quantization mxfp8 quantizes while loading");
   }
   ResolvedQuantization resolved;
-  if (options.scheme == "mxfp8") {
-    resolved.config = std::make_unique<OnlineMxfp8>(options);
+  if (options.scheme == "mxfp8" || options.scheme == "mxint8") {
+    resolved.config = std::make_unique<OnlineMx>(options);
     return resolved;
   }
   if (!options.ignored_layers.empty()) {

@@ -5,6 +5,7 @@
 //   (not given)      none                      what the files declare
 //   none             none                      refused: they cannot be both
 //   mxfp8            quantized while loading   what the files declare, with a notice
+//   mxint8           quantized while loading   refused: the files hold MXFP8
 //   modelslim        refused: no description   what quant_model_description*.json declares
 //
 // Source of the order: SGLang's _resolve_quant_config, with its holes closed.
@@ -27,13 +28,18 @@ struct QuantizationOptions {
   // Globs over layer names. Those layers compute unquantized; where the files hold them quantized,
   // with the decoded weights.
   std::vector<std::string> ignored_layers;
-  formats::MxOptions mx;  // of activations, and of weights that are quantized while loading
+  // Of activations, and of weights that are quantized while loading; the scheme says which element.
+  formats::MxOptions mx;
 };
+
+// `options.mx` with the element of `options.scheme`.
+formats::MxOptions mx_options(const QuantizationOptions& options);
 
 class QuantizationConfig {
  public:
   virtual ~QuantizationConfig() = default;
-  virtual std::string_view name() const = 0;  // "none", "mxfp8", or the source of a declaration
+  virtual std::string_view name()
+      const = 0;  // "none", "mxfp8", "mxint8" or the source of a declaration
   // `quantizable` is the model's policy: true for the ten linears of a transformer block.
   // Throws Code::kUnsupported when the scheme cannot hold a layer of this shape.
   virtual std::unique_ptr<LinearMethod> make_linear(const std::string& layer,

@@ -82,36 +82,56 @@ TEST_F(OneLayer, NoneMultipliesTheStoredWeights) {
   }
 }
 
-// The definition of the scheme, from the scalar formats: both operands quantized, products summed.
-TEST_F(OneLayer, Mxfp8MultipliesWhatTheFormatsDefine) {
+// Rows through an MX format and back, block by block, by its definition.
+struct RoundTrip {
+  std::vector<double> values;
+  std::vector<double> moves;  // how far a kernel may move each value: kernels/gemm_mxfp8
+};
+
+RoundTrip round_trip(const float* row, const formats::MxOptions& mx) {
+  RoundTrip result;
+  for (int block = 0; block < 3; ++block) {
+    std::array<uint8_t, 32> codes;
+    std::array<float, 32> decoded;
+    const uint8_t scale =
+        formats::quantize_mx_block(std::span<const float, 32>(row + block * 32, 32), mx, codes);
+    formats::dequantize_mx_block(codes, scale, mx.element, decoded);
+    result.values.insert(result.values.end(), decoded.begin(), decoded.end());
+    const bool moves = mx.element == formats::MxElement::kE4m3;
+    result.moves.insert(result.moves.end(), 32, moves ? std::ldexp(1.0, scale - 127 - 5) : 0);
+  }
+  return result;
+}
+
+// The definition of the schemes, from the scalar formats: both operands quantized, products summed.
+TEST_F(OneLayer, MxSchemesMultiplyWhatTheFormatsDefine) {
   write(weight_, bias_);
-  for (formats::ScaleRule rule : {formats::ScaleRule::kRceil, formats::ScaleRule::kFloor}) {
-    const formats::MxOptions mx{.scale_rule = rule};
-    const auto linear = load({.scheme = "mxfp8", .ignored_layers = {}, .mx = mx});
-    EXPECT_STREQ(linear->scheme(), "mxfp8");
-    const auto quantized = [&](const float* row) {
-      std::vector<double> values;
-      for (int block = 0; block < 3; ++block) {
-        std::array<uint8_t, 32> codes;
-        std::array<float, 32> decoded;
-        const uint8_t scale = formats::quantize_mxfp8_block(
-            std::span<const float, 32>(row + block * 32, 32), mx, codes);
-        formats::dequantize_mxfp8_block(codes, scale, decoded);
-        values.insert(values.end(), decoded.begin(), decoded.end());
-      }
-      return values;
-    };
+  for (const auto& [scheme, rule] : {std::pair{"mxfp8", formats::ScaleRule::kRceil},
+                                     {"mxfp8", formats::ScaleRule::kFloor},
+                                     {"mxint8", formats::ScaleRule::kRceil},
+                                     {"mxint8", formats::ScaleRule::kFloor}}) {
+    const QuantizationOptions options{
+        .scheme = scheme, .ignored_layers = {}, .mx = {.scale_rule = rule}};
+    const auto linear = load(options);
+    EXPECT_STREQ(linear->scheme(), scheme);
+    formats::MxOptions mx = options.mx;
+    if (options.scheme == "mxint8") mx.element = formats::MxElement::kInt8;
     const Tensor x = random_tensor({4, 96}, 3);
     const std::vector<float> y = apply(*linear, x);
     for (int64_t i = 0; i < 4 * 33; ++i) {
-      const auto row = quantized(x.f32() + i / 33 * 96);
-      const auto weights = quantized(weight_.f32() + i % 33 * 96);
-      double magnitude = 0;
-      for (size_t k = 0; k < 96; ++k) magnitude += std::abs(row[k] * weights[k]);
-      const double expected =
-          dot([&](int64_t k) { return row[static_cast<size_t>(k)]; },
-              [&](int64_t k) { return weights[static_cast<size_t>(k)]; }, bias_.f32()[i % 33]);
-      EXPECT_NEAR(y[static_cast<size_t>(i)], expected, 2 * (96 + 8) * 0x1p-24 * magnitude + 1e-6);
+      const RoundTrip row = round_trip(x.f32() + i / 33 * 96, mx);
+      const RoundTrip weights = round_trip(weight_.f32() + i % 33 * 96, mx);
+      double expected = bias_.f32()[i % 33], magnitude = 0, moves = 0;
+      for (size_t k = 0; k < 96; ++k) {
+        const double a = row.values[k], b = weights.values[k];
+        expected += a * b;
+        magnitude += std::abs(a * b);
+        moves += row.moves[k] * std::abs(b) + weights.moves[k] * std::abs(a) +
+                 row.moves[k] * weights.moves[k];
+      }
+      EXPECT_NEAR(y[static_cast<size_t>(i)], expected,
+                  2 * (96 + 8) * 0x1p-24 * magnitude + moves + 1e-6)
+          << scheme;
     }
   }
 }

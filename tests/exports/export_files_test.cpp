@@ -61,9 +61,9 @@ std::vector<float> dequantized(const TensorView& weight, const TensorView& scale
   const auto scales = row_major_scales(scale, {.rows = n, .columns = k / 32}, layout);
   std::vector<float> values(static_cast<size_t>(n * k));
   for (size_t block = 0; block < scales.size(); ++block) {
-    formats::dequantize_mxfp8_block(std::span<const uint8_t, 32>(bytes_of(weight) + 32 * block, 32),
-                                    scales[block],
-                                    std::span<float, 32>(values.data() + 32 * block, 32));
+    formats::dequantize_mx_block(std::span<const uint8_t, 32>(bytes_of(weight) + 32 * block, 32),
+                                 scales[block], formats::MxElement::kE4m3,
+                                 std::span<float, 32>(values.data() + 32 * block, 32));
   }
   return values;
 }

@@ -66,10 +66,10 @@ Quantized quantize(const std::vector<float>& input, const formats::MxOptions& op
                    .values = std::vector<float>(input.size())};
   for (size_t begin = 0; begin < input.size(); begin += 32) {
     const std::span<uint8_t, 32> codes(result.codes.data() + begin, 32);
-    result.scales.push_back(formats::quantize_mxfp8_block(
+    result.scales.push_back(formats::quantize_mx_block(
         std::span<const float, 32>(input.data() + begin, 32), options, codes));
-    formats::dequantize_mxfp8_block(codes, result.scales.back(),
-                                    std::span<float, 32>(result.values.data() + begin, 32));
+    formats::dequantize_mx_block(codes, result.scales.back(), options.element,
+                                 std::span<float, 32>(result.values.data() + begin, 32));
   }
   return result;
 }

@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import torch
 
-ELEMENTS = {"e4m3": "fp8_e4m3", "e5m2": "fp8_e5m2"}
+ELEMENTS = {"e4m3": "fp8_e4m3", "e5m2": "fp8_e5m2", "int8": "int8"}
 # microxcaling's `nearest` rounds halves away from zero, `even` is RNE.
 ROUNDINGS = {"half_away": "nearest", "rne": "even"}
 

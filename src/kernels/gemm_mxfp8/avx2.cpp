@@ -24,7 +24,9 @@ constexpr int64_t kLanes = 8;
 constexpr int64_t kHalf = 16;  // features in one half of a decoded panel
 constexpr int64_t kTileRows = 6;
 constexpr int64_t kWideTileRows = 3;
-constexpr int64_t kBlock = 32;  // elements that share a scale
+constexpr int64_t kBlock = 32;                   // elements that share a scale
+constexpr int64_t kRowStride = kGemmDepth + 16;  // floats between decoded activation rows
+static_assert(kRowStride * 4 <= kGemmRowBytes);
 
 // 16 codes as fp16 values times 2^-8.
 inline __m256i half_bits(const uint8_t* codes) {
@@ -51,7 +53,8 @@ inline __m256 panel_factors(const uint8_t* scales) {
   return _mm256_castsi256_ps(_mm256_slli_epi32(exponents, 23));
 }
 
-void decode_activation(const uint8_t* codes, const uint8_t* scales, int64_t depth, float* out) {
+void decode_activation(const uint8_t* codes, const uint8_t* scales, int64_t depth, void* row) {
+  auto* out = static_cast<float*>(row);
   for (int64_t block = 0; block < depth / kBlock; ++block) {
     const uint32_t scale = scales[block];
     const int32_t bits = scale == 0xff ? 0x7fc00000 : static_cast<int32_t>((scale + 8) << 23);
@@ -65,7 +68,8 @@ void decode_activation(const uint8_t* codes, const uint8_t* scales, int64_t dept
 }
 
 // out: [2][kGemmDepth][16].
-void decode_panel(const uint8_t* codes, const uint8_t* scales, int64_t depth, float* out) {
+void decode_panel(const uint8_t* codes, const uint8_t* scales, int64_t depth, void* panel) {
+  auto* out = static_cast<float*>(panel);
   for (int64_t block = 0; block < depth / kBlock; ++block) {
     for (int64_t column = 0; column < kGemmPanel; column += kHalf) {
       const uint8_t* block_scales = scales + block * kGemmPanel + column;
@@ -106,7 +110,7 @@ void multiply_tile(const float* activations, const float* weights, int64_t depth
     }
     MXVIDEO_UNROLL
     for (int64_t r = 0; r < Rows; ++r) {
-      const __m256 activation = _mm256_broadcast_ss(activations + r * kGemmActivationStride + t);
+      const __m256 activation = _mm256_broadcast_ss(activations + r * kRowStride + t);
       MXVIDEO_UNROLL
       for (int64_t v = 0; v < Vectors; ++v) {
         sum[r][v] = _mm256_fmadd_ps(activation, weight[v], sum[r][v]);
@@ -129,10 +133,12 @@ constexpr TileFunction kTiles[kTileRows] = {multiply_tile<1, 2>, multiply_tile<2
 constexpr TileFunction kWideTiles[kWideTileRows] = {multiply_tile<1, 4>, multiply_tile<2, 4>,
                                                     multiply_tile<3, 4>};
 
-void multiply(const float* activations, const float* weights, int64_t rows, int64_t depth,
+void multiply(const void* activations, const void* panel, int64_t rows, int64_t depth,
               bool accumulate, float* c) {
+  const auto* x = static_cast<const float*>(activations);
+  const auto* weights = static_cast<const float*>(panel);
   if (rows <= kWideTileRows) {
-    kWideTiles[rows - 1](activations, weights, depth, accumulate, c);
+    kWideTiles[rows - 1](x, weights, depth, accumulate, c);
     return;
   }
   const int64_t tiles = (rows + kTileRows - 1) / kTileRows;
@@ -141,7 +147,7 @@ void multiply(const float* activations, const float* weights, int64_t rows, int6
     for (int64_t tile = 0; tile < tiles; ++tile) {
       const int64_t first = rows * tile / tiles;
       const int64_t count = rows * (tile + 1) / tiles - first;
-      kTiles[count - 1](activations + first * kGemmActivationStride, half_panel, depth, accumulate,
+      kTiles[count - 1](x + first * kRowStride, half_panel, depth, accumulate,
                         c + first * kGemmPanel + column);
     }
   }
@@ -150,6 +156,7 @@ void multiply(const float* activations, const float* weights, int64_t rows, int6
 }  // namespace
 
 const GemmMicroKernel kGemmMxfp8Avx2 = {
+    .row_bytes = kRowStride * 4,
     .decode_activation = decode_activation,
     .decode_panel = decode_panel,
     .multiply = multiply,

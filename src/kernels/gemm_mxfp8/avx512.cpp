@@ -21,7 +21,9 @@ namespace {
 constexpr int64_t kLanes = 16;
 constexpr int64_t kVectors = 2;
 constexpr int64_t kTileRows = 12;
-constexpr int64_t kBlock = 32;  // elements that share a scale
+constexpr int64_t kBlock = 32;                   // elements that share a scale
+constexpr int64_t kRowStride = kGemmDepth + 16;  // floats between decoded activation rows
+static_assert(kRowStride * 4 <= kGemmRowBytes);
 static_assert(kVectors * kLanes == kGemmPanel);
 
 // 32 codes as fp16 values times 2^-8.
@@ -49,20 +51,22 @@ inline __m512 panel_factors(const uint8_t* scales) {
   return _mm512_castsi512_ps(_mm512_slli_epi32(exponents, 23));
 }
 
-void decode_activation(const uint8_t* codes, const uint8_t* scales, int64_t depth, float* out) {
+void decode_activation(const uint8_t* codes, const uint8_t* scales, int64_t depth, void* row) {
+  auto* out = static_cast<float*>(row);
   for (int64_t block = 0; block < depth / kBlock; ++block) {
     const uint32_t scale = scales[block];
     const int32_t bits = scale == 0xff ? 0x7fc00000 : static_cast<int32_t>((scale + 8) << 23);
     const __m512 factor = _mm512_castsi512_ps(_mm512_set1_epi32(bits));
     const __m512i half = keep_nan(half_bits(codes + block * kBlock));
-    float* row = out + block * kBlock;
-    _mm512_store_ps(row, _mm512_mul_ps(low_values(half), factor));
-    _mm512_store_ps(row + kLanes, _mm512_mul_ps(high_values(half), factor));
+    float* values = out + block * kBlock;
+    _mm512_store_ps(values, _mm512_mul_ps(low_values(half), factor));
+    _mm512_store_ps(values + kLanes, _mm512_mul_ps(high_values(half), factor));
   }
 }
 
 // out: [depth][32].
-void decode_panel(const uint8_t* codes, const uint8_t* scales, int64_t depth, float* out) {
+void decode_panel(const uint8_t* codes, const uint8_t* scales, int64_t depth, void* panel) {
+  auto* out = static_cast<float*>(panel);
   for (int64_t block = 0; block < depth / kBlock; ++block) {
     const __m512 low_factor = panel_factors(scales + block * kGemmPanel);
     const __m512 high_factor = panel_factors(scales + block * kGemmPanel + kLanes);
@@ -96,7 +100,7 @@ void multiply_tile(const float* activations, const float* weights, int64_t depth
     const __m512 high = _mm512_load_ps(weights + t * kGemmPanel + kLanes);
     MXVIDEO_UNROLL
     for (int64_t r = 0; r < Rows; ++r) {
-      const __m512 activation = _mm512_set1_ps(activations[r * kGemmActivationStride + t]);
+      const __m512 activation = _mm512_set1_ps(activations[r * kRowStride + t]);
       sum[r][0] = _mm512_fmadd_ps(activation, low, sum[r][0]);
       sum[r][1] = _mm512_fmadd_ps(activation, high, sum[r][1]);
     }
@@ -116,20 +120,22 @@ constexpr TileFunction kTiles[kTileRows] = {
     multiply_tile<5>, multiply_tile<6>,  multiply_tile<7>,  multiply_tile<8>,
     multiply_tile<9>, multiply_tile<10>, multiply_tile<11>, multiply_tile<12>};
 
-void multiply(const float* activations, const float* weights, int64_t rows, int64_t depth,
+void multiply(const void* activations, const void* panel, int64_t rows, int64_t depth,
               bool accumulate, float* c) {
+  const auto* x = static_cast<const float*>(activations);
+  const auto* weights = static_cast<const float*>(panel);
   const int64_t tiles = (rows + kTileRows - 1) / kTileRows;
   for (int64_t tile = 0; tile < tiles; ++tile) {
     const int64_t first = rows * tile / tiles;
     const int64_t count = rows * (tile + 1) / tiles - first;
-    kTiles[count - 1](activations + first * kGemmActivationStride, weights, depth, accumulate,
-                      c + first * kGemmPanel);
+    kTiles[count - 1](x + first * kRowStride, weights, depth, accumulate, c + first * kGemmPanel);
   }
 }
 
 }  // namespace
 
 const GemmMicroKernel kGemmMxfp8Avx512 = {
+    .row_bytes = kRowStride * 4,
     .decode_activation = decode_activation,
     .decode_panel = decode_panel,
     .multiply = multiply,

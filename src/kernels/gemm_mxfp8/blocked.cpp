@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstddef>
 #include <numeric>
 
 #include "base/checked.h"
@@ -16,8 +17,8 @@ constexpr int64_t kBlock = formats::kMxBlockSize;
 
 // About 1 MB per thread, touched only as far as a product needs.
 struct Scratch {
-  alignas(64) float activations[kGemmRows * kGemmActivationStride];
-  alignas(64) float weights[kGemmDepth * kGemmPanel];
+  alignas(64) std::byte activations[kGemmRows * kGemmRowBytes];
+  alignas(64) std::byte weights[kGemmPanelBytes];
   alignas(64) float sums[kGemmRows * kGemmColumns];
 };
 thread_local Scratch scratch;
@@ -57,7 +58,7 @@ void decode_activations(const GemmMxfp8Args& args, const GemmMicroKernel& kernel
     const int64_t row = block.row + r;
     kernel.decode_activation(args.x_codes + row * k + first,
                              args.x_scales + (row * k + first) / kBlock, depth,
-                             scratch.activations + r * kGemmActivationStride);
+                             scratch.activations + r * kernel.row_bytes);
   }
 }
 
@@ -87,9 +88,8 @@ void compute_block(const GemmMxfp8Args& args, const GemmMicroKernel& kernel, con
   }
 }
 
-}  // namespace
-
-const char* reject_gemm_mxfp8_blocked(const GemmMxfp8Args& args) noexcept {
+// Null when no sum can overflow.
+const char* reject_overflow(const GemmMxfp8Args& args) {
   const int64_t k = args.weight->k;
   int largest = 0;
   for (int64_t i = 0; i < args.m * (k / kBlock); ++i) {
@@ -105,6 +105,23 @@ const char* reject_gemm_mxfp8_blocked(const GemmMxfp8Args& args) noexcept {
     return "scales so large that sums might overflow fp32";
   }
   return nullptr;
+}
+
+}  // namespace
+
+const char* reject_gemm_mxfp8_fp32(const GemmMxfp8Args& args) noexcept {
+  if (args.weight->element != formats::MxElement::kE4m3) return "elements that are not E4M3";
+  return reject_overflow(args);
+}
+
+const char* reject_gemm_mxfp8_int8(const GemmMxfp8Args& args) noexcept {
+  if (args.weight->element != formats::MxElement::kInt8) return "elements that are not INT8";
+  return reject_gemm_mxfp8_int16(args);
+}
+
+const char* reject_gemm_mxfp8_int16(const GemmMxfp8Args& args) noexcept {
+  if (!args.weight->fills_scales) return "weights whose blocks use little of their scales' range";
+  return reject_overflow(args);
 }
 
 void run_gemm_mxfp8_blocked(const GemmMxfp8Args& args, const GemmMicroKernel& kernel) noexcept {

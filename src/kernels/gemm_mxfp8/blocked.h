@@ -3,8 +3,8 @@
 // y is cut into blocks of at most kGemmRows x kGemmColumns, each computed by one thread. For every
 // kGemmDepth of k a block decodes its activations once and then, panel by panel, its weights; sums
 // stay in thread-local scratch until the epilogue stores them. Each output is summed in an order
-// that depends on k alone, so neither the cut nor the thread count changes a bit, and all rows that
-// use this file agree bit for bit before the epilogue (products are exact in fp32).
+// that depends on k alone, so neither the cut nor the thread count changes a bit, and all fp32 rows
+// agree bit for bit before the epilogue (products are exact in fp32), as do all int16 rows.
 #pragma once
 
 #include "kernels/gemm_mxfp8/gemm_mxfp8.h"
@@ -12,9 +12,13 @@
 
 namespace mxvideo::kernels {
 
-// Refuses scales so large that a decoded value or a partial sum might overflow fp32; the reference,
-// which accumulates in double, takes those. Reads all activation scales.
-const char* reject_gemm_mxfp8_blocked(const GemmMxfp8Args& args) noexcept;
+// Both refuse scales so large that a decoded value or a partial sum might overflow fp32; the
+// reference, which accumulates in double, takes those. They read all activation scales. The fp32
+// rows refuse INT8 too, the int8 rows E4M3, and int8 and int16 rows weights that are not
+// PackedMxfp8Weight::fills_scales.
+const char* reject_gemm_mxfp8_fp32(const GemmMxfp8Args& args) noexcept;
+const char* reject_gemm_mxfp8_int8(const GemmMxfp8Args& args) noexcept;
+const char* reject_gemm_mxfp8_int16(const GemmMxfp8Args& args) noexcept;
 
 void run_gemm_mxfp8_blocked(const GemmMxfp8Args& args, const GemmMicroKernel& kernel) noexcept;
 

@@ -1,12 +1,20 @@
-// y = epilogue(X Wᵀ + bias) with X and W in MXFP8 (E4M3 elements, E8M0 scale per 32 along k).
+// y = epilogue(X Wᵀ + bias) with X and W in one MX format: MXFP8 (E4M3 elements) or MXINT8, an E8M0
+// scale per 32 elements along k.
 //
 //   acc[i][j] = Σ_b 2^(sx[i][b]-127) · 2^(sw[j][b]-127) · Σ_{t<32} x[i][32b+t] · w[j][32b+t]
 //
-// Numerics: products of decoded values are exact in fp32; the reference accumulates in double and
-// rounds once; fast rows accumulate in fp32 in an order that depends on k only, so bits depend on
-// neither the thread count nor m or n. The bound that every row keeps for acc, per output, against
-// the exact value: 2·(k+8)·2^-24·Σ|x·w| + k·2^-149, the last term for sums among the fp32
-// subnormals; common/epilogue.h adds its own. Needs FTZ and DAZ off.
+// Numerics: the reference accumulates in double and rounds once. fp32 rows ("avx2", "avx512")
+// decode exactly, have exact products and accumulate in fp32. int16 rows ("…_int16") take E4M3
+// elements as multiples of 2^-4 of their block's scale: exact from 1/2 of the scale on, where
+// blocks made by any scale rule reach to between 224 and 448; a smaller element moves by at most
+// 2^-5 of the scale, 1/512 of the step of the block's largest; INT8 elements are integers already.
+// int16 and int8 rows add the products of a block as integers, exactly, and the blocks in fp32. All
+// orders depend on k only, so bits depend on neither the thread count nor m or n. Bound of every
+// row for acc, per output, against the exact value:
+//   2·(k+8)·2^-24·Σ|x·w| + k·2^-149, the last term for sums among the fp32 subnormals; and
+//   int16 rows on E4M3: + (1 + k·2^-24) · 2^-5 · Σ_b 2^(sx-127) · 2^(sw-127) · (Σ_t (|x| + |w|) +
+//   1).
+// common/epilogue.h adds its own. Needs FTZ and DAZ off.
 // Scales so large that a sum might overflow fp32 (their bytes together above about 350) make the
 // fast rows decline; the reference computes them.
 // Weight scale bytes are never 0xFF and codes never NaN: refused when loading.
@@ -17,6 +25,7 @@
 #include <cstdint>
 #include <span>
 
+#include "formats/mx_block.h"
 #include "kernels/common/epilogue.h"
 #include "kernels/common/kernel_table.h"
 #include "tensor/tensor.h"
@@ -32,15 +41,20 @@ struct PackedMxfp8Weight {
   Tensor codes;   // U8 [ceil(n/32), k, 32]
   Tensor scales;  // U8 [ceil(n/32), k/32, 32]
   int64_t n = 0;
-  int64_t k = 0;          // multiple of 32
+  int64_t k = 0;  // multiple of 32
+  formats::MxElement element = formats::MxElement::kE4m3;
   uint8_t max_scale = 0;  // largest scale byte
+  // Each block is zero, or has a scale byte from 32 to 220 and, with E4M3, an element of at least
+  // 64: true for blocks of ordinary values under every scale rule.
+  bool fills_scales = true;
 
   int64_t bytes() const { return codes.bytes() + scales.bytes(); }
 };
 
 // `codes` [n, k] and `scales` [n, k/32], row-major. Parallel.
 PackedMxfp8Weight pack_mxfp8_weight(const uint8_t* codes, const uint8_t* scales, int64_t n,
-                                    int64_t k);
+                                    int64_t k,
+                                    formats::MxElement element = formats::MxElement::kE4m3);
 int64_t packed_mxfp8_weight_bytes(int64_t n, int64_t k);
 // Inverse of packing; for saving and for tests. Arrays sized as above.
 void unpack_mxfp8_weight(const PackedMxfp8Weight& weight, uint8_t* codes, uint8_t* scales);

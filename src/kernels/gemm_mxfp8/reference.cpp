@@ -2,6 +2,7 @@
 #include "base/parallel.h"
 #include "formats/e4m3.h"
 #include "formats/e8m0.h"
+#include "formats/int8.h"
 #include "formats/mx_block.h"
 #include "kernels/gemm_mxfp8/blocked.h"
 
@@ -18,12 +19,13 @@ double dot(const GemmMxfp8Args& args, int64_t i, int64_t j) noexcept {
   const auto* scales = reinterpret_cast<const uint8_t*>(args.weight->scales.data());
   const uint8_t* panel_codes = codes + j / kPanel * kPanel * k + j % kPanel;
   const uint8_t* panel_scales = scales + j / kPanel * kPanel * (k / kBlock) + j % kPanel;
+  const auto decode = args.weight->element == formats::MxElement::kInt8 ? formats::decode_int8
+                                                                        : formats::decode_e4m3;
   double acc = 0;
   for (int64_t b = 0; b < k / kBlock; ++b) {
     double sum = 0;
     for (int64_t t = b * kBlock; t < (b + 1) * kBlock; ++t) {
-      sum += static_cast<double>(formats::decode_e4m3(args.x_codes[i * k + t])) *
-             formats::decode_e4m3(panel_codes[t * kPanel]);
+      sum += static_cast<double>(decode(args.x_codes[i * k + t])) * decode(panel_codes[t * kPanel]);
     }
     const double x_scale = formats::decode_e8m0(args.x_scales[i * (k / kBlock) + b]);
     acc += x_scale * formats::decode_e8m0(panel_scales[b * kPanel]) * sum;

@@ -34,27 +34,30 @@ inline double e8m0_value(uint8_t byte) {
   return byte == 255 ? std::numeric_limits<double>::quiet_NaN() : std::ldexp(1.0, byte - 127);
 }
 
-// Σ x·w and Σ |x·w| of one output, exact up to double rounding.
+// Of one output, exact up to double rounding: Σ x·w, Σ |x·w|, and by how much the sum may change
+// when each element of a block moves by at most 2^-5 of its scale.
 struct ExactSum {
   double value = 0;
   double magnitude = 0;
+  double element_rounding = 0;
 };
 
 class Problem {
  public:
-  explicit Problem(Shape shape)
+  explicit Problem(Shape shape, formats::MxElement element = formats::MxElement::kE4m3)
       : shape_(shape),
+        element_(element),
         x_codes(static_cast<size_t>(shape.m * shape.k)),
         x_scales(static_cast<size_t>(shape.m * shape.k / kBlock), 127),
         w_codes(static_cast<size_t>(shape.n * shape.k)),
         w_scales(static_cast<size_t>(shape.n * shape.k / kBlock), 127) {}
 
-  // Codes 0, ±0.5, ±1, ±2, ±3, ±4 and scales 2^-1..2^1: every partial sum in any order is exact
-  // in fp32 while k <= 4096.
+  // Codes 0, ±32, ±64, ±128, ±192, ±256 and scales 2^-1..2^1: every partial sum in any order is
+  // exact in fp32 while k <= 4096, and blocks fill their scales.
   static Problem exact(Shape shape, uint32_t seed) {
     Problem p(shape);
     std::mt19937 random(seed);
-    constexpr uint8_t kCodes[] = {0x00, 0x30, 0x38, 0x40, 0x44, 0x48};
+    constexpr uint8_t kCodes[] = {0x00, 0x60, 0x68, 0x70, 0x74, 0x78};
     for (auto* codes : {&p.x_codes, &p.w_codes}) {
       for (uint8_t& code : *codes) {
         const uint32_t sign = random() % 2 << 7;
@@ -65,7 +68,8 @@ class Problem {
     return p;
   }
 
-  // Any code but NaN, scales between the given bytes.
+  // Any code but NaN, the first of each block of at least 64 in magnitude; scales between the given
+  // bytes.
   static Problem random(Shape shape, uint32_t seed, int lowest = 110, int highest = 140) {
     Problem p(shape);
     std::mt19937 random(seed);
@@ -74,25 +78,45 @@ class Problem {
         do code = static_cast<uint8_t>(random());
         while ((code & 0x7f) == 0x7f);
       }
+      for (size_t i = 0; i < codes->size(); i += kBlock) {
+        if (((*codes)[i] & 0x7f) < 0x68)
+          (*codes)[i] = static_cast<uint8_t>(((*codes)[i] & 0x87) | 0x70);
+      }
+    }
+    p.random_scales(random, lowest, highest);
+    return p;
+  }
+
+  // Any INT8 code.
+  static Problem random_int8(Shape shape, uint32_t seed, int lowest = 110, int highest = 140) {
+    Problem p(shape, formats::MxElement::kInt8);
+    std::mt19937 random(seed);
+    for (auto* codes : {&p.x_codes, &p.w_codes}) {
+      for (uint8_t& code : *codes) code = static_cast<uint8_t>(random());
     }
     p.random_scales(random, lowest, highest);
     return p;
   }
 
   PackedMxfp8Weight packed() const {
-    return pack_mxfp8_weight(w_codes.data(), w_scales.data(), shape_.n, shape_.k);
+    return pack_mxfp8_weight(w_codes.data(), w_scales.data(), shape_.n, shape_.k, element_);
   }
 
   ExactSum exact_sum(int64_t i, int64_t j) const {
     ExactSum sum;
     const int64_t k = shape_.k;
     for (int64_t t = 0; t < k; ++t) {
-      const double x = kTables.code[x_codes[static_cast<size_t>(i * k + t)]] *
-                       kTables.scale[x_scales[static_cast<size_t>((i * k + t) / kBlock)]];
-      const double w = kTables.code[w_codes[static_cast<size_t>(j * k + t)]] *
-                       kTables.scale[w_scales[static_cast<size_t>((j * k + t) / kBlock)]];
+      const double x = table().code[x_codes[static_cast<size_t>(i * k + t)]] *
+                       table().scale[x_scales[static_cast<size_t>((i * k + t) / kBlock)]];
+      const double w = table().code[w_codes[static_cast<size_t>(j * k + t)]] *
+                       table().scale[w_scales[static_cast<size_t>((j * k + t) / kBlock)]];
       sum.value += x * w;
       sum.magnitude += std::fabs(x * w);
+      const double x_step =
+          0x1p-5 * table().scale[x_scales[static_cast<size_t>((i * k + t) / kBlock)]];
+      const double w_step =
+          0x1p-5 * table().scale[w_scales[static_cast<size_t>((j * k + t) / kBlock)]];
+      sum.element_rounding += x_step * std::fabs(w) + w_step * std::fabs(x) + x_step * w_step;
     }
     return sum;
   }
@@ -103,14 +127,18 @@ class Problem {
   struct Tables {
     double code[256];
     double scale[256];
-    Tables() {
+    explicit Tables(formats::MxElement element) {
       for (int i = 0; i < 256; ++i) {
-        code[i] = e4m3_value(static_cast<uint8_t>(i));
+        code[i] = element == formats::MxElement::kInt8 ? static_cast<int8_t>(i) / 64.0
+                                                       : e4m3_value(static_cast<uint8_t>(i));
         scale[i] = e8m0_value(static_cast<uint8_t>(i));
       }
     }
   };
-  inline static const Tables kTables;
+  const Tables& table() const {
+    static const Tables kE4m3(formats::MxElement::kE4m3), kInt8(formats::MxElement::kInt8);
+    return element_ == formats::MxElement::kInt8 ? kInt8 : kE4m3;
+  }
 
   void random_scales(std::mt19937& random, int lowest, int highest) {
     std::uniform_int_distribution<int> scale(lowest, highest);
@@ -119,6 +147,7 @@ class Problem {
   }
 
   Shape shape_;
+  formats::MxElement element_;
 
  public:
   std::vector<uint8_t> x_codes;   // [m, k]
@@ -127,10 +156,11 @@ class Problem {
   std::vector<uint8_t> w_scales;  // [n, k/32]
 };
 
-// |fast - exact| of the accumulator that the contract allows.
-inline double accumulator_bound(const Shape& shape, const ExactSum& sum) {
+// |fast - exact| of the accumulator that the contract allows, of rows that round elements or not.
+inline double accumulator_bound(const Shape& shape, const ExactSum& sum, bool rounds_elements) {
   const auto k = static_cast<double>(shape.k);
-  return 2 * (k + 8) * 0x1p-24 * sum.magnitude + k * 0x1p-149;
+  const double bound = 2 * (k + 8) * 0x1p-24 * sum.magnitude + k * 0x1p-149;
+  return rounds_elements ? bound + (1 + k * 0x1p-24) * sum.element_rounding : bound;
 }
 
 }  // namespace mxvideo::kernels::test

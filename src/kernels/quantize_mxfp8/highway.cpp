@@ -1,7 +1,6 @@
 // One block at a time: the largest magnitude as integers, an exact multiplication by a power of
 // two, and one floating-point addition that rounds.
 #include "formats/e4m3.h"
-#include "formats/e8m0.h"
 #include "kernels/quantize_mxfp8/rows.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -88,19 +87,51 @@ HWY_INLINE void encode_block(const float* x, uint8_t scale, uint8_t* codes) {
   }
 }
 
-// By value, so that the bytes stored cannot alias what the loop reads.
+// As encode_block, for INT8 elements: 2^(133 - scale) is normal for scale bytes from 11 to 253. A
+// block of zeros has scale byte 0.
 template <bool kHalfAway>
+HWY_INLINE void encode_int8_block(const float* x, uint8_t scale, uint8_t* codes) {
+  const Tag d;
+  const FloatTag df;
+  const hn::Rebind<int8_t, Tag> d8;
+  const int32_t exponent = scale == 0 ? 127 : 260 - static_cast<int32_t>(scale);
+  const auto inverse = hn::BitCast(df, hn::Set(d, exponent << 23));
+  for (size_t i = 0; i < kBlock; i += hn::Lanes(d)) {
+    const FloatVec value = hn::Mul(hn::LoadU(df, x + i), inverse);
+    Vec code;
+    if constexpr (kHalfAway) {
+      const FloatVec whole = hn::Trunc(value);
+      const auto goes_up = hn::Ge(hn::Abs(hn::Sub(value, whole)), hn::Set(df, 0.5f));
+      const FloatVec step = hn::CopySign(hn::Set(df, 1.0f), value);
+      code = hn::ConvertTo(d, hn::Add(whole, hn::IfThenElseZero(goes_up, step)));
+    } else {
+      code = hn::NearestInt(value);
+    }
+    const Vec clamped = hn::Max(hn::Min(code, hn::Set(d, 127)), hn::Set(d, -127));
+    hn::StoreU(hn::DemoteTo(d8, clamped), d8, reinterpret_cast<int8_t*>(codes) + i);
+  }
+}
+
+// By value, so that the bytes stored cannot alias what the loop reads.
+template <formats::MxElement kElement, bool kHalfAway>
 HWY_INLINE void quantize_blocks(const QuantizeMxfp8Args args) {
-  constexpr uint8_t kSmallestExactScale = 11;  // see encode_block
+  constexpr bool kInt8 = kElement == formats::MxElement::kInt8;
+  // See encode_block and encode_int8_block.
+  constexpr uint8_t kSmallestExactScale = 11;
+  constexpr uint8_t kLargestExactScale = kInt8 ? 253 : 254;
   const int64_t blocks = args.m * (args.k / kBlock);
   for (int64_t block = 0; block < blocks; ++block) {
     const float* x = args.x + block * kBlock;
     uint8_t* codes = args.codes + block * kBlock;
     const uint32_t amax = largest_magnitude_bits(x);
-    const uint8_t scale = formats::e4m3_scale_byte(amax, args.options.scale_rule);
-    const bool ordinary = scale >= kSmallestExactScale && scale != formats::kE8m0Nan;
+    const uint8_t scale = formats::mx_scale_byte(amax, kElement, args.options.scale_rule);
+    const bool ordinary = scale >= kSmallestExactScale && scale <= kLargestExactScale;
     if (HWY_LIKELY(ordinary || amax == 0)) {
-      encode_block<kHalfAway>(x, scale, codes);
+      if constexpr (kInt8) {
+        encode_int8_block<kHalfAway>(x, scale, codes);
+      } else {
+        encode_block<kHalfAway>(x, scale, codes);
+      }
     } else {
       quantize_mxfp8_reference({.x = x,
                                 .codes = codes,
@@ -114,11 +145,14 @@ HWY_INLINE void quantize_blocks(const QuantizeMxfp8Args args) {
 }
 
 void quantize(const QuantizeMxfp8Args& args) {
-  if (args.options.rounding == formats::ElementRounding::kHalfAway) {
-    quantize_blocks<true>(args);
-  } else {
-    quantize_blocks<false>(args);
+  using formats::MxElement;
+  const bool half_away = args.options.rounding == formats::ElementRounding::kHalfAway;
+  if (args.options.element == MxElement::kInt8) {
+    if (half_away) return quantize_blocks<MxElement::kInt8, true>(args);
+    return quantize_blocks<MxElement::kInt8, false>(args);
   }
+  if (half_away) return quantize_blocks<MxElement::kE4m3, true>(args);
+  quantize_blocks<MxElement::kE4m3, false>(args);
 }
 
 }  // namespace

@@ -10,8 +10,7 @@ void quantize_mxfp8_reference(const QuantizeMxfp8Args& args) noexcept {
       const int64_t first = row * args.k + block * kBlock;
       const std::span<const float, kBlock> values(args.x + first, kBlock);
       const std::span<uint8_t, kBlock> codes(args.codes + first, kBlock);
-      args.scales[row * blocks + block] =
-          formats::quantize_mxfp8_block(values, args.options, codes);
+      args.scales[row * blocks + block] = formats::quantize_mx_block(values, args.options, codes);
     }
   }
 }

@@ -37,6 +37,8 @@ std::vector<MxOptions> all_options() {
       for (const bool flush : {false, true}) {
         options.push_back({.scale_rule = rule, .rounding = rounding, .flush_tiny_blocks = flush});
       }
+      options.push_back(
+          {.element = formats::MxElement::kInt8, .scale_rule = rule, .rounding = rounding});
     }
   }
   return options;
@@ -103,7 +105,7 @@ Output by_definition(const Matrix& matrix, const MxOptions& options) {
   Output output(matrix.m(), matrix.k);
   const auto blocks = static_cast<int64_t>(matrix.values.size()) / kMxBlockSize;
   for (int64_t i = 0; i < blocks; ++i) {
-    output.scales()[i] = formats::quantize_mxfp8_block(
+    output.scales()[i] = formats::quantize_mx_block(
         std::span<const float, kMxBlockSize>(matrix.values.data() + i * kMxBlockSize, kMxBlockSize),
         options, std::span<uint8_t, kMxBlockSize>(output.codes() + i * kMxBlockSize, kMxBlockSize));
   }
@@ -115,8 +117,8 @@ void expect_definition(const Matrix& matrix, const MxOptions& options, const std
                        Subnormals subnormals = Subnormals::kKept) {
   const Output expected = by_definition(matrix, options);
   const auto label = [&](const char* row, const char* target) {
-    return what + ", row " + row + " " + target + ", rule " +
-           std::string(scale_rule_name(options.scale_rule)) +
+    return what + ", " + std::string(mx_format_name(options.element)) + ", row " + row + " " +
+           target + ", rule " + std::string(scale_rule_name(options.scale_rule)) +
            (options.rounding == ElementRounding::kHalfAway ? ", half away" : "") +
            (options.flush_tiny_blocks ? ", flush" : "");
   };
@@ -176,6 +178,23 @@ Matrix ties_at_every_scale() {
   return matrix;
 }
 
+// The same for INT8.
+Matrix int8_ties_at_every_scale() {
+  Matrix matrix;
+  for (int exponent = -149; exponent <= 127; ++exponent) {
+    std::vector<float> block;
+    for (int half_steps = 0; half_steps <= 2 * 127; ++half_steps) {
+      if (block.size() % kMxBlockSize == 0) block.push_back(std::ldexp(127.0f, exponent - 6));
+      const auto point = static_cast<float>(std::ldexp(half_steps, exponent - 7));
+      block.push_back(half_steps % 3 == 0 ? -point : point);
+      block.push_back(std::nextafter(point, 0.0f));
+      block.push_back(-std::nextafter(point, std::numeric_limits<float>::max()));
+    }
+    append_padded(matrix, block);
+  }
+  return matrix;
+}
+
 Matrix random_matrix(int64_t m, int64_t k, uint32_t seed, float spread) {
   std::mt19937 random(seed);
   std::normal_distribution<float> normal;
@@ -221,6 +240,7 @@ TEST(QuantizeMxfp8, RowsEqualTheDefinition) {
       {"every bf16 in order", every_bf16(0)},
       {"every bf16 shuffled", every_bf16(9)},
       {"ties", ties_at_every_scale()},
+      {"ties of INT8", int8_ties_at_every_scale()},
       {"random finite bits", random_bits(true)},
       {"random bits", random_bits(false)},
       {"special values", specials()},
@@ -282,7 +302,8 @@ TEST(QuantizeMxfp8, RowsEqualTorchaoRceil) {
 }
 
 TEST(QuantizeMxfp8, FlushToZeroChangesNothing) {
-  for (const Matrix& matrix : {every_bf16(4), ties_at_every_scale(), specials()}) {
+  for (const Matrix& matrix :
+       {every_bf16(4), ties_at_every_scale(), int8_ties_at_every_scale(), specials()}) {
     for (const MxOptions& options : all_options()) {
       expect_definition(matrix, options, "FTZ and DAZ", Subnormals::kFlushed);
     }

@@ -21,3 +21,15 @@ static inline __m512i emulated_mm512_cvtepu8_epi32(__m128i bytes) {
   return simde_mm512_loadu_si512(wide);
 }
 #define _mm512_cvtepu8_epi32 emulated_mm512_cvtepu8_epi32
+
+static inline __m512 emulated_mm512_cvtepi32_ps(__m512i values) {
+  int from[16];
+  float to[16];
+  simde_mm512_storeu_si512(from, values);
+  for (int i = 0; i < 16; ++i) to[i] = (float)from[i];
+  return simde_mm512_loadu_ps(to);
+}
+#define _mm512_cvtepi32_ps emulated_mm512_cvtepi32_ps
+
+// The VEX form of AVX-VNNI.
+#define _mm256_dpwssd_avx_epi32 simde_mm256_dpwssd_epi32

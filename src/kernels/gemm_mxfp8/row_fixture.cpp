@@ -1,0 +1,114 @@
+#include "kernels/gemm_mxfp8/row_fixture.h"
+
+#include <algorithm>
+#include <bit>
+#include <ostream>
+
+#include "base/parallel.h"
+#include "support/test_support.h"
+
+namespace mxvideo::kernels::test {
+namespace {
+
+using formats::MxElement;
+using mxvideo::test::Guarded;
+
+template <const GemmMicroKernel& e4m3, const GemmMicroKernel& int8 = e4m3>
+void run_kernel(const GemmMxfp8Args& args) noexcept {
+  run_gemm_mxfp8_blocked(args, args.weight->element == MxElement::kInt8 ? int8 : e4m3);
+}
+
+Kind kind_of(const std::string& name) {
+  if (name == "reference") return Kind::kReference;
+  if (name.ends_with("_int16")) return Kind::kInt16;
+  return name.ends_with("_int8") ? Kind::kInt8 : Kind::kFp32;
+}
+
+std::vector<TestRow> all_rows() {
+  std::vector<TestRow> rows;
+  for (const Row<GemmMxfp8Args>& row : gemm_mxfp8_rows()) {
+    rows.push_back({row.name, row, kind_of(row.name)});
+  }
+  const Row<GemmMxfp8Args> emulated[] = {
+      {"avx512", kCpuNone, reject_gemm_mxfp8_fp32, run_kernel<kGemmMxfp8Avx512Emulated>},
+      {"avx512_vnni_int16", kCpuNone, reject_gemm_mxfp8_int16,
+       run_kernel<kGemmMxfp8Avx512VnniInt16Emulated, kGemmMxint8Avx512VnniInt16Emulated>},
+      {"avx_vnni_int16", kCpuNone, reject_gemm_mxfp8_int16,
+       run_kernel<kGemmMxfp8AvxVnniInt16Emulated, kGemmMxint8AvxVnniInt16Emulated>},
+      {"avx512_vnni_int8", kCpuNone, reject_gemm_mxfp8_int8,
+       run_kernel<kGemmMxint8Avx512VnniInt8Emulated>},
+  };
+  for (const Row<GemmMxfp8Args>& row : emulated) {
+    rows.push_back({std::string(row.name) + "_emulated", row, kind_of(row.name)});
+  }
+  return rows;
+}
+
+}  // namespace
+
+void PrintTo(const TestRow& row, std::ostream* out) { *out << row.name; }
+
+std::vector<TestRow> test_rows(MxElement element) {
+  std::vector<TestRow> rows = all_rows();
+  std::erase_if(rows, [&](const TestRow& row) { return !row.takes(element); });
+  return rows;
+}
+
+const GemmMicroKernel& emulated_int16(MxElement element) {
+  return element == MxElement::kInt8 ? kGemmMxint8Avx512VnniInt16Emulated
+                                     : kGemmMxfp8Avx512VnniInt16Emulated;
+}
+
+void GemmRowTest::SetUp() {
+  threads_ = num_threads();
+  const char* test = testing::UnitTest::GetInstance()->current_test_info()->name();
+  if (!mxvideo::test::require_cpu(GetParam().row.requires_cpu, std::string("gemm_mxfp8 ") + test)) {
+    GTEST_SKIP();
+  }
+}
+
+void GemmRowTest::TearDown() { set_num_threads(threads_); }
+
+Guarded GemmRowTest::run(const Problem& p, GemmMxfp8Args args) const {
+  const PackedMxfp8Weight weight = p.packed();
+  Guarded y(p.shape().m * p.shape().n);
+  args.x_codes = p.x_codes.data();
+  args.x_scales = p.x_scales.data();
+  args.weight = &weight;
+  args.y = y.data();
+  args.m = p.shape().m;
+  EXPECT_EQ(GetParam().row.reject(args), nullptr);
+  GetParam().row.run(args);
+  EXPECT_TRUE(y.intact());
+  return y;
+}
+
+bool same_bits(float a, float b) {
+  return std::bit_cast<uint32_t>(a) == std::bit_cast<uint32_t>(b);
+}
+
+void expect_same_bits(const Guarded& a, const Guarded& b) {
+  ASSERT_EQ(a.count(), b.count());
+  for (int64_t i = 0; i < a.count(); ++i) {
+    ASSERT_TRUE(same_bits(a[i], b[i])) << "at " << i << ": " << a[i] << " and " << b[i];
+  }
+}
+
+std::vector<Shape> tail_shapes() {
+  std::vector<Shape> shapes;
+  for (const int64_t m : {1, 2, 3, 4, 5, 6, 7, 8, 11, 12, 13, 24, 25}) {
+    for (const int64_t n : {1, 7, 31, 32, 33, 64, 65}) {
+      for (const int64_t k : {32, 96, 160, 256, 288}) shapes.push_back({m, n, k});
+    }
+  }
+  for (int64_t m = 9; m <= 23; ++m) shapes.push_back({m, 40, 64});
+  for (int64_t n = 2; n <= 64; ++n) shapes.push_back({3, n, 32});
+  for (int64_t k = 32; k <= 544; k += 32) shapes.push_back({5, 37, k});
+  shapes.push_back({197, 33, 288});  // more than one block of rows
+  shapes.push_back({5, 545, 544});
+  shapes.push_back({3, 1057, 96});  // more than one block of columns
+  shapes.push_back({385, 520, 32});
+  return shapes;
+}
+
+}  // namespace mxvideo::kernels::test

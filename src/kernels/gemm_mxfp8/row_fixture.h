@@ -1,0 +1,68 @@
+// What the tests of gemm_mxfp8 share: its rows, those of few machines once more on SIMDe, and how
+// one is run on a problem.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <iosfwd>
+#include <string>
+#include <vector>
+
+#include "kernels/common/test_rows.h"
+#include "kernels/gemm_mxfp8/blocked.h"
+#include "kernels/gemm_mxfp8/test_problem.h"
+
+namespace mxvideo::kernels {
+
+extern const GemmMicroKernel kGemmMxfp8Avx512Emulated;
+extern const GemmMicroKernel kGemmMxfp8Avx512VnniInt16Emulated;
+extern const GemmMicroKernel kGemmMxfp8AvxVnniInt16Emulated;
+extern const GemmMicroKernel kGemmMxint8Avx512VnniInt8Emulated;
+extern const GemmMicroKernel kGemmMxint8Avx512VnniInt16Emulated;
+extern const GemmMicroKernel kGemmMxint8AvxVnniInt16Emulated;
+
+namespace test {
+
+// What a row computes in; rows of a kind agree bit for bit, and so do int16 and int8 on INT8.
+enum class Kind { kReference, kFp32, kInt16, kInt8 };
+
+struct TestRow {
+  std::string name;
+  Row<GemmMxfp8Args> row;
+  Kind kind;
+
+  bool takes(formats::MxElement element) const {
+    return kind != (element == formats::MxElement::kInt8 ? Kind::kFp32 : Kind::kInt8);
+  }
+};
+
+void PrintTo(const TestRow& row, std::ostream* out);
+
+// Those that take `element`.
+std::vector<TestRow> test_rows(formats::MxElement element);
+
+// The table's order for the emulated int16 kernel of `element`.
+const GemmMicroKernel& emulated_int16(formats::MxElement element);
+
+class GemmRowTest : public testing::TestWithParam<TestRow> {
+ protected:
+  void SetUp() override;
+  void TearDown() override;
+
+  // Runs the row on `p`, which it must take; `args` may carry an epilogue.
+  mxvideo::test::Guarded run(const Problem& p, GemmMxfp8Args args = {}) const;
+
+  bool int16() const { return GetParam().kind == Kind::kInt16; }
+
+ private:
+  int threads_ = 0;
+};
+
+void expect_same_bits(const mxvideo::test::Guarded& a, const mxvideo::test::Guarded& b);
+bool same_bits(float a, float b);
+
+// Every tail of a tile, of a panel and of a part of k, and more than one block of each.
+std::vector<Shape> tail_shapes();
+
+}  // namespace test
+}  // namespace mxvideo::kernels
