@@ -25,10 +25,8 @@ struct Shape {
 };
 
 constexpr Shape kShapes[] = {
-    {"time_projection", 1, 18432, 3072},
-    {"umt5", 512, 10240, 4096},
-    {"head", 2048, 192, 3072},
-    {"patch", 1000, 3072, 192},
+    {"time_projection", 1, 18432, 3072}, {"umt5", 64, 10240, 4096},  {"umt5", 512, 10240, 4096},
+    {"head", 2048, 192, 3072},           {"patch", 1000, 3072, 192},
 };
 
 // 32-bit patterns that are small normal numbers as F32, BF16 and F16 alike.
