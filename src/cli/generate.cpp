@@ -136,6 +136,7 @@ std::unique_ptr<WanPipeline> save_quantized(const GenerateOptions& options,
   saved.model_directory = options.save_quantized;
   saved.quantization.mx = options.quantization.mx;
   saved.forced_kernels = options.forced_kernels;
+  saved.text_cache = options.text_cache;
   return std::make_unique<WanPipeline>(std::move(saved));
 }
 

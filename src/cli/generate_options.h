@@ -34,6 +34,7 @@ struct GenerateOptions {
   std::string report_path, save_latents_path, save_quantized;
   int threads = 0;  // 0: all
   std::map<std::string, std::string, std::less<>> forced_kernels;
+  std::string text_cache;
   std::string progress = "auto";
   bool json = false;
   bool dry_run = false;

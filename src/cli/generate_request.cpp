@@ -101,6 +101,7 @@ pipeline::PipelineOptions pipeline_options(const GenerateOptions& options) {
   put(result.weights_paths, "transformer_2", options.transformer_2_weights_path);
   result.quantization = options.quantization;
   result.forced_kernels = options.forced_kernels;
+  result.text_cache = options.text_cache;
   return result;
 }
 

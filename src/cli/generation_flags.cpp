@@ -187,6 +187,11 @@ void add_run_flags(CLI::App& app, GenerateOptions& o) {
   app.add_option("--threads", o.threads, "Threads (default: all of this machine)")
       ->check(CLI::Range(1, 4096))
       ->group(kRunGroup);
+  app.add_option("--text-cache", o.text_cache,
+                 "Keep prompt embeddings in this directory and take known ones from there, without "
+                 "loading the text encoder (default: none)")
+      ->check(is_not_empty())
+      ->group(kRunGroup);
   app.add_option_function<std::string>(
          "--vae-tiling",
          [&o](const std::string& mode) {

@@ -73,6 +73,9 @@ void print_table(const PlanReport& report) {
                            mebibytes(report.available.bytes + plan.process_bytes),
                            report.available.source, report.fits ? "fits" : "does not fit");
   for (const std::string& cure : report.cures) std::cout << "would fit with " << cure << "\n";
+  for (const auto& [prompt, state] : plan.text_cache.prompts) {
+    std::cout << fmt::format("text cache: {} of the {}\n", state, prompt);
+  }
   print_components(plan);
   print_kernels(plan);
   std::cout << fmt::format("\ndisk: video about {}", mebibytes(report.disk.video));

@@ -166,6 +166,9 @@ Json plan_json(const PlanReport& report) {
   json["image"] = plan.image;
   json["vae_tiling"] = plan.vae_tiling;
   json["prompt_tokens"] = plan.prompt_tokens;
+  if (!plan.text_cache.directory.empty()) {
+    json["text_cache"] = pipeline::text_cache_json(plan.text_cache);
+  }
   json["transformer_tokens"] = plan.transformer_tokens;
   json["peak_rss_bytes"] = plan.peak_bytes();
   json["process_bytes"] = plan.process_bytes;

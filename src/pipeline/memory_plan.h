@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "pipeline/generate_request.h"
+#include "pipeline/run_report.h"
 
 namespace mxvideo::pipeline {
 
@@ -53,8 +54,9 @@ struct MemoryPlan {
   int64_t prompt_tokens = 0;  // of the longer prompt
   int64_t transformer_tokens = 0;
   int64_t latent_bytes = 0;
-  bool quantized = false;     // some layer of a transformer
-  int64_t process_bytes = 0;  // what this process had when the plan began
+  bool quantized = false;      // some layer of a transformer
+  int64_t process_bytes = 0;   // what this process had when the plan began
+  TextCacheReport text_cache;  // what the run would find now
   std::vector<StagePlan> stages;
   std::vector<ComponentPlan> components;
   std::vector<LayerKernelsPlan> kernels;

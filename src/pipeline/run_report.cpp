@@ -24,6 +24,12 @@ Json layers_to_json(const std::vector<LayerReport>& layers) {
 
 }  // namespace
 
+Json text_cache_json(const TextCacheReport& report) {
+  Json json = {{"directory", report.directory}};
+  for (const auto& [prompt, state] : report.prompts) json[prompt] = state;
+  return json;
+}
+
 void RunReport::add_layers(ComponentReport& component,
                            const std::vector<const quantization::LinearMethod*>& linears) {
   for (const quantization::LinearMethod* linear : linears) {
@@ -64,6 +70,7 @@ Json RunReport::to_json() const {
   }
   json["kernels"] = Json::object();
   for (const auto& [choice, calls] : kernels) json["kernels"][choice.first][choice.second] = calls;
+  if (!text_cache.directory.empty()) json["text_cache"] = text_cache_json(text_cache);
   json["notices"] = notices;
   return json;
 }

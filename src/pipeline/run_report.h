@@ -47,12 +47,20 @@ struct ComponentReport {
   std::vector<LayerReport> layers;  // linear layers of the transformers
 };
 
+// What the cache of prompt embeddings had.
+struct TextCacheReport {
+  std::string directory;                                     // empty: no cache was asked for
+  std::vector<std::pair<std::string, std::string>> prompts;  // "prompt", … -> "hit" or "miss"
+};
+nlohmann::ordered_json text_cache_json(const TextCacheReport& report);
+
 class StageTimer;
 
 struct RunReport {
   std::vector<StageReport> stages;  // in the order in which they ended
   std::vector<StepReport> steps;
   std::vector<ComponentReport> components;
+  TextCacheReport text_cache;
   std::vector<std::string> notices;  // everything that a user should know and did not ask for
   std::map<std::pair<std::string, std::string>, int64_t> kernels;  // (op, row) -> calls
   int64_t peak_rss_bytes = 0;

@@ -1,7 +1,6 @@
 #include "pipeline/wan_pipeline.h"
 
 #include <algorithm>
-#include <limits>
 #include <utility>
 
 #include "base/error.h"
@@ -14,15 +13,12 @@
 #include "pipeline/torch_random.h"
 #include "pipeline/wan_run.h"
 #include "tokenizer/prompt_cleaner.h"
-#include "tokenizer/umt5_tokenizer.h"
 
 namespace mxvideo::pipeline {
 namespace {
 
 using checkpoint::Checkpoint;
 using checkpoint::WanVariant;
-
-constexpr int64_t kAnyLength = std::numeric_limits<int64_t>::max();
 
 // Frames above this many pixels are decoded in tiles unless the request says otherwise: untiled,
 // the widest activations of the VAE decoder need some 5 kB per pixel of a frame.
@@ -35,13 +31,6 @@ template <class Config>
 Config read_config(const std::filesystem::path& directory, const char* file = "config.json") {
   const std::filesystem::path path = directory / file;
   return Config::from_json(checkpoint::read_json_file(path), path.string());
-}
-
-// [512, d_model]: the encoder's rows for the prompt's tokens, then zeros.
-Tensor pad_text(const Tensor& encoded) {
-  Tensor padded = Tensor::zeros({kTextRows, encoded.dim(1)});
-  std::ranges::copy(encoded.values(), padded.f32());
-  return padded;
 }
 
 // Refuses what the tokenizer would, with the flag in front.
@@ -237,42 +226,6 @@ std::unique_ptr<models::WanVae> WanPipeline::load_vae(WanRun& run,
   auto vae = std::make_unique<models::WanVae>(vae_config_, parts);
   run.load_component("vae", directory_.path("vae"), checkpoint::Component::kVae, *vae);
   return vae;
-}
-
-void WanPipeline::encode_prompts(WanRun& run) const {
-  const auto tokenizer = tokenizer::Umt5Tokenizer::open(directory_.path("tokenizer"));
-  const auto tokenize = [&](const char* which, const std::string& text) {
-    const std::string cleaned = tokenizer::clean_prompt(text);
-    const auto tokens = static_cast<int64_t>(tokenizer.encode(cleaned, kAnyLength).size());
-    if (tokens > kTextRows) {
-      run.notice(std::string(which) + " has " + std::to_string(tokens) + " tokens; the last " +
-                 std::to_string(tokens - kTextRows) + " are not used, as in the reference");
-    }
-    return tokenizer.encode(cleaned, kTextRows);
-  };
-  const std::vector<int32_t> prompt = tokenize("prompt", run.request.prompt);
-  std::vector<int32_t> negative;
-  if (run.request.use_guidance()) {
-    negative = tokenize("negative prompt", run.request.negative_prompt);
-  }
-  models::Umt5Encoder encoder(text_config_);
-  {
-    const StageTimer timer(run.report, "load_text_encoder");
-    run.progress("load text encoder", 0, 1);
-    run.load_component("text_encoder", directory_.path("text_encoder"),
-                       checkpoint::Component::kTextEncoder, encoder);
-    run.progress("load text encoder", 1, 1);
-  }
-  const StageTimer timer(run.report, "encode_prompt");
-  const int64_t total = negative.empty() ? 1 : 2;
-  run.progress("encode prompt", 0, total);
-  run.text = pad_text(encoder.encode(prompt, run.context));
-  run.progress("encode prompt", 1, total);
-  if (!negative.empty()) {
-    run.throw_if_cancelled();
-    run.negative_text = pad_text(encoder.encode(negative, run.context));
-    run.progress("encode prompt", 2, total);
-  }
 }
 
 std::optional<models::WanVaeTiling> WanPipeline::vae_tiling(VaeTilingMode mode,

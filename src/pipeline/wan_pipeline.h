@@ -12,6 +12,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,6 +26,7 @@
 #include "pipeline/generate_request.h"
 #include "pipeline/memory_plan.h"
 #include "pipeline/run_report.h"
+#include "pipeline/text_cache.h"
 #include "quantization/quantization_config.h"
 
 namespace mxvideo::pipeline {
@@ -38,6 +40,8 @@ struct PipelineOptions {
   std::map<std::string, std::filesystem::path, std::less<>> weights_paths = {};
   quantization::QuantizationOptions quantization;
   std::map<std::string, std::string, std::less<>> forced_kernels;  // op -> row
+  // Directory of prompt embeddings (text_cache.h); empty: none is read or kept.
+  std::filesystem::path text_cache = {};
   // Optional: called with "transformer" or "transformer_2" and how its layers are quantized;
   // returns what the pipeline uses in its place. For measuring.
   std::function<std::unique_ptr<quantization::QuantizationConfig>(
@@ -108,6 +112,9 @@ class WanPipeline {
   const models::WanTransformerConfig& transformer_config() const { return experts_[0].config; }
   Shape latent_shape(const ResolvedRequest& request) const;
   void initial_latents(WanRun& run) const;
+  std::optional<TextCache> open_text_cache() const;
+  void keep_text(WanRun& run, const TextCache& cache, std::span<const int32_t> ids,
+                 const Tensor& rows) const;
   void encode_prompts(WanRun& run) const;
   std::unique_ptr<models::WanVae> load_vae(WanRun& run, models::WanVaeParts parts) const;
   Tensor prepare_image(WanRun& run, const RgbImage& image) const;
@@ -126,6 +133,7 @@ class WanPipeline {
   template <class Model>
   checkpoint::LoadPlan plan_load(const std::string& name, checkpoint::Component component,
                                  Model& model, PlanRun& run) const;
+  void plan_text_cache(PlanRun& run) const;
   void plan_text(PlanRun& run) const;
   void plan_condition(PlanRun& run) const;
   std::vector<int> planned_experts(const PlanRun& run) const;

@@ -69,8 +69,13 @@ int64_t MemoryPlan::peak_bytes() const {
 struct WanPipeline::PlanRun {
   const GenerateRequest& asked;
   MemoryPlan plan;
-  std::vector<int64_t> prompts = {};  // tokens of the prompt and of the negative prompt
-  int64_t held = 0;                   // latents, encoded prompts, condition
+  struct Prompt {
+    const char* name;
+    int64_t tokens;
+    std::vector<int32_t> ids;  // empty: not known yet
+  };
+  std::vector<Prompt> prompts = {};  // the prompt and the negative prompt
+  int64_t held = 0;                  // latents, encoded prompts, condition
   int64_t condition_bytes = 0;
 
   kernels::Context context(const PipelineOptions& options) const {
@@ -114,7 +119,27 @@ checkpoint::LoadPlan WanPipeline::plan_load(const std::string& name,
   return run.load(name, files, loader, model);
 }
 
+// Takes the prompts that are in the cache from those to encode.
+void WanPipeline::plan_text_cache(PlanRun& run) const {
+  const std::optional<TextCache> cache = open_text_cache();
+  if (!cache) return;
+  TextCacheReport& report = run.plan.text_cache;
+  report.directory = cache->directory().string();
+  int64_t file = 0;  // the largest, in memory while it is read
+  std::erase_if(run.prompts, [&](const PlanRun::Prompt& prompt) {
+    const bool hit = !prompt.ids.empty() && cache->find(prompt.ids).rows.has_value();
+    report.prompts.emplace_back(prompt.name, hit ? "hit" : "miss");
+    if (!hit) return false;
+    file = std::max(file, f32_bytes({prompt.tokens, text_config_.d_model}));
+    run.held += f32_bytes({kTextRows, text_config_.d_model});
+    return true;
+  });
+  run.add("read_text_cache", {{"activations", 2 * file}});
+}
+
 void WanPipeline::plan_text(PlanRun& run) const {
+  plan_text_cache(run);
+  if (run.prompts.empty()) return;
   models::Umt5Encoder encoder(text_config_);
   const checkpoint::LoadPlan load =
       plan_load("text_encoder", checkpoint::Component::kTextEncoder, encoder, run);
@@ -127,7 +152,7 @@ void WanPipeline::plan_text(PlanRun& run) const {
   for (size_t i = 0; i < run.prompts.size(); ++i) {
     MemoryTrace trace;
     {
-      const PlannedTensor encoded = encoder.plan_encode(run.prompts[i], context, trace);
+      const PlannedTensor encoded = encoder.plan_encode(run.prompts[i].tokens, context, trace);
       trace.pass(padded);
     }
     peak = std::max(peak, trace.peak() + static_cast<int64_t>(i) * padded);
@@ -269,16 +294,21 @@ MemoryPlan WanPipeline::plan(const GenerateRequest& request) const {
   run.plan.vae_tiling = vae_tiling(request.vae_tiling, run.plan.request).has_value();
   run.plan.process_bytes = resident_bytes();
   const auto tokenizer = tokenizer::Umt5Tokenizer::open(directory_.path("tokenizer"));
-  const auto count_tokens = [&](const std::string& text) {
+  const auto count_tokens = [&](const char* name, const std::string& text) {
     // A prompt that is not known yet is taken as long as one can be.
     const std::string cleaned = tokenizer::clean_prompt(text);
-    run.prompts.push_back(cleaned.empty()
-                              ? kTextRows
-                              : static_cast<int64_t>(tokenizer.encode(cleaned, kTextRows).size()));
+    PlanRun::Prompt prompt = {.name = name, .tokens = kTextRows, .ids = {}};
+    if (!cleaned.empty()) {
+      prompt.ids = tokenizer.encode(cleaned, kTextRows);
+      prompt.tokens = static_cast<int64_t>(prompt.ids.size());
+    }
+    run.plan.prompt_tokens = std::max(run.plan.prompt_tokens, prompt.tokens);
+    run.prompts.push_back(std::move(prompt));
   };
-  count_tokens(run.plan.request.prompt);
-  if (run.plan.request.use_guidance()) count_tokens(run.plan.request.negative_prompt);
-  run.plan.prompt_tokens = *std::ranges::max_element(run.prompts);
+  count_tokens("prompt", run.plan.request.prompt);
+  if (run.plan.request.use_guidance()) {
+    count_tokens("negative_prompt", run.plan.request.negative_prompt);
+  }
   run.plan.latent_bytes = f32_bytes(latent_shape(run.plan.request));
   run.held = run.plan.latent_bytes;
   plan_text(run);

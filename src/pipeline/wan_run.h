@@ -15,6 +15,9 @@ namespace mxvideo::pipeline {
 // Tokens that the transformer attends to; shorter prompts are padded with zero rows.
 inline constexpr int64_t kTextRows = tokenizer::Umt5Tokenizer::kMaxLength;
 
+// [512, d_model]: the encoder's rows for the prompt's tokens, then zeros.
+Tensor pad_text(const Tensor& encoded);
+
 struct WanRun {
   const GenerateRequest& asked;
   ResolvedRequest request;

@@ -65,6 +65,7 @@ TEST_F(InformationTest, GenerateHelpIsComplete) {
         "--save-latents",
         "--json",
         "--threads",
+        "--text-cache",
         "--vae-tiling",
         "--kernel",
         "--progress"}) {

@@ -1,0 +1,93 @@
+// text_encoder_identity(): what the bits of an embedding depend on, beside the prompt.
+#include <sys/stat.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <set>
+
+#include "base/cpu_features.h"
+#include "base/error.h"
+#include "base/sha256.h"
+#include "base/version.h"
+#include "checkpoint/checkpoint.h"
+#include "checkpoint/safetensors.h"
+#include "pipeline/text_cache.h"
+
+namespace mxvideo::pipeline {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
+
+// To be raised by whoever changes an embedding's bits or the form of the files.
+constexpr const char* kFormat = "mxvideo text embedding 1";
+
+// SHA-256 of each of these files that a directory has.
+Json hashes_of(const fs::path& directory, std::initializer_list<const char*> names) {
+  Json hashes = Json::object();
+  for (const char* name : names) {
+    if (fs::exists(directory / name)) hashes[name] = sha256_file(directory / name);
+  }
+  return hashes;
+}
+
+// Of a file that was opened, and so checked, before: its length and its JSON.
+std::string header_hash(const fs::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::array<unsigned char, 8> length_bytes{};
+  file.read(reinterpret_cast<char*>(length_bytes.data()), length_bytes.size());
+  uint64_t length = 0;
+  for (size_t i = length_bytes.size(); i-- > 0;) length = length << 8 | length_bytes[i];
+  if (!file || length > checkpoint::kMaxSafetensorsHeaderBytes) {
+    throw Error(Code::kIo, path.string() + ": changed while it was read");
+  }
+  std::string header(length, '\0');
+  if (!file.read(header.data(), static_cast<std::streamsize>(length))) {
+    throw Error(Code::kIo, path.string() + ": changed while it was read");
+  }
+  Sha256 hash;
+  hash.update(std::as_bytes(std::span(length_bytes)));
+  hash.update(std::as_bytes(std::span(header)));
+  return hash.hex_digest();
+}
+
+int64_t nanoseconds(const timespec& time) {
+  return static_cast<int64_t>(time.tv_sec) * 1'000'000'000 + time.tv_nsec;
+}
+
+Json weights_identity(const fs::path& path) {
+  struct stat status = {};
+  if (::stat(path.c_str(), &status) != 0) {
+    throw Error(Code::kIo, path.string() + ": " + std::strerror(errno));
+  }
+  return {{"name", path.filename().string()},
+          {"bytes", static_cast<int64_t>(status.st_size)},
+          {"inode", static_cast<uint64_t>(status.st_ino)},
+          {"modified_ns", nanoseconds(status.st_mtim)},
+          {"changed_ns", nanoseconds(status.st_ctim)},
+          {"header_sha256", header_hash(path)}};
+}
+
+}  // namespace
+
+Json text_encoder_identity(const TextEncoderSource& source) {
+  Json json = {{"format", kFormat},
+               {"version", version()},
+               {"cpu_features", cpu_features_to_string(cpu_features())},
+               {"kernels", source.forced_kernels},
+               {"max_tokens", source.max_tokens},
+               {"quantization", source.quantization}};
+  json["tokenizer"] = hashes_of(
+      source.tokenizer, {"spiece.model", "tokenizer_config.json", "special_tokens_map.json"});
+  json["config"] = hashes_of(source.text_encoder, {"config.json"});
+  const auto checkpoint = checkpoint::Checkpoint::open_directory(source.text_encoder);
+  std::set<fs::path> files;
+  for (const auto& [name, tensor] : checkpoint.tensors()) files.insert(tensor.file->path());
+  json["weights"] = Json::array();
+  for (const fs::path& file : files) json["weights"].push_back(weights_identity(file));
+  return json;
+}
+
+}  // namespace mxvideo::pipeline

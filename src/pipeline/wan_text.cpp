@@ -1,0 +1,121 @@
+// Prompts to embeddings: token ids, then the text encoder or what it left in the cache.
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "base/error.h"
+#include "pipeline/text_cache.h"
+#include "pipeline/wan_pipeline.h"
+#include "pipeline/wan_run.h"
+#include "tokenizer/prompt_cleaner.h"
+#include "tokenizer/umt5_tokenizer.h"
+
+namespace mxvideo::pipeline {
+namespace {
+
+constexpr int64_t kAnyLength = std::numeric_limits<int64_t>::max();
+
+std::vector<int32_t> tokenize(const tokenizer::Umt5Tokenizer& tokenizer, const std::string& which,
+                              const std::string& text, WanRun& run) {
+  const std::string cleaned = tokenizer::clean_prompt(text);
+  const auto tokens = static_cast<int64_t>(tokenizer.encode(cleaned, kAnyLength).size());
+  if (tokens > kTextRows) {
+    run.notice(which + " has " + std::to_string(tokens) + " tokens; the last " +
+               std::to_string(tokens - kTextRows) + " are not used, as in the reference");
+  }
+  return tokenizer.encode(cleaned, kTextRows);
+}
+
+// A prompt on its way.
+struct Prompt {
+  const char* name;  // as RunReport::text_cache has it
+  std::vector<int32_t> ids;
+  Tensor* text;  // of the run; empty until it is known
+};
+
+}  // namespace
+
+Tensor pad_text(const Tensor& encoded) {
+  Tensor padded = Tensor::zeros({kTextRows, encoded.dim(1)});
+  std::ranges::copy(encoded.values(), padded.f32());
+  return padded;
+}
+
+std::optional<TextCache> WanPipeline::open_text_cache() const {
+  if (options_.text_cache.empty()) return std::nullopt;
+  return TextCache(options_.text_cache,
+                   text_encoder_identity({.tokenizer = directory_.path("tokenizer"),
+                                          .text_encoder = directory_.path("text_encoder"),
+                                          .quantization = {{"scheme", "none"}},
+                                          .forced_kernels = options_.forced_kernels,
+                                          .max_tokens = kTextRows}),
+                   text_config_.d_model);
+}
+
+// An embedding that cannot be kept is worth a line and no more: the run is right without it.
+void WanPipeline::keep_text(WanRun& run, const TextCache& cache, std::span<const int32_t> ids,
+                            const Tensor& rows) const {
+  try {
+    // Files that changed since the encoder was loaded would be taken for those it was loaded from.
+    if (open_text_cache()->path_of(ids) != cache.path_of(ids)) {
+      run.notice("the text encoder's files changed during the run; the embedding is not cached");
+      return;
+    }
+    cache.store(ids, rows);
+  } catch (const Error& error) {
+    run.notice("the embedding is not cached: " + std::string(error.what()));
+  }
+}
+
+void WanPipeline::encode_prompts(WanRun& run) const {
+  std::vector<Prompt> prompts;
+  {
+    const auto tokenizer = tokenizer::Umt5Tokenizer::open(directory_.path("tokenizer"));
+    prompts.push_back({.name = "prompt",
+                       .ids = tokenize(tokenizer, "prompt", run.request.prompt, run),
+                       .text = &run.text});
+    if (run.request.use_guidance()) {
+      prompts.push_back(
+          {.name = "negative_prompt",
+           .ids = tokenize(tokenizer, "negative prompt", run.request.negative_prompt, run),
+           .text = &run.negative_text});
+    }
+  }
+  const std::optional<TextCache> cache = open_text_cache();
+  if (cache) {
+    const StageTimer timer(run.report, "read_text_cache");
+    run.report.text_cache.directory = cache->directory().string();
+    for (const Prompt& prompt : prompts) {
+      const TextCache::Entry entry = cache->find(prompt.ids);
+      if (!entry.defect.empty()) {
+        run.notice("cached embedding not used, encoding again: " + entry.defect);
+      }
+      if (entry.rows) *prompt.text = pad_text(*entry.rows);
+      run.report.text_cache.prompts.emplace_back(prompt.name, entry.rows ? "hit" : "miss");
+    }
+  }
+  std::erase_if(prompts, [](const Prompt& prompt) { return !prompt.text->empty(); });
+  if (prompts.empty()) return;
+
+  models::Umt5Encoder encoder(text_config_);
+  {
+    const StageTimer timer(run.report, "load_text_encoder");
+    run.progress("load text encoder", 0, 1);
+    run.load_component("text_encoder", directory_.path("text_encoder"),
+                       checkpoint::Component::kTextEncoder, encoder);
+    run.progress("load text encoder", 1, 1);
+  }
+  const StageTimer timer(run.report, "encode_prompt");
+  const auto total = static_cast<int64_t>(prompts.size());
+  run.progress("encode prompt", 0, total);
+  for (int64_t i = 0; i < total; ++i) {
+    run.throw_if_cancelled();
+    const Prompt& prompt = prompts[static_cast<size_t>(i)];
+    const Tensor rows = encoder.encode(prompt.ids, run.context);
+    *prompt.text = pad_text(rows);
+    if (cache) keep_text(run, *cache, prompt.ids, rows);
+    run.progress("encode prompt", i + 1, total);
+  }
+}
+
+}  // namespace mxvideo::pipeline

@@ -1,0 +1,188 @@
+// The stage that encodes prompts: what the transformer gets, and what the cache changes.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <fstream>
+
+#include "base/atomic_file.h"
+#include "base/error.h"
+#include "checkpoint/json.h"
+#include "pipeline/wan_pipeline.h"
+#include "pipeline/wan_run.h"
+#include "support/golden_file.h"
+#include "support/test_support.h"
+
+namespace mxvideo::pipeline {
+namespace {
+
+namespace fs = std::filesystem;
+
+// The goldens come from WanPipeline.encode_prompt, which encodes 512 tokens, masks those that are
+// padding and zeroes their rows; here only the prompt is encoded.
+TEST(WanText, PromptAloneGivesTheRowsOfThePaddedAndMaskedPrompt) {
+  const std::string directory = test::golden_path("models/t2v-a14b/text_encoder");
+  models::Umt5Encoder encoder(models::Umt5Config::from_json(
+      checkpoint::read_json_file(directory + "/config.json"), directory));
+  checkpoint::ParameterLoader loader;
+  encoder.declare_parameters(loader);
+  loader.load(checkpoint::Checkpoint::open_directory(directory));
+  for (const char* name : {"empty", "word", "english", "mixed", "long", "truncated"}) {
+    const test::GoldenFile golden(std::string("umt5/") + name + ".safetensors");
+    const std::vector<int64_t> ids = golden.i64("ids");
+    std::vector<float> expected = golden.f32("encode_prompt");
+    ASSERT_EQ(expected.size(), ids.size() * 64);
+    expected.resize(512 * 64, 0.0f);
+    kernels::Context context;
+    const Tensor text =
+        pad_text(encoder.encode(std::vector<int32_t>(ids.begin(), ids.end()), context));
+    EXPECT_EQ(text.shape(), (Shape{512, 64})) << name;
+    EXPECT_LE(test::relative_rms(text.values(), expected), 1e-4) << name;
+    EXPECT_TRUE(std::ranges::all_of(text.values().subspan(ids.size() * 64), [](float value) {
+      return value == 0;
+    })) << name;
+  }
+}
+
+class WanTextCacheTest : public testing::Test {
+ protected:
+  WanTextCacheTest() {
+    fs::copy(test::golden_path("models/ti2v-5b"), model_, fs::copy_options::recursive);
+    request_.prompt = "A red fox in the snow.";
+    request_.negative_prompt = "blurry";
+    request_.width = request_.height = 64;
+    request_.num_frames = 5;
+    request_.num_inference_steps = 1;
+    request_.seed = 3;
+  }
+  WanPipeline pipeline(const fs::path& cache) const {
+    PipelineOptions options;
+    options.model_directory = model_;
+    options.text_cache = cache;
+    return WanPipeline(std::move(options));
+  }
+  GenerateResult generate() const { return pipeline(cache_).generate(request_); }
+  // What the only entries of the directory are.
+  std::vector<fs::path> entries() const {
+    std::vector<fs::path> paths;
+    for (const auto& entry : fs::directory_iterator(cache_)) paths.push_back(entry.path());
+    return paths;
+  }
+  static std::string states(const TextCacheReport& report) {
+    std::string text;
+    for (const auto& [prompt, state] : report.prompts) text += prompt + " " + state + "; ";
+    return text;
+  }
+  static bool loaded(const GenerateResult& result) {
+    return std::ranges::any_of(result.report.components, [](const ComponentReport& component) {
+      return component.name == "text_encoder";
+    });
+  }
+  static void expect_same_bits(const GenerateResult& a, const GenerateResult& b) {
+    EXPECT_TRUE(std::ranges::equal(a.latents.values(), b.latents.values()));
+    EXPECT_TRUE(std::ranges::equal(a.video.values(), b.video.values()));
+  }
+
+  test::TemporaryDirectory temporary_;
+  fs::path model_ = temporary_.path() / "model";
+  fs::path cache_ = temporary_.path() / "cache" / "text";
+  GenerateRequest request_;
+};
+
+constexpr const char* kMisses = "prompt miss; negative_prompt miss; ";
+constexpr const char* kHits = "prompt hit; negative_prompt hit; ";
+
+TEST_F(WanTextCacheTest, SecondRunNeedsNoEncoderAndGivesTheSameBits) {
+  const GenerateResult without = pipeline({}).generate(request_);
+  EXPECT_EQ(without.report.text_cache.directory, "");
+  EXPECT_FALSE(without.report.to_json().contains("text_cache"));
+  const GenerateResult first = generate();
+  EXPECT_EQ(states(first.report.text_cache), kMisses);
+  EXPECT_TRUE(loaded(first));
+  EXPECT_EQ(entries().size(), 2u);
+  const GenerateResult second = generate();
+  EXPECT_EQ(states(second.report.text_cache), kHits);
+  EXPECT_FALSE(loaded(second));
+  for (const StageReport& stage : second.report.stages) {
+    EXPECT_NE(stage.name, "load_text_encoder");
+    EXPECT_NE(stage.name, "encode_prompt");
+  }
+  EXPECT_EQ(second.report.to_json()["text_cache"]["negative_prompt"], "hit");
+  EXPECT_EQ(second.report.notices, without.report.notices);
+  expect_same_bits(first, without);
+  expect_same_bits(second, without);
+}
+
+TEST_F(WanTextCacheTest, EncodesOnlyThePromptThatIsNew) {
+  generate();
+  request_.prompt = "A blue boat.";
+  const GenerateResult result = generate();
+  EXPECT_EQ(states(result.report.text_cache), "prompt miss; negative_prompt hit; ");
+  EXPECT_TRUE(loaded(result));
+  EXPECT_EQ(entries().size(), 3u);
+  expect_same_bits(result, pipeline({}).generate(request_));
+}
+
+TEST_F(WanTextCacheTest, PlanKnowsWhatIsThere) {
+  EXPECT_EQ(pipeline({}).plan(request_).text_cache.directory, "");
+  const MemoryPlan before = pipeline(cache_).plan(request_);
+  EXPECT_EQ(states(before.text_cache), kMisses);
+  EXPECT_FALSE(fs::exists(cache_)) << "a plan writes nothing";
+  generate();
+  const MemoryPlan after = pipeline(cache_).plan(request_);
+  EXPECT_EQ(states(after.text_cache), kHits);
+  EXPECT_EQ(after.prompt_tokens, before.prompt_tokens);
+  const auto has = [](const MemoryPlan& plan, const std::string& stage) {
+    return std::ranges::any_of(plan.stages, [&](const StagePlan& s) { return s.name == stage; });
+  };
+  EXPECT_TRUE(has(before, "load_text_encoder"));
+  EXPECT_FALSE(has(after, "load_text_encoder"));
+  EXPECT_TRUE(has(after, "read_text_cache"));
+  EXPECT_EQ(after.components.size() + 1, before.components.size());
+}
+
+TEST_F(WanTextCacheTest, DamagedEntryIsToldAndReplaced) {
+  const GenerateResult first = generate();
+  for (const fs::path& path : entries()) {
+    std::string file = read_file(path, 1 << 24);
+    file.back() ^= 1;
+    write_file_atomically(path, file);
+  }
+  const GenerateResult second = generate();
+  EXPECT_EQ(states(second.report.text_cache), kMisses);
+  ASSERT_GE(second.report.notices.size(), 2u);
+  EXPECT_NE(second.report.notices[0].find("cached embedding not used"), std::string::npos);
+  expect_same_bits(first, second);
+  EXPECT_EQ(states(generate().report.text_cache), kHits);
+}
+
+TEST_F(WanTextCacheTest, OtherTokenizerOrWeightsAreAMiss) {
+  generate();
+  std::ofstream(model_ / "tokenizer" / "special_tokens_map.json", std::ios::app) << ' ';
+  EXPECT_EQ(states(generate().report.text_cache), kMisses);
+  EXPECT_EQ(states(generate().report.text_cache), kHits);
+
+  const fs::path weights = model_ / "text_encoder" / "model.safetensors";
+  std::string bytes = read_file(weights, 1 << 24);
+  bytes[bytes.size() - 300] ^= 0x10;
+  write_file_atomically(weights, bytes);
+  const GenerateResult changed = generate();
+  EXPECT_EQ(states(changed.report.text_cache), kMisses);
+  expect_same_bits(changed, pipeline({}).generate(request_));
+}
+
+TEST_F(WanTextCacheTest, RunsWhereItCannotWriteAndSaysSo) {
+  write_file_atomically(temporary_.path() / "cache", "in the way");
+  const GenerateResult result = generate();
+  EXPECT_EQ(states(result.report.text_cache), kMisses);
+  const auto said = [&](const std::string& what) {
+    return std::ranges::any_of(result.report.notices, [&](const std::string& notice) {
+      return notice.find(what) != std::string::npos;
+    });
+  };
+  EXPECT_TRUE(said("the embedding is not cached: " + cache_.string()));
+  cache_ = temporary_.path() / "cache";
+  EXPECT_EQ(test::expect_error([&] { generate(); }).code(), Code::kInvalidArgument);
+}
+
+}  // namespace
+}  // namespace mxvideo::pipeline
