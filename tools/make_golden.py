@@ -30,6 +30,7 @@ GROUPS = {
     "dit_mxfp8": ("dit_mxfp8", "write_dit_mxfp8"),
     "vae": ("vae", "write_vae"),
     "umt5": ("umt5", "write_umt5"),
+    "umt5_mxfp8": ("umt5_mxfp8", "write_umt5_mxfp8"),
     "pipeline": ("pipelines", "write_pipelines"),
     "tokenizer": ("prompts", "write_tokenizer"),
     "noise": ("noise", "write_noise"),

@@ -54,22 +54,29 @@ std::string describe(const WanPipeline& model, const pipeline::ResolvedRequest& 
 
 // One line a user can act on: what was quantized, how much memory it took.
 std::string summarize(const pipeline::RunReport& report) {
+  constexpr double kMiB = 1 << 20;
   int64_t quantized = 0, linears = 0, before = 0, after = 0;
+  std::string text;
   for (const pipeline::ComponentReport& component : report.components) {
     for (const pipeline::LayerReport& layer : component.layers) {
       ++linears;
       quantized += layer.scheme == "none" ? 0 : 1;
     }
     if (component.layers.empty()) continue;
+    if (component.name == "text_encoder") {
+      text = fmt::format("; text encoder {:.1f} MiB -> {:.1f} MiB",
+                         static_cast<double>(component.checkpoint_bytes) / kMiB,
+                         static_cast<double>(component.weight_bytes) / kMiB);
+      continue;
+    }
     before += component.checkpoint_bytes;
     after += component.weight_bytes;
   }
-  constexpr double kMiB = 1 << 20;
   return fmt::format(
-      "{} of {} linear layers quantized; transformer weights {:.1f} MiB -> {:.1f} MiB; "
+      "{} of {} linear layers quantized; transformer weights {:.1f} MiB -> {:.1f} MiB{}; "
       "peak memory {:.0f} MiB",
       quantized, linears, static_cast<double>(before) / kMiB, static_cast<double>(after) / kMiB,
-      static_cast<double>(report.peak_rss_bytes) / kMiB);
+      text, static_cast<double>(report.peak_rss_bytes) / kMiB);
 }
 
 // The video, the report and the latents must not overwrite each other.
@@ -135,6 +142,7 @@ std::unique_ptr<WanPipeline> save_quantized(const GenerateOptions& options,
   pipeline::PipelineOptions saved;
   saved.model_directory = options.save_quantized;
   saved.quantization.mx = options.quantization.mx;
+  saved.text_quantization = options.text_quantization;
   saved.forced_kernels = options.forced_kernels;
   saved.text_cache = options.text_cache;
   return std::make_unique<WanPipeline>(std::move(saved));

@@ -30,6 +30,7 @@ struct GenerateOptions {
   std::string latents_path;
   pipeline::VaeTilingMode vae_tiling = pipeline::VaeTilingMode::kAuto;
   quantization::QuantizationOptions quantization;
+  std::string text_quantization = "none";
   std::string output, output_directory, output_file_name, output_format;
   std::string report_path, save_latents_path, save_quantized;
   int threads = 0;  // 0: all

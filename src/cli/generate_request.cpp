@@ -100,6 +100,7 @@ pipeline::PipelineOptions pipeline_options(const GenerateOptions& options) {
   put(result.weights_paths, "transformer", options.transformer_weights_path);
   put(result.weights_paths, "transformer_2", options.transformer_2_weights_path);
   result.quantization = options.quantization;
+  result.text_quantization = options.text_quantization;
   result.forced_kernels = options.forced_kernels;
   result.text_cache = options.text_cache;
   return result;

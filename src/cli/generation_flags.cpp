@@ -94,6 +94,11 @@ void add_quantization_flags(CLI::App& app, GenerateOptions& o) {
       ->check(is_not_empty())
       ->group(kModelGroup);
   add_ignored_layers_flag(app, o);
+  app.add_option("--text-encoder-quantization", o.text_quantization,
+                 "Scheme of the text encoder's linear layers: none or mxfp8, while loading")
+      ->check(CLI::IsMember({"none", "mxfp8"}))
+      ->capture_default_str()
+      ->group(kModelGroup);
   app.add_option_function<std::string>(
          "--mx-scale-rule",
          [&o](const std::string& name) {

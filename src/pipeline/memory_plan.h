@@ -37,7 +37,7 @@ struct ComponentPlan {
   std::string name;
   int64_t checkpoint_bytes = 0;
   int64_t weight_bytes = 0;          // as RunReport's
-  std::vector<SchemeCount> schemes;  // of the transformers' linear layers
+  std::vector<SchemeCount> schemes;  // of linear layers, where there is a choice
 };
 
 // (op, row) of every kernel that a class of layers calls.

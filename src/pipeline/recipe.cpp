@@ -41,6 +41,11 @@ Json recipe_json(const WanPipeline& model, const GenerateRequest& asked,
   json["model"] = "Wan2.2-" + std::string(checkpoint::variant_name(model.variant()));
   json["defaults_of_model"] = model.defaults().from_model;
   json["quantization"] = quantization_json(model);
+  if (options.text_quantization != "none") {
+    json["text_encoder_quantization"] = {
+        {"scheme", options.text_quantization},
+        {"mx_scale_rule", formats::scale_rule_name(options.quantization.mx.scale_rule)}};
+  }
   json["prompt"] = request.prompt;
   json["negative_prompt"] = request.negative_prompt;
   json["seed"] = request.seed;

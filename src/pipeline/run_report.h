@@ -39,12 +39,12 @@ struct LayerReport {
 // Weight bytes of a component as stored in its files and as held in memory.
 struct ComponentReport {
   std::string name;
-  // Transformers only: "none", "mxfp8" (online) or the source of the files' declaration, and the
-  // file that declares.
+  // Transformers: "none", "mxfp8" (online) or the source of the files' declaration, and the file
+  // that declares. Text encoder: a scheme that was asked for.
   std::string quantization, declared_in;
   int64_t checkpoint_bytes = 0;
   int64_t weight_bytes = 0;
-  std::vector<LayerReport> layers;  // linear layers of the transformers
+  std::vector<LayerReport> layers;  // linear layers, where `quantization` is not empty
 };
 
 // What the cache of prompt embeddings had.

@@ -90,6 +90,7 @@ WanPipeline::WanPipeline(PipelineOptions options)
   if (directory_.has("transformer_2")) experts_.push_back(plan_expert("transformer_2"));
   check_configs();
   check_quantization();
+  check_text_quantization();
 }
 
 WanExpert WanPipeline::plan_expert(const std::string& component) const {
@@ -184,8 +185,7 @@ void WanPipeline::check_files() const {
     model.declare_parameters(loader);
     loader.check_key_set(checkpoint);
   };
-  check_component("text_encoder", checkpoint::Component::kTextEncoder,
-                  models::Umt5Encoder(text_config_));
+  check_component("text_encoder", checkpoint::Component::kTextEncoder, make_text_encoder());
   check_component("vae", checkpoint::Component::kVae, models::WanVae(vae_config_));
   for (const WanExpert& expert : experts_) {
     models::WanTransformer model(expert.config, *expert.quantization);

@@ -39,6 +39,8 @@ struct PipelineOptions {
   std::map<std::string, std::filesystem::path, std::less<>> component_paths = {};
   std::map<std::string, std::filesystem::path, std::less<>> weights_paths = {};
   quantization::QuantizationOptions quantization;
+  // Scheme of the text encoder, "none" or "mxfp8"; its scale rule is that of `quantization`.
+  std::string text_quantization = "none";
   std::map<std::string, std::string, std::less<>> forced_kernels;  // op -> row
   // Directory of prompt embeddings (text_cache.h); empty: none is read or kept.
   std::filesystem::path text_cache = {};
@@ -106,12 +108,15 @@ class WanPipeline {
   WanExpert plan_expert(const std::string& component) const;
   void check_configs() const;
   void check_quantization() const;
+  void check_text_quantization() const;
   void check_files() const;
   void check_positions(const ResolvedRequest& request) const;
   bool has_two_experts() const { return experts_.size() == 2; }
   const models::WanTransformerConfig& transformer_config() const { return experts_[0].config; }
   Shape latent_shape(const ResolvedRequest& request) const;
   void initial_latents(WanRun& run) const;
+  quantization::QuantizationOptions text_quantization() const;
+  models::Umt5Encoder make_text_encoder() const;
   std::optional<TextCache> open_text_cache() const;
   void keep_text(WanRun& run, const TextCache& cache, std::span<const int32_t> ids,
                  const Tensor& rows) const;

@@ -29,9 +29,10 @@ std::vector<std::pair<std::string, std::string>> rows_of(const kernels::Context&
   return rows;
 }
 
-std::vector<SchemeCount> count_schemes(const WanTransformer& model) {
+std::vector<SchemeCount> count_schemes(
+    const std::vector<const quantization::LinearMethod*>& linears) {
   std::vector<SchemeCount> counts;
-  for (const quantization::LinearMethod* linear : model.linears()) {
+  for (const quantization::LinearMethod* linear : linears) {
     const std::string scheme = linear->scheme(), reason = linear->reason();
     const auto found = std::ranges::find_if(counts, [&](const SchemeCount& count) {
       return count.scheme == scheme && count.reason == reason;
@@ -140,9 +141,12 @@ void WanPipeline::plan_text_cache(PlanRun& run) const {
 void WanPipeline::plan_text(PlanRun& run) const {
   plan_text_cache(run);
   if (run.prompts.empty()) return;
-  models::Umt5Encoder encoder(text_config_);
+  models::Umt5Encoder encoder = make_text_encoder();
   const checkpoint::LoadPlan load =
       plan_load("text_encoder", checkpoint::Component::kTextEncoder, encoder, run);
+  if (options_.text_quantization != "none") {
+    run.plan.components.back().schemes = count_schemes(encoder.linears());
+  }
   run.add("load_text_encoder",
           {{"weights", load.resident}, {"reading", load.peak - load.resident}});
   kernels::warm_up();
@@ -227,7 +231,7 @@ void WanPipeline::plan_denoise(PlanRun& run) const {
     expert.quantization->declare_companions(loader);
     const checkpoint::LoadPlan load = run.load(
         name, checkpoint::open_transformer_checkpoint(expert.weights).checkpoint, loader, model);
-    run.plan.components.back().schemes = count_schemes(model);
+    run.plan.components.back().schemes = count_schemes(model.linears());
     for (const SchemeCount& count : run.plan.components.back().schemes) {
       run.plan.quantized = run.plan.quantized || count.scheme != "none";
     }

@@ -41,12 +41,32 @@ Tensor pad_text(const Tensor& encoded) {
   return padded;
 }
 
+void WanPipeline::check_text_quantization() const {
+  const std::string& scheme = options_.text_quantization;
+  if (scheme == "none" || scheme == "mxfp8") return;
+  throw Error(Code::kInvalidArgument,
+              "--text-encoder-quantization: expected none or mxfp8, got '" + scheme + "'");
+}
+
+quantization::QuantizationOptions WanPipeline::text_quantization() const {
+  return {
+      .scheme = options_.text_quantization, .ignored_layers = {}, .mx = options_.quantization.mx};
+}
+
+models::Umt5Encoder WanPipeline::make_text_encoder() const {
+  return {text_config_, *quantization::make_quantization_config(text_quantization())};
+}
+
 std::optional<TextCache> WanPipeline::open_text_cache() const {
   if (options_.text_cache.empty()) return std::nullopt;
+  nlohmann::ordered_json scheme = {{"scheme", options_.text_quantization}};
+  if (options_.text_quantization != "none") {
+    scheme["mx_scale_rule"] = formats::scale_rule_name(options_.quantization.mx.scale_rule);
+  }
   return TextCache(options_.text_cache,
                    text_encoder_identity({.tokenizer = directory_.path("tokenizer"),
                                           .text_encoder = directory_.path("text_encoder"),
-                                          .quantization = {{"scheme", "none"}},
+                                          .quantization = std::move(scheme),
                                           .forced_kernels = options_.forced_kernels,
                                           .max_tokens = kTextRows}),
                    text_config_.d_model);
@@ -97,12 +117,16 @@ void WanPipeline::encode_prompts(WanRun& run) const {
   std::erase_if(prompts, [](const Prompt& prompt) { return !prompt.text->empty(); });
   if (prompts.empty()) return;
 
-  models::Umt5Encoder encoder(text_config_);
+  models::Umt5Encoder encoder = make_text_encoder();
   {
     const StageTimer timer(run.report, "load_text_encoder");
     run.progress("load text encoder", 0, 1);
-    run.load_component("text_encoder", directory_.path("text_encoder"),
-                       checkpoint::Component::kTextEncoder, encoder);
+    ComponentReport& component = run.load_component("text_encoder", directory_.path("text_encoder"),
+                                                    checkpoint::Component::kTextEncoder, encoder);
+    if (options_.text_quantization != "none") {
+      component.quantization = options_.text_quantization;
+      RunReport::add_layers(component, encoder.linears());
+    }
     run.progress("load text encoder", 1, 1);
   }
   const StageTimer timer(run.report, "encode_prompt");

@@ -170,6 +170,37 @@ TEST_F(WanTextCacheTest, OtherTokenizerOrWeightsAreAMiss) {
   expect_same_bits(changed, pipeline({}).generate(request_));
 }
 
+// The scheme is told in report and plan, and its embeddings are others.
+TEST_F(WanTextCacheTest, QuantizedEncoderIsReportedAndHasItsOwnEntries) {
+  const GenerateResult exact = generate();
+  EXPECT_EQ(exact.report.components.front().quantization, "");
+  EXPECT_TRUE(exact.report.components.front().layers.empty());
+  PipelineOptions options;
+  options.model_directory = model_;
+  options.text_cache = cache_;
+  options.text_quantization = "mxfp8";
+  const WanPipeline quantized(options);
+  const MemoryPlan plan = quantized.plan(request_);
+  EXPECT_EQ(states(plan.text_cache), kMisses);
+  EXPECT_EQ(plan.components.front().name, "text_encoder");
+  ASSERT_EQ(plan.components.front().schemes.size(), 2u);
+  EXPECT_EQ(plan.components.front().schemes[0].layers, 12);
+  const GenerateResult result = quantized.generate(request_);
+  EXPECT_EQ(states(result.report.text_cache), kMisses);
+  const ComponentReport& encoder = result.report.components.front();
+  EXPECT_EQ(encoder.quantization, "mxfp8");
+  EXPECT_EQ(encoder.layers.size(), 14u);
+  EXPECT_EQ(encoder.weight_bytes, plan.components.front().weight_bytes);
+  EXPECT_LT(encoder.weight_bytes, exact.report.components.front().weight_bytes);
+  EXPECT_FALSE(std::ranges::equal(result.latents.values(), exact.latents.values()));
+  expect_same_bits(quantized.generate(request_), result);
+  EXPECT_EQ(states(generate().report.text_cache), kHits);
+
+  options.text_quantization = "modelslim";
+  const Error error = test::expect_error([&] { WanPipeline refused(options); });
+  EXPECT_EQ(error.code(), Code::kInvalidArgument);
+}
+
 TEST_F(WanTextCacheTest, RunsWhereItCannotWriteAndSaysSo) {
   write_file_atomically(temporary_.path() / "cache", "in the way");
   const GenerateResult result = generate();

@@ -38,6 +38,7 @@ TEST_F(InformationTest, GenerateHelpIsComplete) {
         "--revision",
         "--quantization,--type",
         "--quantization-ignored-layers",
+        "--text-encoder-quantization",
         "--mx-scale-rule",
         "-p,--prompt",
         "-n,--negative-prompt",

@@ -1,31 +1,38 @@
 #include "models/umt5/umt5_encoder.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstring>
 #include <string>
 #include <utility>
 
 #include "base/error.h"
+#include "formats/mx_block.h"
 #include "kernels/attention/attention.h"
 #include "kernels/elementwise/elementwise.h"
-#include "kernels/matmul/matmul.h"
 #include "kernels/rms_norm/rms_norm.h"
 
 namespace mxvideo::models {
 namespace {
 
+using quantization::LinearInput;
+using quantization::LinearMethod;
+using quantization::LinearOutput;
+using quantization::LinearShape;
+using quantization::QuantizationConfig;
+
 constexpr const char* kSharedEmbedding = "shared.weight";
 constexpr const char* kEncoderEmbedding = "encoder.embed_tokens.weight";
 
 struct Block {
-  Tensor attention_norm;          // [d_model], F32
-  Tensor q, k, v;                 // [heads·d_kv, d_model], as stored
-  Tensor o;                       // [d_model, heads·d_kv], as stored
-  Tensor relative_bias;           // [buckets, heads], F32
-  Tensor feed_forward_norm;       // [d_model], F32
-  Tensor gate_weight, up_weight;  // wi_0 and wi_1, [d_ff, d_model], as stored
-  Tensor down_weight;             // wo, [d_model, d_ff], as stored
+  Tensor attention_norm;                   // [d_model], F32
+  std::unique_ptr<LinearMethod> q, k, v;   // d_model -> heads·d_kv
+  std::unique_ptr<LinearMethod> o;         // heads·d_kv -> d_model
+  Tensor relative_bias;                    // [buckets, heads], F32
+  Tensor feed_forward_norm;                // [d_model], F32
+  std::unique_ptr<LinearMethod> gate, up;  // wi_0 and wi_1, d_model -> d_ff
+  std::unique_ptr<LinearMethod> down;      // wo, d_ff -> d_model
 };
 
 // A copy in the stored type.
@@ -40,14 +47,27 @@ void add_stored(checkpoint::ParameterLoader& loader, const std::string& name, co
                    });
 }
 
-int64_t block_bytes(const Block& block) {
-  int64_t bytes = 0;
-  for (const Tensor* tensor :
-       {&block.attention_norm, &block.q, &block.k, &block.v, &block.o, &block.relative_bias,
-        &block.feed_forward_norm, &block.gate_weight, &block.up_weight, &block.down_weight}) {
-    bytes += tensor->bytes();
-  }
-  return bytes;
+std::array<LinearMethod*, 7> linears_of(const Block& block) {
+  return {block.q.get(),    block.k.get(),  block.v.get(),   block.o.get(),
+          block.gate.get(), block.up.get(), block.down.get()};
+}
+
+Block make_block(const Umt5Config& config, int64_t index, const QuantizationConfig& quantization) {
+  const std::string layers = "encoder.block." + std::to_string(index) + ".layer.";
+  const int64_t inner = config.num_heads * config.d_kv;
+  const auto make = [&](const char* name, int64_t out, int64_t in) {
+    const LinearShape shape = {.out_features = out, .in_features = in, .bias = false};
+    return quantization.make_linear(layers + name, shape, in % formats::kMxBlockSize == 0);
+  };
+  Block block;
+  block.q = make("0.SelfAttention.q", inner, config.d_model);
+  block.k = make("0.SelfAttention.k", inner, config.d_model);
+  block.v = make("0.SelfAttention.v", inner, config.d_model);
+  block.o = make("0.SelfAttention.o", config.d_model, inner);
+  block.gate = make("1.DenseReluDense.wi_0", config.d_ff, config.d_model);
+  block.up = make("1.DenseReluDense.wi_1", config.d_ff, config.d_model);
+  block.down = make("1.DenseReluDense.wo", config.d_model, config.d_ff);
+  return block;
 }
 
 }  // namespace
@@ -74,8 +94,9 @@ class Pass {
   void attend(const Block& block, const std::string& prefix);
   void feed_forward(const Block& block, const std::string& prefix);
   void normalize(const Tensor& weight, Tensor& out);
-  // out = x Wᵀ, or out = residual + x Wᵀ.
-  void multiply(const Tensor& x, const Tensor& weight, Tensor& out, bool add_to_out = false);
+  LinearInput input(const Tensor& x) const { return {x.f32(), length_, x.dim(1)}; }
+  // out = x Wᵀ, or out += x Wᵀ.
+  void multiply(LinearInput& x, const LinearMethod& linear, Tensor& out, bool add_to_out = false);
   // [heads, 2·length - 1], the layout of AttentionArgs::relative_bias.
   void expand_relative_bias(const Tensor& table);
   void observe(const std::string& name, const Tensor& value) const {
@@ -129,9 +150,10 @@ void Pass::run_block(const Block& block, int64_t index) {
 void Pass::attend(const Block& block, const std::string& prefix) {
   normalize(block.attention_norm, normed_);
   observe(prefix + "attn.norm", normed_);
-  multiply(normed_, block.q, q_);
-  multiply(normed_, block.k, k_);
-  multiply(normed_, block.v, v_);
+  LinearInput normed = input(normed_);
+  multiply(normed, *block.q, q_);
+  multiply(normed, *block.k, k_);
+  multiply(normed, *block.v, v_);
   observe(prefix + "attn.q", q_);
   observe(prefix + "attn.k", k_);
   observe(prefix + "attn.v", v_);
@@ -149,15 +171,17 @@ void Pass::attend(const Block& block, const std::string& prefix) {
                       .relative_bias = bias_.f32()},
                      *run_.context);
   observe(prefix + "attn.heads", heads_);
-  multiply(heads_, block.o, hidden_, true);
+  LinearInput heads = input(heads_);
+  multiply(heads, *block.o, hidden_, true);
   observe(prefix + "after_attn", hidden_);
 }
 
 void Pass::feed_forward(const Block& block, const std::string& prefix) {
   normalize(block.feed_forward_norm, normed_);
   observe(prefix + "ffn.norm", normed_);
-  multiply(normed_, block.gate_weight, gate_);
-  multiply(normed_, block.up_weight, up_);
+  LinearInput normed = input(normed_);
+  multiply(normed, *block.gate, gate_);
+  multiply(normed, *block.up, up_);
   kernels::elementwise({.op = kernels::ElementwiseOp::kGeluTanhMultiply,
                         .x = gate_.f32(),
                         .z = up_.f32(),
@@ -165,7 +189,8 @@ void Pass::feed_forward(const Block& block, const std::string& prefix) {
                         .count = gate_.count()},
                        *run_.context);
   observe(prefix + "ffn.gated", gate_);
-  multiply(gate_, block.down_weight, hidden_, true);
+  LinearInput gated = input(gate_);
+  multiply(gated, *block.down, hidden_, true);
 }
 
 Tensor Pass::finish(const Tensor& final_norm) {
@@ -184,19 +209,13 @@ void Pass::normalize(const Tensor& weight, Tensor& out) {
                     *run_.context);
 }
 
-void Pass::multiply(const Tensor& x, const Tensor& weight, Tensor& out, bool add_to_out) {
-  kernels::MatmulArgs args = {.x = x.f32(),
-                              .weight = weight.data(),
-                              .weight_dtype = weight.dtype(),
-                              .y = out.f32(),
-                              .m = length_,
-                              .n = weight.dim(0),
-                              .k = weight.dim(1)};
+void Pass::multiply(LinearInput& x, const LinearMethod& linear, Tensor& out, bool add_to_out) {
+  LinearOutput output = {.y = out.f32()};
   if (add_to_out) {
-    args.epilogue = kernels::Epilogue::kGatedResidual;  // without gate: plain residual
-    args.residual = out.f32();
+    output.epilogue = kernels::Epilogue::kGatedResidual;  // without gate: plain residual
+    output.residual = out.f32();
   }
-  kernels::matmul(args, *run_.context);
+  linear.apply(x, output, *run_.context);
 }
 
 void Pass::expand_relative_bias(const Tensor& table) {
@@ -235,8 +254,21 @@ std::vector<int64_t> umt5_relative_buckets(const Umt5Config& config, int64_t len
 }
 
 Umt5Encoder::Umt5Encoder(const Umt5Config& config)
+    : Umt5Encoder(config, *quantization::make_quantization_config({})) {}
+
+Umt5Encoder::Umt5Encoder(const Umt5Config& config, const QuantizationConfig& quantization)
     : config_(config), weights_(std::make_unique<Weights>()) {
-  weights_->blocks.resize(static_cast<size_t>(config.num_layers));
+  for (int64_t i = 0; i < config.num_layers; ++i) {
+    weights_->blocks.push_back(make_block(config, i, quantization));
+  }
+}
+
+std::vector<const LinearMethod*> Umt5Encoder::linears() const {
+  std::vector<const LinearMethod*> all;
+  for (const Block& block : weights_->blocks) {
+    for (const LinearMethod* linear : linears_of(block)) all.push_back(linear);
+  }
+  return all;
 }
 
 Umt5Encoder::~Umt5Encoder() = default;
@@ -245,25 +277,16 @@ Umt5Encoder& Umt5Encoder::operator=(Umt5Encoder&&) noexcept = default;
 
 void Umt5Encoder::declare_parameters(checkpoint::ParameterLoader& loader) {
   const Umt5Config& c = config_;
-  const int64_t inner = c.num_heads * c.d_kv;
   add_stored(loader, kSharedEmbedding, {c.vocab_size, c.d_model}, &weights_->embedding);
   loader.ignore(kEncoderEmbedding);
   for (size_t i = 0; i < weights_->blocks.size(); ++i) {
     Block& block = weights_->blocks[i];
     const std::string layers = "encoder.block." + std::to_string(i) + ".layer.";
-    const std::string attention = layers + "0.SelfAttention.";
-    const std::string dense = layers + "1.DenseReluDense.";
     loader.add_f32(layers + "0.layer_norm.weight", {c.d_model}, &block.attention_norm);
-    add_stored(loader, attention + "q.weight", {inner, c.d_model}, &block.q);
-    add_stored(loader, attention + "k.weight", {inner, c.d_model}, &block.k);
-    add_stored(loader, attention + "v.weight", {inner, c.d_model}, &block.v);
-    add_stored(loader, attention + "o.weight", {c.d_model, inner}, &block.o);
-    loader.add_f32(attention + "relative_attention_bias.weight",
+    loader.add_f32(layers + "0.SelfAttention.relative_attention_bias.weight",
                    {c.relative_attention_num_buckets, c.num_heads}, &block.relative_bias);
     loader.add_f32(layers + "1.layer_norm.weight", {c.d_model}, &block.feed_forward_norm);
-    add_stored(loader, dense + "wi_0.weight", {c.d_ff, c.d_model}, &block.gate_weight);
-    add_stored(loader, dense + "wi_1.weight", {c.d_ff, c.d_model}, &block.up_weight);
-    add_stored(loader, dense + "wo.weight", {c.d_model, c.d_ff}, &block.down_weight);
+    for (LinearMethod* linear : linears_of(block)) linear->create_weights(loader);
   }
   loader.add_f32("encoder.final_layer_norm.weight", {c.d_model}, &weights_->final_norm);
 }
@@ -302,28 +325,39 @@ PlannedTensor Umt5Encoder::plan_encode(int64_t tokens, kernels::Context& context
   }
   buffers.emplace_back(trace, Shape{c.num_heads, 2 * tokens - 1});
   PlannedTensor normed(trace, {tokens, c.d_model});
-  const auto multiply = [&](int64_t n, int64_t k) {
-    kernels::select("matmul", kernels::matmul_rows(), {.m = tokens, .n = n, .k = k}, context);
-    trace.pass(kernels::matmul_workspace_bytes(tokens, n));
+  const auto multiply = [&](std::initializer_list<const LinearMethod*> linears) {
+    int64_t bytes = 0;
+    for (const LinearMethod* linear : linears) {
+      const quantization::LinearPlan plan = linear->plan(tokens, context);
+      bytes = std::max(bytes, plan.input_bytes + plan.scratch_bytes);
+    }
+    trace.pass(bytes);
   };
   kernels::select("rms_norm", kernels::rms_norm_rows(), {.rows = tokens, .dim = c.d_model},
                   context);
-  multiply(inner, c.d_model);
+  const Block& block = weights_->blocks.front();  // all are alike
+  multiply({block.q.get(), block.k.get(), block.v.get()});
   kernels::select(
       "attention", kernels::attention_rows(),
       {.q_length = tokens, .kv_length = tokens, .heads = c.num_heads, .head_dim = c.d_kv}, context);
   trace.pass(kernels::attention_workspace_bytes(tokens, c.num_heads, c.d_kv));
-  multiply(c.d_model, inner);
-  multiply(c.d_ff, c.d_model);
+  multiply({block.o.get()});
+  multiply({block.gate.get(), block.up.get()});
   kernels::select("elementwise", kernels::elementwise_rows(),
                   {.op = kernels::ElementwiseOp::kGeluTanhMultiply}, context);
-  multiply(c.d_model, c.d_ff);
+  multiply({block.down.get()});
   return normed;
 }
 
 int64_t Umt5Encoder::weight_bytes() const {
   int64_t bytes = weights_->embedding.bytes() + weights_->final_norm.bytes();
-  for (const Block& block : weights_->blocks) bytes += block_bytes(block);
+  for (const Block& block : weights_->blocks) {
+    for (const Tensor* tensor :
+         {&block.attention_norm, &block.relative_bias, &block.feed_forward_norm}) {
+      bytes += tensor->bytes();
+    }
+    for (const LinearMethod* linear : linears_of(block)) bytes += linear->weight_bytes();
+  }
   return bytes;
 }
 

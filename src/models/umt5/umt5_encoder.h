@@ -1,5 +1,6 @@
 // The UMT5 text encoder: T5 encoder stack with per-layer relative position bias and gated GELU.
-// Source: transformers UMT5EncoderModel. Not quantized; weights stay in their stored type.
+// Source: transformers UMT5EncoderModel. Its linear layers are LinearMethods; without a scheme they
+// keep the stored type, as the embedding does in any case. Relative bias tables and norms are fp32.
 // Immutable after loading; encode() is thread-compatible with separate contexts.
 #pragma once
 
@@ -14,6 +15,7 @@
 #include "base/cancellation.h"
 #include "checkpoint/parameter_loader.h"
 #include "kernels/common/context.h"
+#include "quantization/quantization_config.h"
 #include "tensor/planned_tensor.h"
 #include "tensor/tensor.h"
 
@@ -44,7 +46,9 @@ struct Umt5Run {
 
 class Umt5Encoder {
  public:
-  explicit Umt5Encoder(const Umt5Config& config);
+  explicit Umt5Encoder(const Umt5Config& config);  // unquantized
+  // Layers whose input is no whole number of MX blocks are not quantizable.
+  Umt5Encoder(const Umt5Config& config, const quantization::QuantizationConfig& quantization);
   ~Umt5Encoder();
   Umt5Encoder(Umt5Encoder&&) noexcept;
   Umt5Encoder& operator=(Umt5Encoder&&) noexcept;
@@ -60,6 +64,7 @@ class Umt5Encoder {
   Tensor encode(std::span<const int32_t> ids, const Umt5Run& run) const;
   Tensor encode(std::span<const int32_t> ids, kernels::Context& context) const;
   int64_t weight_bytes() const;
+  std::vector<const quantization::LinearMethod*> linears() const;  // seven of each block
 
   // What encode() of so many tokens allocates, the result included; kernels are noted in the
   // context. Needs no weights.
