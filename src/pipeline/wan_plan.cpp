@@ -298,20 +298,18 @@ MemoryPlan WanPipeline::plan(const GenerateRequest& request) const {
   run.plan.vae_tiling = vae_tiling(request.vae_tiling, run.plan.request).has_value();
   run.plan.process_bytes = resident_bytes();
   const auto tokenizer = tokenizer::Umt5Tokenizer::open(directory_.path("tokenizer"));
-  const auto count_tokens = [&](const char* name, const std::string& text) {
-    // A prompt that is not known yet is taken as long as one can be.
+  const auto count_tokens = [&](const char* name, const std::string& text, bool known) {
+    // A prompt that is empty or not known yet is taken as long as one can be.
     const std::string cleaned = tokenizer::clean_prompt(text);
     PlanRun::Prompt prompt = {.name = name, .tokens = kTextRows, .ids = {}};
-    if (!cleaned.empty()) {
-      prompt.ids = tokenizer.encode(cleaned, kTextRows);
-      prompt.tokens = static_cast<int64_t>(prompt.ids.size());
-    }
+    if (known || !cleaned.empty()) prompt.ids = tokenizer.encode(cleaned, kTextRows);
+    if (!cleaned.empty()) prompt.tokens = static_cast<int64_t>(prompt.ids.size());
     run.plan.prompt_tokens = std::max(run.plan.prompt_tokens, prompt.tokens);
     run.prompts.push_back(std::move(prompt));
   };
-  count_tokens("prompt", run.plan.request.prompt);
+  count_tokens("prompt", run.plan.request.prompt, false);
   if (run.plan.request.use_guidance()) {
-    count_tokens("negative_prompt", run.plan.request.negative_prompt);
+    count_tokens("negative_prompt", run.plan.request.negative_prompt, true);
   }
   run.plan.latent_bytes = f32_bytes(latent_shape(run.plan.request));
   run.held = run.plan.latent_bytes;

@@ -138,6 +138,12 @@ TEST_F(WanTextCacheTest, PlanKnowsWhatIsThere) {
   EXPECT_FALSE(has(after, "load_text_encoder"));
   EXPECT_TRUE(has(after, "read_text_cache"));
   EXPECT_EQ(after.components.size() + 1, before.components.size());
+  request_.negative_prompt = "";  // is a prompt, other than an empty one, which is not known yet
+  generate();
+  EXPECT_EQ(states(pipeline(cache_).plan(request_).text_cache), kHits);
+  request_.prompt = "";
+  EXPECT_EQ(states(pipeline(cache_).plan(request_).text_cache),
+            "prompt miss; negative_prompt hit; ");
 }
 
 TEST_F(WanTextCacheTest, DamagedEntryIsToldAndReplaced) {
