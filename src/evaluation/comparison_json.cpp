@@ -5,9 +5,9 @@
 #include <limits>
 
 #include "base/cpu_features.h"
+#include "base/median.h"
 #include "base/parallel.h"
 #include "checkpoint/json.h"
-#include "evaluation/median.h"
 
 namespace mxvideo::evaluation {
 namespace {

@@ -5,8 +5,8 @@
 #include <set>
 #include <utility>
 
+#include "base/median.h"
 #include "checkpoint/json.h"
-#include "evaluation/median.h"
 #include "evaluation/video_fidelity.h"
 
 namespace mxvideo::evaluation {

@@ -6,7 +6,7 @@
 #include <span>
 
 #include "base/error.h"
-#include "evaluation/median.h"
+#include "base/median.h"
 #include "evaluation/ssim_filter.h"
 
 namespace mxvideo::evaluation {

@@ -3,9 +3,9 @@
 
 #include <vector>
 
-namespace mxvideo::evaluation {
+namespace mxvideo {
 
 // The lower one of the two in the middle of an even number. `values` must not be empty.
 double lower_median(std::vector<double> values);
 
-}  // namespace mxvideo::evaluation
+}  // namespace mxvideo

@@ -1,11 +1,11 @@
-#include "evaluation/median.h"
+#include "base/median.h"
 
 #include <algorithm>
 #include <cstdint>
 
 #include "base/error.h"
 
-namespace mxvideo::evaluation {
+namespace mxvideo {
 
 double lower_median(std::vector<double> values) {
   check(!values.empty(), "a median of at least one value");
@@ -14,4 +14,4 @@ double lower_median(std::vector<double> values) {
   return *middle;
 }
 
-}  // namespace mxvideo::evaluation
+}  // namespace mxvideo
