@@ -14,9 +14,9 @@
 #include "base/memory_usage.h"
 #include "base/parallel.h"
 #include "checkpoint/checkpoint.h"
-#include "model_preset.h"
 #include "models/wan_transformer/wan_transformer.h"
-#include "random_component.h"
+#include "synthetic/model_preset.h"
+#include "synthetic/random_component.h"
 
 namespace mxvideo::bench {
 namespace {
@@ -44,7 +44,7 @@ class Stopwatch {
 };
 
 WanTransformerConfig true_config(int64_t layers) {
-  auto json = tools::model_preset("ti2v-5b", "full").transformer;
+  auto json = synthetic::model_preset("ti2v-5b", "full").transformer;
   json["num_layers"] = layers;
   return WanTransformerConfig::from_json(json, "TI2V-5B");
 }
@@ -54,7 +54,7 @@ void write_checkpoint(const Options& options) {
   WanTransformer model(true_config(options.layers), *none);
   checkpoint::ParameterLoader loader;
   model.declare_parameters(loader);
-  tools::write_random_component({.directory = options.directory, .seed = 1}, loader.declared());
+  synthetic::write_random_component({.directory = options.directory, .seed = 1}, loader.declared());
 }
 
 // Multiply-adds of all matrix products, two operations each.

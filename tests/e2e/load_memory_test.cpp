@@ -6,8 +6,8 @@
 #include "base/parallel.h"
 #include "checkpoint/checkpoint.h"
 #include "models/wan_transformer/wan_transformer.h"
-#include "random_component.h"
 #include "support/test_support.h"
+#include "synthetic/random_component.h"
 
 namespace mxvideo {
 namespace {
@@ -34,7 +34,7 @@ TEST(LoadMemoryTest, PeakIsTheQuantizedModelAndLittleMore) {
     checkpoint::ParameterLoader loader;
     model.declare_parameters(loader);
     const auto specs = loader.declared();
-    tools::write_random_component({.directory = directory.path(), .seed = 1}, specs);
+    synthetic::write_random_component({.directory = directory.path(), .seed = 1}, specs);
     for (const auto& spec : specs) {
       checkpoint_bytes += bytes_bf16(spec);
       largest = std::max(largest, bytes_bf16(spec));

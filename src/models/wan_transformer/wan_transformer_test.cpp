@@ -8,11 +8,11 @@
 
 #include "base/parallel.h"
 #include "checkpoint/json.h"
-#include "model_preset.h"
 #include "models/wan_transformer/weights.h"
-#include "random_component.h"
 #include "support/golden_file.h"
 #include "support/test_support.h"
+#include "synthetic/model_preset.h"
+#include "synthetic/random_component.h"
 
 namespace mxvideo::models {
 namespace {
@@ -189,7 +189,7 @@ TEST(WanTransformer, Mxfp8MatchesTorchaoQuantizationOfTheSameModel) {
 // Random weights, scaled by fan-in as an untrained model's: what quantization costs at the output.
 TEST(WanTransformer, Mxfp8KeepsTwentyFiveDecibelsOnRandomWeights) {
   for (const char* variant : {"t2v-a14b", "i2v-a14b", "ti2v-5b"}) {
-    const auto json = tools::model_preset(variant, "demo").transformer;
+    const auto json = synthetic::model_preset(variant, "demo").transformer;
     const auto config = WanTransformerConfig::from_json(json, variant);
     const test::TemporaryDirectory temporary;
     const auto make = [&](const char* scheme) {
@@ -202,8 +202,8 @@ TEST(WanTransformer, Mxfp8KeepsTwentyFiveDecibelsOnRandomWeights) {
     ParameterLoader exact_loader, quantized_loader;
     exact->declare_parameters(exact_loader);
     quantized->declare_parameters(quantized_loader);
-    tools::write_random_component({.directory = temporary.path(), .seed = 11},
-                                  exact_loader.declared());
+    synthetic::write_random_component({.directory = temporary.path(), .seed = 11},
+                                      exact_loader.declared());
     exact_loader.load(Checkpoint::open_directory(temporary.path()));
     quantized_loader.load(Checkpoint::open_directory(temporary.path()));
 

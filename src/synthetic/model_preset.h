@@ -5,7 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
-namespace mxvideo::tools {
+namespace mxvideo::synthetic {
 
 // The JSON files of one model directory.
 struct ModelPreset {
@@ -21,4 +21,4 @@ struct ModelPreset {
 // Code::kInvalidArgument on other names.
 ModelPreset model_preset(const std::string& variant, const std::string& size);
 
-}  // namespace mxvideo::tools
+}  // namespace mxvideo::synthetic

@@ -7,7 +7,7 @@
 
 #include "checkpoint/parameter_loader.h"
 
-namespace mxvideo::tools {
+namespace mxvideo::synthetic {
 
 struct RandomComponent {
   std::filesystem::path directory;  // created
@@ -24,4 +24,4 @@ struct RandomComponent {
 void write_random_component(const RandomComponent& component,
                             std::span<const checkpoint::ParameterSpec> specs);
 
-}  // namespace mxvideo::tools
+}  // namespace mxvideo::synthetic

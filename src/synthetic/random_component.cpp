@@ -1,4 +1,4 @@
-#include "random_component.h"
+#include "synthetic/random_component.h"
 
 #include <algorithm>
 #include <cmath>
@@ -12,7 +12,7 @@
 #include "checkpoint/safetensors_writer.h"
 #include "formats/half.h"
 
-namespace mxvideo::tools {
+namespace mxvideo::synthetic {
 namespace {
 
 using checkpoint::ParameterSpec;
@@ -161,4 +161,4 @@ void write_random_component(const RandomComponent& component,
       index.dump(2) + "\n");
 }
 
-}  // namespace mxvideo::tools
+}  // namespace mxvideo::synthetic

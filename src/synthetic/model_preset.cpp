@@ -1,10 +1,10 @@
-#include "model_preset.h"
+#include "synthetic/model_preset.h"
 
 #include <vector>
 
 #include "base/error.h"
 
-namespace mxvideo::tools {
+namespace mxvideo::synthetic {
 namespace {
 
 using Json = nlohmann::ordered_json;
@@ -142,4 +142,4 @@ ModelPreset model_preset(const std::string& variant, const std::string& size) {
           .scheduler = scheduler(facts)};
 }
 
-}  // namespace mxvideo::tools
+}  // namespace mxvideo::synthetic
