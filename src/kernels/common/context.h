@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
 #include <utility>
@@ -19,6 +20,9 @@ struct Context {
   std::map<std::string, std::string, std::less<>> forced_rows;
   // (op, row) -> number of calls; goes into the run report.
   std::map<std::pair<std::string, std::string>, int64_t> choices;
+  // Optional: called at each choice, which is where a call of that op begins; benches take the
+  // time.
+  std::function<void(const char* op)> on_choice;
 
   std::string forced_row(const char* op) const;
   void note_choice(const char* op, const char* row);
