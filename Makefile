@@ -4,13 +4,13 @@ BUILD_JOBS ?= $(shell nproc)
 PYTHON ?= python3
 DEMO_DIR := build/demo
 
-.PHONY: help demo test build bench bench-real-width bench-convert fault-soak lint format golden setup asan clean
+.PHONY: help demo test build bench bench-check bench-kernels bench-convert fault-soak lint format golden setup asan clean
 
 help:
 	@echo "make demo    install what is missing, build, generate a video with MXFP8 weights"
 	@echo "make test    build and run every test"
 	@echo "make build   build/release/mxvideo"
-	@echo "make bench   measure the kernels against this machine's roof and against oneDNN"
+	@echo "make bench   measure products, attention and a step against this machine's roofs and oneDNN"
 	@echo "make asan    every test under AddressSanitizer and UndefinedBehaviorSanitizer"
 	@echo "make lint    clang-tidy, layers, formatting"
 	@echo "make format  clang-format in place"
@@ -39,16 +39,28 @@ asan: setup
 	@cmake --build build/asan -j $(BUILD_JOBS)
 	@ctest --preset asan
 
-bench: setup
-	@cmake --preset release
-	@cmake --build build/release -j $(BUILD_JOBS) --target mxvideo_bench
-	build/release/bench/mxvideo_bench
+# A few minutes; 2 GB of random weights in TMPDIR, removed.
+bench: build
+	build/release/mxvideo bench gemm
+	build/release/mxvideo bench attention
+	build/release/mxvideo bench load
+	build/release/mxvideo bench step --scheme mxfp8,none
 
-# Writes a random checkpoint of 10 GB under build/, loads it with MXFP8, runs one forward, removes it.
-bench-real-width: setup
+# The ratios of bench/baseline.json once more; fails when one got worse, or on another machine.
+bench-check: build
+	@mkdir -p build/bench
+	build/release/mxvideo bench gemm --json > build/bench/gemm.json
+	build/release/mxvideo bench attention --json > build/bench/attention.json
+	build/release/mxvideo bench load --json > build/bench/load.json
+	build/release/mxvideo bench step --scheme mxfp8,none --json > build/bench/step.json
+	build/release/mxvideo bench check --baseline bench/baseline.json $(BENCH_CHECK_FLAGS) \
+	  build/bench/gemm.json build/bench/attention.json build/bench/load.json build/bench/step.json
+
+# Convolution, quantization, vector ops, dense products of odd shapes (Google Benchmark).
+bench-kernels: setup
 	@cmake --preset release
-	@cmake --build build/release -j $(BUILD_JOBS) --target mxvideo_real_width
-	build/release/bench/mxvideo_real_width --directory build/real-width
+	@cmake --build build/release -j $(BUILD_JOBS) --target mxvideo_kernel_bench
+	build/release/bench/mxvideo_kernel_bench
 
 # Writes a random transformer of 10 GB under build/, quantizes and repacks it beside cp and in a
 # memory cgroup, removes everything; 45 GB of disk.

@@ -80,6 +80,7 @@ int run(int argc, char** argv, const CancellationToken& cancellation) {
   add(add_plan(app));
   add(add_inspect(app));
   add(add_verify(app));
+  add(add_bench(app, cancellation));
   add(add_doctor(app));
   add(add_version(app));
 

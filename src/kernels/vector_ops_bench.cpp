@@ -3,8 +3,8 @@
 #include <string>
 #include <vector>
 
-#include "bench/measure.h"
-#include "bench/registry.h"
+#include "kernel_bench/measure.h"
+#include "kernel_bench/registry.h"
 #include "kernels/elementwise/elementwise.h"
 #include "kernels/layer_norm/layer_norm.h"
 #include "kernels/rms_norm/rms_norm.h"

@@ -2,8 +2,8 @@
 // fast row is oneDNN itself, so it has no rival.
 #include <string>
 
-#include "bench/measure.h"
-#include "bench/registry.h"
+#include "kernel_bench/measure.h"
+#include "kernel_bench/registry.h"
 #include "kernels/conv3d/conv3d.h"
 
 namespace mxvideo::bench {

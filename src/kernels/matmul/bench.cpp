@@ -3,9 +3,8 @@
 #include <string>
 #include <vector>
 
-#include "bench/dense_product.h"
-#include "bench/measure.h"
-#include "bench/registry.h"
+#include "kernel_bench/measure.h"
+#include "kernel_bench/registry.h"
 #include "kernels/matmul/matmul.h"
 
 namespace mxvideo::bench {

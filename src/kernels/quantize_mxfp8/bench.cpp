@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "base/parallel.h"
-#include "bench/measure.h"
-#include "bench/registry.h"
+#include "kernel_bench/measure.h"
+#include "kernel_bench/registry.h"
 #include "kernels/quantize_mxfp8/quantize_mxfp8.h"
 
 namespace mxvideo::bench {

@@ -1,0 +1,90 @@
+// mxvideo bench check: results of earlier runs of the other benches against a file of ratios.
+#include "cli/bench_check.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <iostream>
+#include <memory>
+
+#include "base/atomic_file.h"
+#include "base/error.h"
+#include "bench/baseline.h"
+#include "checkpoint/json.h"
+#include "checkpoint/quote.h"
+#include "cli/generation_flags.h"
+#include "cli/json_text.h"
+
+namespace mxvideo::cli {
+namespace {
+
+using Json = nlohmann::ordered_json;
+using bench::RatioComparison;
+
+struct CheckFlags {
+  std::string baseline;
+  std::vector<std::string> results;
+  bool update = false;
+  double tolerance = 0.15;
+};
+
+std::string ratio_text(double value) {
+  return value > 0 ? fmt::format("{:.3f}", value) : std::string("-");
+}
+
+void check(const CheckFlags& flags) {
+  std::vector<Json> results;
+  for (const std::string& path : flags.results) {
+    results.emplace_back(checkpoint::read_json_file(path));
+  }
+  if (flags.update) {
+    const Json baseline = bench::make_baseline(results, flags.tolerance);
+    write_file_atomically(flags.baseline, to_text(baseline) + "\n");
+    std::cout << flags.baseline << "\n";
+    return;
+  }
+  const Json baseline = checkpoint::read_json_file(flags.baseline);
+  const std::vector<RatioComparison> comparisons = bench::compare_with_baseline(baseline, results);
+  std::string worst;
+  int64_t bad = 0;
+  for (const RatioComparison& ratio : comparisons) {
+    const std::string line =
+        fmt::format("{:<12} {:>7} was {:>7}  {} {}", bench::verdict_name(ratio.verdict),
+                    ratio_text(ratio.measured), ratio_text(ratio.expected),
+                    checkpoint::printable(ratio.key), checkpoint::printable(ratio.field));
+    std::cout << line << "\n";
+    if (!bench::has_regression({ratio})) continue;
+    if (worst.empty()) worst = ratio.key + " " + ratio.field;
+    ++bad;
+  }
+  std::cout << fmt::format("{} ratios, {} worse than {} allows (tolerance {})\n",
+                           comparisons.size(), bad, flags.baseline, baseline["tolerance"].dump())
+            << std::flush;
+  if (bad == 0) return;
+  throw Error(Code::kMismatch,
+              fmt::format("{}: {} ratios got worse or were not measured; the first: {}",
+                          flags.baseline, bad, worst));
+}
+
+}  // namespace
+
+Command add_bench_check(CLI::App& bench) {
+  auto flags = std::make_shared<CheckFlags>();
+  CLI::App* parser = bench.add_subcommand(
+      "check", "Compare results of the other benches (--json) with a file of ratios");
+  parser->add_option("--baseline", flags->baseline, "File of ratios, such as bench/baseline.json")
+      ->required()
+      ->check(is_not_empty());
+  parser->add_option("results", flags->results, "Files of results, of one machine")->required();
+  auto* update =
+      parser->add_flag("--update", flags->update, "Write the baseline from the results instead");
+  parser
+      ->add_option("--tolerance", flags->tolerance,
+                   "With --update: how far below its old value a ratio may fall")
+      ->check(CLI::Range(0.0, 0.9))
+      ->capture_default_str()
+      ->needs(update);
+  return [flags] { check(*flags); };
+}
+
+}  // namespace mxvideo::cli
