@@ -136,7 +136,7 @@ TEST(RowsTest, ForwardOperationsAreThoseOfItsProducts) {
   const auto config = models::WanTransformerConfig::from_json(json, "preset");
   const auto product = [](double m, double k, double n) { return 2 * m * k * n; };
   const double t = 780, r = 512, d = 3072, f = 14336;
-  double block = 6 * product(t, d, d);           // q, k, v, out; q and out of the cross attention
+  double block = 6 * product(t, d, d);  // q, k, v, out; q and out of the cross attention
   block += product(t, d, f) + product(t, f, d);
   for (int head = 0; head < 24; ++head) {
     block += product(t, 128, t) + product(t, t, 128) + product(t, 128, r) + product(t, r, 128);
