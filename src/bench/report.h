@@ -17,7 +17,8 @@ namespace mxvideo::bench {
 
 using Json = nlohmann::ordered_json;
 
-// How MXFP8 products are computed: with the exact values of the format, by every row that exists.
+// How products are computed: every row that exists keeps to the definition of its format within the
+// bound of its contract.
 inline constexpr const char* kCompute = "exact";
 
 struct BenchOptions {

@@ -95,8 +95,8 @@ void add_quantization_flags(CLI::App& app, GenerateOptions& o) {
       ->group(kModelGroup);
   add_ignored_layers_flag(app, o);
   app.add_option("--text-encoder-quantization", o.text_quantization,
-                 "Scheme of the text encoder's linear layers: none or mxfp8, while loading")
-      ->check(CLI::IsMember({"none", "mxfp8"}))
+                 "Scheme of the text encoder's linear layers: none, mxfp8 or mxint8, while loading")
+      ->check(CLI::IsMember({"none", "mxfp8", "mxint8"}))
       ->capture_default_str()
       ->group(kModelGroup);
   app.add_option_function<std::string>(

@@ -248,8 +248,8 @@ void WanPipeline::plan_denoise(PlanRun& run) const {
       kernels[layers] = run.context(options_);
     }
     std::vector<PlannedTensor> texts;
-    for (const int64_t tokens : run.prompts) {
-      texts.push_back(model.plan_text(std::min(tokens + 1, kTextRows), trace, kernels));
+    for (const PlanRun::Prompt& prompt : run.prompts) {
+      texts.push_back(model.plan_text(std::min(prompt.tokens + 1, kTextRows), trace, kernels));
     }
     const int64_t text_bytes = trace.live();
     {

@@ -43,9 +43,9 @@ Tensor pad_text(const Tensor& encoded) {
 
 void WanPipeline::check_text_quantization() const {
   const std::string& scheme = options_.text_quantization;
-  if (scheme == "none" || scheme == "mxfp8") return;
+  if (scheme == "none" || scheme == "mxfp8" || scheme == "mxint8") return;
   throw Error(Code::kInvalidArgument,
-              "--text-encoder-quantization: expected none or mxfp8, got '" + scheme + "'");
+              "--text-encoder-quantization: expected none, mxfp8 or mxint8, got '" + scheme + "'");
 }
 
 quantization::QuantizationOptions WanPipeline::text_quantization() const {

@@ -152,7 +152,7 @@ const BadFlags kRequests[] = {
      "t2v-a14b",
      {"--quantization", "fp8"},
      2,
-     "--quantization: unknown scheme 'fp8'; expected one of none, mxfp8, modelslim"},
+     "--quantization: unknown scheme 'fp8'; expected one of none, mxfp8, mxint8, modelslim"},
     {"scheme_of_no_description",
      "t2v-a14b",
      {"--quantization", "modelslim"},

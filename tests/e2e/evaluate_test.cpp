@@ -127,7 +127,9 @@ TEST_F(EvaluateTest, RefusesBeforeItGenerates) {
   const std::string damaged = (scratch() / "damaged.json").string();
   write_text(damaged, R"({"colors": {}, "backgrounds": {}, "prompts": []})");
   for (const BadRequest& bad : std::vector<BadRequest>{
-           {2, "unknown scheme 'fp3'; known: none, mxfp8, modelslim", {"--schemes", "none,fp3"}},
+           {2,
+            "unknown scheme 'fp3'; known: none, mxfp8, mxint8, modelslim",
+            {"--schemes", "none,fp3"}},
            {2, "unknown scale rule 'up'", {"--schemes", "mxfp8:up"}},
            {2, "--seeds", {"--seeds", "1,x"}},
            {2, "--seeds", {"--seeds", "1,1"}},

@@ -378,6 +378,59 @@ TEST_P(GemmMxfp8Row, AgreesWithTorchaoGoldens) {
   EXPECT_GE(files, 5);
 }
 
+// [rows, k], with a character; both operands of a product together.
+std::vector<float> characteristic_floats(const std::string& kind, int64_t rows, int64_t k,
+                                         uint32_t seed) {
+  std::mt19937 random(seed);
+  std::normal_distribution<float> normal;
+  std::vector<float> values(static_cast<size_t>(rows * k));
+  for (size_t i = 0; i < values.size(); ++i) {
+    values[i] = normal(random);
+    if (kind == "heavy tails") values[i] /= std::sqrt(std::fabs(normal(random)) + 1e-3f);
+    // Massive activations: every 37th channel a thousand times as large.
+    if (kind == "outlier channels" && static_cast<int64_t>(i) % k % 37 == 5) values[i] *= 1000;
+    // Neighbouring blocks 2^40 apart.
+    if (kind == "spread scales") values[i] *= i / kBlock % 2 == 0 ? 0x1p20f : 0x1p-20f;
+  }
+  return values;
+}
+
+// What a row rounds beyond the definition adds less than 0.1 dB to the noise of quantizing.
+TEST_P(GemmMxfp8Row, RoundingIsSmallBesideThatOfTheFormat) {
+  const Shape shape = {24, 40, 512};
+  for (const std::string kind : {"gaussian", "heavy tails", "outlier channels", "spread scales"}) {
+    const std::vector<float> x = characteristic_floats(kind, shape.m, shape.k, 30);
+    const bool weights_too = kind == "heavy tails";
+    const std::vector<float> w =
+        characteristic_floats(weights_too ? kind : "gaussian", shape.n, shape.k, 31);
+    Problem p(shape);
+    const auto quantize = [](const std::vector<float>& values, std::vector<uint8_t>& codes,
+                             std::vector<uint8_t>& scales) {
+      for (size_t i = 0; i < scales.size(); ++i) {
+        scales[i] = formats::quantize_mx_block(
+            std::span<const float, kBlock>(values.data() + i * kBlock, kBlock), {},
+            std::span<uint8_t, kBlock>(codes.data() + i * kBlock, kBlock));
+      }
+    };
+    quantize(x, p.x_codes, p.x_scales);
+    quantize(w, p.w_codes, p.w_scales);
+    const Guarded y = run(p);
+    double noise = 0, defined_noise = 0;
+    for (int64_t i = 0; i < y.count(); ++i) {
+      double exact = 0;
+      for (int64_t t = 0; t < shape.k; ++t) {
+        exact += double{x[static_cast<size_t>(i / shape.n * shape.k + t)]} *
+                 w[static_cast<size_t>(i % shape.n * shape.k + t)];
+      }
+      noise += std::pow(y[i] - exact, 2);
+      defined_noise += std::pow(p.exact_sum(i / shape.n, i % shape.n).value - exact, 2);
+    }
+    EXPECT_LT(10 * std::log10(noise / defined_noise), 0.1) << kind;
+    std::cout << GetParam().name << " " << kind << " " << 10 * std::log10(noise / defined_noise)
+              << " dB\n";
+  }
+}
+
 TEST_P(GemmMxfp8Row, NoRowsIsNoWork) {
   Problem p({0, 33, 64});
   run(p);
