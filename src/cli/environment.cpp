@@ -42,7 +42,7 @@ std::filesystem::path find_program(const std::string& name) {
   const char* value = std::getenv("PATH");
   std::istringstream path(value != nullptr ? value : "");
   for (std::string directory; std::getline(path, directory, ':');) {
-    const std::filesystem::path file = std::filesystem::path(directory) / name;
+    std::filesystem::path file = std::filesystem::path(directory) / name;
     std::error_code error;
     if (std::filesystem::is_regular_file(file, error) && ::access(file.c_str(), X_OK) == 0) {
       return file;

@@ -16,7 +16,6 @@
 namespace mxvideo::cli {
 namespace {
 
-namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 
 struct QuantizeFlags {

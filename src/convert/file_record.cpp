@@ -47,7 +47,7 @@ nlohmann::ordered_json to_json(const FileRecords& files, bool notes) {
 }
 
 FileRecords parse_files(const nlohmann::json& files, const std::string& origin) {
-  JsonFields(files, origin + ": files");
+  const JsonFields checked(files, origin + ": files");  // refuses what is no object
   FileRecords result;
   for (const auto& [name, value] : files.items()) {
     if (!is_plain_relative(name)) {

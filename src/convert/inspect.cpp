@@ -12,7 +12,6 @@ namespace {
 
 namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
-using checkpoint::StoredTensor;
 
 constexpr std::string_view kWeight = ".weight";
 constexpr double kMxBits = 8 + 8.0 / 32;

@@ -22,9 +22,9 @@ constexpr std::array kUnits = {
     Unit{"", 1},
     Unit{"B", 1},
     Unit{"KB", 1000},
-    Unit{"MB", 1000 * 1000},
-    Unit{"GB", 1000 * 1000 * 1000},
-    Unit{"TB", int64_t{1000} * 1000 * 1000 * 1000},
+    Unit{"MB", 1'000'000},
+    Unit{"GB", 1'000'000'000},
+    Unit{"TB", 1'000'000'000'000},
     Unit{"KIB", 1 << 10},
     Unit{"MIB", 1 << 20},
     Unit{"GIB", 1 << 30},
@@ -100,9 +100,9 @@ int64_t parse_byte_size(std::string_view text) {
 std::string format_bytes(int64_t bytes) {
   std::array<char, 32> text{};
   const auto value = static_cast<double>(bytes);
-  if (bytes >= 1000 * 1000 * 1000) {
+  if (bytes >= 1'000'000'000) {
     std::snprintf(text.data(), text.size(), "%.2f GB", value / 1e9);
-  } else if (bytes >= 1000 * 1000) {
+  } else if (bytes >= 1'000'000) {
     std::snprintf(text.data(), text.size(), "%.1f MB", value / 1e6);
   } else if (bytes >= 1000) {
     std::snprintf(text.data(), text.size(), "%.1f KB", value / 1e3);

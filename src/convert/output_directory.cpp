@@ -62,7 +62,7 @@ int64_t size_of(const fs::path& path, bool follow) {
 
 OutputDirectory::OutputDirectory(OutputDirectoryOptions options) : options_(std::move(options)) {
   check_path();
-  check_inputs();
+  for (const fs::path& input : options_.inputs) check_input(input);
   check_target();
   lock_ = make_locked_directory(partial_);
   try {
@@ -103,16 +103,13 @@ void OutputDirectory::check_path() {
   partial_ = options_.path.string() + ".partial";
 }
 
-void OutputDirectory::check_inputs() const {
+void OutputDirectory::check_input(const fs::path& input) const {
   for (const fs::path& output : {resolved_name(options_.path), resolved_name(partial_)}) {
-    for (const fs::path& input : options_.inputs) {
-      for (const fs::path& place : {resolved(input), resolved_name(input)}) {
-        if (contains(output, place)) {
-          refuse(options_.path, "writing it would overwrite the input " + input.string());
-        }
-        if (contains(place, output))
-          refuse(options_.path, "lies inside the input " + input.string());
+    for (const fs::path& place : {resolved(input), resolved_name(input)}) {
+      if (contains(output, place)) {
+        refuse(options_.path, "writing it would overwrite the input " + input.string());
       }
+      if (contains(place, output)) refuse(options_.path, "lies inside the input " + input.string());
     }
   }
 }
@@ -197,7 +194,7 @@ void OutputDirectory::save_journal() const {
 
 std::string OutputDirectory::key_of(const fs::path& relative) const {
   const fs::path normal = relative.lexically_normal();
-  const std::string key = normal.generic_string();
+  std::string key = normal.generic_string();
   if (relative.empty() || relative.is_absolute() || !normal.has_filename() || key == "." ||
       *normal.begin() == "..") {
     refuse(options_.path, "'" + checkpoint::printable(key) + "' is not a file inside of it");
@@ -209,7 +206,7 @@ std::string OutputDirectory::key_of(const fs::path& relative) const {
 }
 
 fs::path OutputDirectory::path_of(const fs::path& relative) {
-  const fs::path path = partial_ / key_of(relative);
+  fs::path path = partial_ / key_of(relative);
   std::error_code error;
   fs::create_directories(path.parent_path(), error);
   if (error) {

@@ -85,7 +85,7 @@ class OutputDirectory {
 
  private:
   void check_path();
-  void check_inputs() const;
+  void check_input(const std::filesystem::path& input) const;
   void check_target() const;
   void finish_interrupted_commit();
   void take_over_partial();
