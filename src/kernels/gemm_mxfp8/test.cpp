@@ -217,7 +217,7 @@ TEST_P(GemmMxfp8Row, RowsOfAKindAgreeBitForBit) {
 
 // A block of small elements would lose too much to rounding; a tiny or huge scale, to fp32's range.
 TEST_P(GemmMxfp8Row, Int16DeclinesWeightsThatDoNotFillTheirScales) {
-  const auto rejects = [this](const Problem& p) {
+  const auto rejects = [](const Problem& p) {
     const PackedMxfp8Weight weight = p.packed();
     return GetParam().row.reject({.x_codes = p.x_codes.data(),
                                   .x_scales = p.x_scales.data(),
