@@ -3,8 +3,7 @@
 //   Vec, kOperations        a vector; operations of one step of one chain
 //   kChains                 independent chains, as many as the registers allow
 //   start(i), first(v)      a vector to begin with (i >= 3: from 2, x/2 + 1 would be a constant);
-//   the
-//                           first element as a float
+//                           the first element as a float
 //   step(sum), join(a, b)   the instruction under test; any sum of two vectors
 // No include guard: once per ISA object. Not for any other use.
 

@@ -74,6 +74,7 @@ struct WanPipeline::PlanRun {
     const char* name;
     int64_t tokens;
     std::vector<int32_t> ids;  // empty: not known yet
+    bool cached = false;       // its embedding is read instead of computed
   };
   std::vector<Prompt> prompts = {};  // the prompt and the negative prompt
   int64_t held = 0;                  // latents, encoded prompts, condition
@@ -120,27 +121,26 @@ checkpoint::LoadPlan WanPipeline::plan_load(const std::string& name,
   return run.load(name, files, loader, model);
 }
 
-// Takes the prompts that are in the cache from those to encode.
+// Marks the prompts that are in the cache.
 void WanPipeline::plan_text_cache(PlanRun& run) const {
   const std::optional<TextCache> cache = open_text_cache();
   if (!cache) return;
   TextCacheReport& report = run.plan.text_cache;
   report.directory = cache->directory().string();
   int64_t file = 0;  // the largest, in memory while it is read
-  std::erase_if(run.prompts, [&](const PlanRun::Prompt& prompt) {
-    const bool hit = !prompt.ids.empty() && cache->find(prompt.ids).rows.has_value();
-    report.prompts.emplace_back(prompt.name, hit ? "hit" : "miss");
-    if (!hit) return false;
+  for (PlanRun::Prompt& prompt : run.prompts) {
+    prompt.cached = !prompt.ids.empty() && cache->find(prompt.ids).rows.has_value();
+    report.prompts.emplace_back(prompt.name, prompt.cached ? "hit" : "miss");
+    if (!prompt.cached) continue;
     file = std::max(file, f32_bytes({prompt.tokens, text_config_.d_model}));
     run.held += f32_bytes({kTextRows, text_config_.d_model});
-    return true;
-  });
+  }
   run.add("read_text_cache", {{"activations", 2 * file}});
 }
 
 void WanPipeline::plan_text(PlanRun& run) const {
   plan_text_cache(run);
-  if (run.prompts.empty()) return;
+  if (std::ranges::all_of(run.prompts, &PlanRun::Prompt::cached)) return;
   models::Umt5Encoder encoder = make_text_encoder();
   const checkpoint::LoadPlan load =
       plan_load("text_encoder", checkpoint::Component::kTextEncoder, encoder, run);
@@ -152,18 +152,20 @@ void WanPipeline::plan_text(PlanRun& run) const {
   kernels::warm_up();
   kernels::Context context = run.context(options_);
   const int64_t padded = f32_bytes({kTextRows, text_config_.d_model});
-  int64_t peak = 0;
-  for (size_t i = 0; i < run.prompts.size(); ++i) {
+  int64_t peak = 0, encoded_bytes = 0;
+  for (const PlanRun::Prompt& prompt : run.prompts) {
+    if (prompt.cached) continue;
     MemoryTrace trace;
     {
-      const PlannedTensor encoded = encoder.plan_encode(run.prompts[i].tokens, context, trace);
+      const PlannedTensor encoded = encoder.plan_encode(prompt.tokens, context, trace);
       trace.pass(padded);
     }
-    peak = std::max(peak, trace.peak() + static_cast<int64_t>(i) * padded);
+    peak = std::max(peak, trace.peak() + encoded_bytes);
+    encoded_bytes += padded;
   }
   run.add("encode_prompt", {{"weights", load.resident}, {"activations", peak}});
   run.note("text_encoder", "all layers", context);
-  run.held += static_cast<int64_t>(run.prompts.size()) * padded;
+  run.held += encoded_bytes;
 }
 
 void WanPipeline::plan_condition(PlanRun& run) const {

@@ -138,6 +138,17 @@ TEST_F(WanTextCacheTest, PlanKnowsWhatIsThere) {
   EXPECT_FALSE(has(after, "load_text_encoder"));
   EXPECT_TRUE(has(after, "read_text_cache"));
   EXPECT_EQ(after.components.size() + 1, before.components.size());
+  const auto text_bytes = [](const MemoryPlan& plan) {
+    int64_t bytes = 0;
+    for (const StagePlan& stage : plan.stages) {
+      for (const MemoryPart& part : stage.parts) {
+        if (part.name == "text keys and values") bytes += part.bytes;
+      }
+    }
+    return bytes;
+  };
+  EXPECT_GT(text_bytes(before), 0);
+  EXPECT_EQ(text_bytes(after), text_bytes(before)) << "computed from what the cache holds too";
   request_.negative_prompt = "";  // is a prompt, other than an empty one, which is not known yet
   generate();
   EXPECT_EQ(states(pipeline(cache_).plan(request_).text_cache), kHits);
