@@ -5,7 +5,6 @@
 //
 // Bound: VPDPWSSD. Not timed yet on a machine with AVX-512; its results are tested on every machine
 // through SIMDe.
-#include "kernels/gemm_mxfp8/int16-inl.h"
 #include "kernels/gemm_mxfp8/vnni512-inl.h"
 
 namespace mxvideo::kernels {

@@ -14,10 +14,6 @@
 namespace mxvideo::kernels {
 namespace {
 
-constexpr int64_t kBlock = 32;  // elements that share a scale
-constexpr int64_t kBlocks = kGemmDepth / kBlock;
-constexpr float kUnit = 0x1p-14f;  // of an element, relative to 2^8 times the scale
-
 // A decoded row: [kGemmDepth] x + 128, then a factor for each block. A decoded panel:
 // [kGemmDepth / 4][32][4] bytes; [kBlocks][32] int32, where sums start; [kBlocks][32] factors.
 struct Int8Quads {
@@ -36,23 +32,13 @@ struct Int8Quads {
 static_assert(kBlocks * 4 <= 64 && Int8Quads::kRowBytes <= kGemmRowBytes);
 static_assert(Int8Quads::kFactors + kBlocks * kGemmPanel * 4 <= kGemmPanelBytes);
 
-inline __m256i load(const void* from) {
-  return _mm256_loadu_si256(static_cast<const __m256i*>(from));
-}
-inline void store(__m256i values, void* to) {
-  _mm256_store_si256(static_cast<__m256i*>(to), values);
-}
-
 void decode_activation(const uint8_t* codes, const uint8_t* scales, int64_t depth, void* row) {
   auto* values = static_cast<char*>(row);
   auto* factors = reinterpret_cast<float*>(values + kGemmDepth);
   for (int64_t block = 0; block < depth / kBlock; ++block) {
     const __m256i block_codes = load(codes + block * kBlock);
     store(_mm256_xor_si256(block_codes, _mm256_set1_epi8(-128)), values + block * kBlock);
-    // 2^(scale - 127 - 6), by way of a normal number.
-    const auto bits = static_cast<int32_t>((uint32_t{scales[block]} + 8) << 23);
-    const float normal = _mm_cvtss_f32(_mm_castsi128_ps(_mm_cvtsi32_si128(bits)));
-    factors[block] = scales[block] == 0xff ? __builtin_nanf("") : normal * kUnit;
+    factors[block] = row_factor<Int8>(scales[block], block_codes);
   }
 }
 
@@ -92,7 +78,7 @@ void decode_panel(const uint8_t* codes, const uint8_t* scales, int64_t depth, vo
       sum = _mm512_dpbusd_epi32(sum, zero_activation, _mm512_load_si512(quads + q * kGroupBytes));
     }
     _mm512_store_si512(starts + i * 4, _mm512_sub_epi32(_mm512_setzero_si512(), sum));
-    decode_factors(scales + i, kUnit, factors + i);
+    decode_factors(scales + i, Int8::kUnit, factors + i);
   }
 }
 

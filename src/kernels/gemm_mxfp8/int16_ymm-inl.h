@@ -5,7 +5,7 @@
 // half panel of 16 features is 8 KiB and stays in L1 while all row tiles pass.
 #pragma once
 
-#include "kernels/gemm_mxfp8/int16-inl.h"
+#include "kernels/gemm_mxfp8/integer-inl.h"
 
 namespace mxvideo::kernels {
 namespace {
@@ -58,10 +58,6 @@ inline Int16s values_of(__m256i codes, E4m3 /*element*/) {
                                            _mm256_unpackhi_epi8(power_low, power_high));
   return {.low = _mm256_sign_epi16(low, _mm256_unpacklo_epi8(ones, codes)),
           .high = _mm256_sign_epi16(high, _mm256_unpackhi_epi8(ones, codes))};
-}
-
-inline void store(__m256i values, void* to) {
-  _mm256_store_si256(static_cast<__m256i*>(to), values);
 }
 
 template <class Element>
@@ -140,7 +136,7 @@ void multiply_tile(const char* rows, const char* weights, const float* weight_fa
       const __m256i high = load(pair_weights + 32);
       MXVIDEO_UNROLL
       for (int64_t r = 0; r < Rows; ++r) {
-        const __m256i activations = _mm256_set1_epi32(pair_at(pairs + r * kRowBytes, p));
+        const __m256i activations = _mm256_set1_epi32(group_at(pairs + r * kRowBytes, p));
         multiply_add(sum[r][0], activations, low);
         multiply_add(sum[r][1], activations, high);
       }

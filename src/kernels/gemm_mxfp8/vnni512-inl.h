@@ -12,10 +12,7 @@
 // groups of activations are broadcast by the memory operand.
 #pragma once
 
-#include <immintrin.h>
-
-#include "kernels/common/unroll.h"
-#include "kernels/gemm_mxfp8/micro_kernel.h"
+#include "kernels/gemm_mxfp8/integer-inl.h"
 
 namespace mxvideo::kernels {
 namespace {
@@ -59,9 +56,7 @@ void multiply_tile(const char* rows, const char* panel, int64_t blocks, float* c
       const __m512i high = _mm512_load_si512(panel + g * kGroupBytes + 64);
       MXVIDEO_UNROLL
       for (int64_t r = 0; r < Rows; ++r) {
-        int group;
-        __builtin_memcpy(&group, rows + r * Unit::kRowBytes + g * 4, 4);
-        const __m512i activations = _mm512_set1_epi32(group);
+        const __m512i activations = _mm512_set1_epi32(group_at(rows + r * Unit::kRowBytes, g));
         sum[r][0] = Unit::add(sum[r][0], activations, low);
         sum[r][1] = Unit::add(sum[r][1], activations, high);
       }
@@ -90,7 +85,6 @@ constexpr TileFunction kTiles[kTileRows] = {
 template <class Unit>
 void multiply(const void* activations, const void* panel, int64_t rows, int64_t depth,
               bool accumulate, float* c) {
-  constexpr int64_t kBlockElements = 32;
   if (!accumulate) {
     for (int64_t i = 0; i < rows * kGemmPanel; i += kLanes) {
       _mm512_store_ps(c + i, _mm512_setzero_ps());
@@ -101,7 +95,7 @@ void multiply(const void* activations, const void* panel, int64_t rows, int64_t 
     const int64_t first = rows * tile / tiles;
     const int64_t count = rows * (tile + 1) / tiles - first;
     kTiles<Unit>[count - 1](static_cast<const char*>(activations) + first * Unit::kRowBytes,
-                            static_cast<const char*>(panel), depth / kBlockElements,
+                            static_cast<const char*>(panel), depth / kBlock,
                             c + first * kGemmPanel);
   }
 }

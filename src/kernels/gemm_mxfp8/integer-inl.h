@@ -1,4 +1,4 @@
-// What the int16 sources of gemm_mxfp8 share.
+// What the integer sources of gemm_mxfp8 share.
 //
 // Idea of all: in units of 2^-4 of its scale an E4M3 element is an integer of at most 7,168 (7,680
 // for the NaN code), so that the 32 products of a block fit int32; an INT8 element is an integer as
@@ -30,6 +30,10 @@ inline __m256i load(const void* from) {
   return _mm256_loadu_si256(static_cast<const __m256i*>(from));
 }
 
+inline void store(__m256i values, void* to) {
+  _mm256_store_si256(static_cast<__m256i*>(to), values);
+}
+
 // The element formats: the unit of their integers, relative to 2^8 times the scale.
 struct E4m3 {
   static constexpr float kUnit = 0x1p-12f;
@@ -53,10 +57,10 @@ inline float row_factor(uint32_t scale, __m256i codes) {
   return _mm_cvtss_f32(_mm_castsi128_ps(_mm_cvtsi32_si128(bits))) * Element::kUnit;
 }
 
-// Two consecutive elements of a decoded row.
-inline int pair_at(const char* row, int64_t pair) {
+// The four bytes of a decoded row that one instruction broadcasts: two int16 or four int8.
+inline int group_at(const char* row, int64_t group) {
   int bits;
-  __builtin_memcpy(&bits, row + pair * 4, 4);
+  __builtin_memcpy(&bits, row + group * 4, 4);
   return bits;
 }
 
