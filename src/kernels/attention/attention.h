@@ -29,13 +29,16 @@ struct AttentionArgs {
   // Added to the scaled scores by relative position (UMT5): bias of key j for query i under head h
   // is relative_bias[h·(q_length + kv_length - 1) + (j - i + q_length - 1)]. Null: none.
   const float* relative_bias = nullptr;
-  // Set by attention() for the rows: working memory of the calling thread.
+  // Set by attention() for the rows: keys and values of the head in the order of PackedKeyValues,
+  // and working memory of the calling thread.
+  const float* packed = nullptr;
   float* scratch = nullptr;
 };
 
 std::span<const Row<AttentionArgs>> attention_rows();
 void attention(const AttentionArgs& args, Context& context);
-// Working memory of a call with these lengths.
-int64_t attention_workspace_bytes(int64_t q_length, int64_t heads, int64_t head_dim);
+// Working memory of a call with these lengths: it grows with kv_length, never with q_length.
+int64_t attention_workspace_bytes(int64_t q_length, int64_t kv_length, int64_t heads,
+                                  int64_t head_dim);
 
 }  // namespace mxvideo::kernels

@@ -5,13 +5,11 @@
 // vectors fed by broadcasts, and neither K nor V is transposed:
 //   scoresᵀ[key][query] = K · Qᵀ       K broadcast, Q packed as [head_dim][2 vectors of queries]
 //   out[query][d]      += weights · V  weights broadcast, V as it is
-// With queries along the lanes, softmax needs no reduction across lanes. K and V blocks are copied,
-// V into panels, because rows a power of two apart share cache sets. The working set of a
+// With queries along the lanes, softmax needs no reduction across lanes. The working set of a
 // block (head_dim 128: 230 KB) stays in L2. Expected bound: FMA units; on AVX2 a tile takes 12 FMA
 // for 8 loads. Order of every sum: ascending in d and in keys, so bits depend on shapes only.
 #include <algorithm>
 #include <cfloat>
-#include <cstring>
 
 #include "kernels/attention/rows.h"
 
@@ -40,12 +38,13 @@ static_assert(kAttentionKeyBlock % kTile == 0);
 struct Block {
   int64_t queries;       // rows of q that exist
   int64_t query_panels;  // panels of kPanel queries, the last one padded with zeros
-  int64_t keys;          // of the current block of keys
+  int64_t keys;          // that exist in the current block of keys
+  int64_t panel_keys;    // rows of a panel of v
   int64_t head_dim;
   int64_t out_width;  // head_dim rounded up to whole panels
   float* q;           // [query_panels, head_dim, kPanel], scaled
-  float* k;           // [keys rounded up to kTile, head_dim]
-  float* v;           // [out_width / kPanel, keys, kPanel], padded with zeros
+  const float* k;     // [keys rounded up to kTile, head_dim], zeros behind the last key
+  const float* v;     // [padded width / kMaxPanel, panel_keys, kMaxPanel], padded with zeros
   float* weights;     // [keys rounded up to kTile, kAttentionQueryBlock]: scores, then weights
   float* out;         // [queries, out_width], not yet divided by `sum`
   float* largest;     // [kAttentionQueryBlock] largest score so far
@@ -62,9 +61,7 @@ Block lay_out(const AttentionArgs& args) {
   const int64_t keys = attention_key_block(args.head_dim);
   const int64_t wide = (args.head_dim + kMaxPanel - 1) / kMaxPanel * kMaxPanel;
   b.q = args.scratch;
-  b.k = b.q + kAttentionQueryBlock * wide;
-  b.v = b.k + keys * wide;
-  b.weights = b.v + keys * wide;
+  b.weights = b.q + kAttentionQueryBlock * wide;
   b.out = b.weights + keys * kAttentionQueryBlock;
   b.largest = b.out + kAttentionQueryBlock * wide;
   b.sum = b.largest + kAttentionQueryBlock;
@@ -85,31 +82,6 @@ void start_queries(const AttentionArgs& args, const Block& b) {
   std::fill_n(b.out, b.queries * b.out_width, 0.0f);
   std::fill_n(b.largest, kAttentionQueryBlock, -FLT_MAX);
   std::fill_n(b.sum, kAttentionQueryBlock, 0.0f);
-}
-
-// kPanel floats of which the first `count` exist; zeros for the others.
-void copy_panel_row(const float* source, int64_t count, float* panel) {
-  const FloatTag d;
-  if (count >= kPanel) {
-    hn::Store(hn::LoadU(d, source), d, panel);
-    hn::Store(hn::LoadU(d, source + lanes()), d, panel + lanes());
-    return;
-  }
-  for (int64_t i = 0; i < kPanel; ++i) panel[i] = i < count ? source[i] : 0;
-}
-
-void copy_keys(const AttentionArgs& args, int64_t first, const Block& b) {
-  const auto row_bytes = static_cast<size_t>(b.head_dim) * sizeof(float);
-  for (int64_t key = 0; key < b.keys; ++key) {
-    const int64_t source = (first + key) * args.kv_stride;
-    std::memcpy(b.k + key * b.head_dim, args.k + source, row_bytes);
-    for (int64_t column = 0; column < b.out_width; column += kPanel) {
-      copy_panel_row(args.v + source + column, b.head_dim - column,
-                     b.v + column * b.keys + key * kPanel);
-    }
-  }
-  const int64_t padded = (b.keys + kTile - 1) / kTile * kTile;
-  std::fill(b.k + b.keys * b.head_dim, b.k + padded * b.head_dim, 0.0f);
 }
 
 // Scores of kTile keys against one panel of queries.
@@ -189,8 +161,8 @@ void value_tile(const Block& b, int64_t query, const float* v, float* out) {
   }
   const float* weights = b.weights + query;
   for (int64_t key = 0; key < b.keys; ++key) {
-    const FloatVec v0 = hn::Load(d, v + key * kPanel);
-    const FloatVec v1 = hn::Load(d, v + key * kPanel + lanes());
+    const FloatVec v0 = hn::Load(d, v + key * kMaxPanel);
+    const FloatVec v1 = hn::Load(d, v + key * kMaxPanel + lanes());
     MXVIDEO_UNROLL
     for (int64_t i = 0; i < kRows; ++i) {
       const FloatVec weight = hn::Set(d, weights[key * kAttentionQueryBlock + i]);
@@ -207,7 +179,7 @@ void value_tile(const Block& b, int64_t query, const float* v, float* out) {
 
 void add_values(const Block& b) {
   for (int64_t column = 0; column < b.out_width; column += kPanel) {
-    const float* v = b.v + column * b.keys;
+    const float* v = b.v + column / kMaxPanel * b.panel_keys * kMaxPanel + column % kMaxPanel;
     int64_t query = 0;
     for (; query + kTile <= b.queries; query += kTile) {
       value_tile<kTile>(b, query, v, b.out + query * b.out_width + column);
@@ -222,10 +194,13 @@ void add_values(const Block& b) {
 void attention_block_kernel(const AttentionArgs& args) {
   Block b = lay_out(args);
   start_queries(args, b);
-  const int64_t key_block = attention_key_block(args.head_dim);
-  for (int64_t first = 0; first < args.kv_length; first += key_block) {
-    b.keys = std::min(key_block, args.kv_length - first);
-    copy_keys(args, first, b);
+  const PackedKeyValues layout(args.kv_length, args.head_dim);
+  b.panel_keys = layout.keys();
+  for (int64_t block = 0; block < layout.blocks(); ++block) {
+    const int64_t first = block * layout.keys();
+    b.keys = std::min(layout.keys(), args.kv_length - first);
+    b.k = args.packed + layout.k_offset(block);
+    b.v = args.packed + layout.v_offset(block);
     score_block(b);
     if (args.relative_bias != nullptr) add_relative_bias(args, first, b);
     soften_block(b);

@@ -340,7 +340,7 @@ PlannedTensor Umt5Encoder::plan_encode(int64_t tokens, kernels::Context& context
   kernels::select(
       "attention", kernels::attention_rows(),
       {.q_length = tokens, .kv_length = tokens, .heads = c.num_heads, .head_dim = c.d_kv}, context);
-  trace.pass(kernels::attention_workspace_bytes(tokens, c.num_heads, c.d_kv));
+  trace.pass(kernels::attention_workspace_bytes(tokens, tokens, c.num_heads, c.d_kv));
   multiply({block.o.get()});
   multiply({block.gate.get(), block.up.get()});
   kernels::select("elementwise", kernels::elementwise_rows(),

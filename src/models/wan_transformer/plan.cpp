@@ -70,7 +70,7 @@ struct PlannedForward {
                      .heads = config.num_heads,
                      .head_dim = config.head_dim},
                     layers(layer));
-    trace.pass(kernels::attention_workspace_bytes(tokens, config.num_heads, config.head_dim));
+    trace.pass(kernels::attention_workspace_bytes(tokens, keys, config.num_heads, config.head_dim));
   }
   void note_vector_kernels() const {
     kernels::Context& norms = layers("norms");

@@ -112,7 +112,7 @@ PlannedFeature AttentionBlock::plan(const PlannedFeature& x, PlannedPass& pass) 
   const PlannedTensor qkv = pass.tensor({positions, 3 * channels_});
   PlannedTensor result = pass.tensor(x.values.shape());
   pass.trace().pass(kernels::matmul_workspace_bytes(positions, 3 * channels_));
-  pass.trace().pass(kernels::attention_workspace_bytes(positions, 1, channels_));
+  pass.trace().pass(kernels::attention_workspace_bytes(positions, positions, 1, channels_));
   kernels::select("matmul", kernels::matmul_rows(),
                   {.m = positions, .n = 3 * channels_, .k = channels_}, pass.context());
   kernels::select(
