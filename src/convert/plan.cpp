@@ -189,7 +189,7 @@ Json plan_json(const PlanReport& report) {
   for (const pipeline::LayerKernelsPlan& layers : plan.kernels) {
     Json entry = {{"component", layers.component}, {"layers", layers.layers}};
     entry["kernels"] = Json::object();
-    for (const auto& [op, row] : layers.kernels) entry["kernels"][op] = row;
+    for (const auto& [op, row] : layers.kernels) entry["kernels"][op].push_back(row);
     json["kernels"].push_back(std::move(entry));
   }
   return json;

@@ -2,8 +2,9 @@
 //
 // The time axis has no padding of its own: causal history is the caller's, as leading frames of x,
 // or as a number of zero frames that are only counted, not computed with. Space is padded with
-// zeros. Two rows, "onednn" and "reference" (double accumulation);
-// oneDNN accumulates in fp32 and splits outputs only, so bits do not depend on the thread count.
+// zeros. Three rows: "product" (sgemm on gathered pixels, for many channels), "onednn" and
+// "reference" (double accumulation). The first two accumulate in fp32 and split outputs only, so
+// bits do not depend on the thread count.
 #pragma once
 
 #include <cstdint>
@@ -33,9 +34,9 @@ struct VideoExtent {
 // Extent of the output; a dimension is <= 0 when x is smaller than the kernel.
 VideoExtent conv3d_output(const Conv3dShape& shape, const VideoExtent& x);
 
-// A convolution with its weights. The first run() of each input extent makes a oneDNN primitive,
-// which is kept; weights are reordered to the layout that oneDNN asks for, once per layout (one in
-// practice), and the plain copy is dropped. run() from one thread at a time.
+// A convolution with its weights. They are reordered to the layout that the row asks for, once per
+// layout (one in practice), and the plain copy is dropped. In the row "onednn" the first run() of
+// each input extent makes a primitive, which is kept. run() from one thread at a time.
 class Conv3d {
  public:
   // `weight` [out, in, kt, kh, kw] (or [out, in, kh, kw] with kernel_t 1) and `bias` [out], any of
@@ -76,17 +77,5 @@ class Conv3dPlan {
   struct State;
   std::unique_ptr<State> state_;
 };
-
-struct Conv3dArgs {
-  const Conv3dShape* shape = nullptr;
-  const float* x = nullptr;  // [t, h, w, in]
-  VideoExtent extent;
-  const float* weight = nullptr;  // [out, in, kt, kh, kw]
-  const float* bias = nullptr;    // [out]
-  float* y = nullptr;             // [ot, oh, ow, out]
-};
-
-// The definition: plain loops, double accumulation.
-void conv3d_reference(const Conv3dArgs& args) noexcept;
 
 }  // namespace mxvideo::kernels

@@ -1,5 +1,5 @@
 #include "base/parallel.h"
-#include "kernels/conv3d/conv3d.h"
+#include "kernels/conv3d/rows.h"
 
 namespace mxvideo::kernels {
 namespace {

@@ -8,6 +8,7 @@
 
 #include "base/parallel.h"
 #include "kernels/conv3d/conv3d.h"
+#include "kernels/conv3d/rows.h"
 #include "support/test_support.h"
 
 namespace mxvideo::kernels {
@@ -65,6 +66,23 @@ std::vector<Case> cases() {
       {"time_down",
        {.in_channels = 20, .out_channels = 20, .kernel_t = 3, .stride_t = 2},
        {.t = 5, .h = 5, .w = 7}},
+      {"product_tiles", cubic(80, 64), {.t = 4, .h = 17, .w = 19}},
+      {"product_depth", cubic(200, 96), {.t = 3, .h = 3, .w = 5}},
+      {"product_upsample", planar(96, 192), {.t = 2, .h = 9, .w = 7}},
+      {"product_downsample", halving(128), {.t = 2, .h = 7, .w = 10}},
+      {"product_oblong",
+       {.in_channels = 70,
+        .out_channels = 64,
+        .kernel_t = 2,
+        .kernel_h = 2,
+        .kernel_w = 3,
+        .stride_w = 2,
+        .pad_bottom = 1,
+        .pad_left = 2},
+       {.t = 3, .h = 6, .w = 9}},
+      {"product_time_down",
+       {.in_channels = 96, .out_channels = 256, .kernel_t = 3, .stride_t = 2},
+       {.t = 5, .h = 3, .w = 4}},
       {"pointwise", {.in_channels = 40, .out_channels = 24}, {.t = 2, .h = 5, .w = 3}},
       {"pointwise_wide", {.in_channels = 192, .out_channels = 96}, {.t = 1, .h = 13, .w = 9}},
       {"asymmetric",
@@ -103,6 +121,12 @@ Problem make_problem(const Case& c, bool integers) {
           .bias = filled({s.out_channels}, 3, integers)};
 }
 
+// Rows other than the reference that take the shape.
+std::vector<const char*> fast_rows(const Conv3dShape& shape) {
+  if (product_columns(shape) == 0) return {"onednn"};
+  return {"onednn", "product"};
+}
+
 Tensor run_row(const Case& c, const Problem& problem, const char* row) {
   Context context;
   context.forced_rows["conv3d"] = row;
@@ -114,9 +138,11 @@ TEST(Conv3d, IsExactOnSmallIntegers) {
   for (const Case& c : cases()) {
     const Problem problem = make_problem(c, true);
     const Tensor expected = run_row(c, problem, "reference");
-    const Tensor actual = run_row(c, problem, "onednn");
-    ASSERT_EQ(actual.shape(), expected.shape()) << c.name;
-    EXPECT_TRUE(std::ranges::equal(actual.values(), expected.values())) << c.name;
+    for (const char* row : fast_rows(c.shape)) {
+      const Tensor actual = run_row(c, problem, row);
+      ASSERT_EQ(actual.shape(), expected.shape()) << c.name;
+      EXPECT_TRUE(std::ranges::equal(actual.values(), expected.values())) << c.name << " " << row;
+    }
   }
 }
 
@@ -126,7 +152,8 @@ TEST(Conv3d, StaysInsideTheBoundOfFp32Accumulation) {
   for (const Case& c : cases()) {
     Problem problem = make_problem(c, false);
     const Tensor expected = run_row(c, problem, "reference");
-    const Tensor actual = run_row(c, problem, "onednn");
+    std::vector<Tensor> results;
+    for (const char* row : fast_rows(c.shape)) results.push_back(run_row(c, problem, row));
     for (Tensor* tensor : {&problem.x, &problem.weight, &problem.bias}) {
       for (int64_t i = 0; i < tensor->count(); ++i) tensor->f32()[i] = std::abs(tensor->f32()[i]);
     }
@@ -134,9 +161,11 @@ TEST(Conv3d, StaysInsideTheBoundOfFp32Accumulation) {
     const Conv3dShape& s = c.shape;
     const auto terms =
         static_cast<double>(s.in_channels * s.kernel_t * s.kernel_h * s.kernel_w + 2);
-    for (int64_t i = 0; i < expected.count(); ++i) {
-      const double error = std::abs(static_cast<double>(actual.f32()[i]) - expected.f32()[i]);
-      ASSERT_LE(error, terms * 0x1p-24 * magnitude.f32()[i]) << c.name << " element " << i;
+    for (const Tensor& actual : results) {
+      for (int64_t i = 0; i < expected.count(); ++i) {
+        const double error = std::abs(static_cast<double>(actual.f32()[i]) - expected.f32()[i]);
+        ASSERT_LE(error, terms * 0x1p-24 * magnitude.f32()[i]) << c.name << " element " << i;
+      }
     }
   }
 }
@@ -166,7 +195,9 @@ TEST(Conv3d, LeadingZerosEqualFramesOfZeros) {
     std::ranges::copy(problem.x.values(), padded.f32() + 2 * c.x.h * c.x.w * c.shape.in_channels);
     const Conv3d conv(c.shape, problem.weight, problem.bias);
     Context context;
-    for (const char* row : {"reference", "onednn"}) {
+    std::vector<const char*> rows = fast_rows(c.shape);
+    rows.push_back("reference");
+    for (const char* row : rows) {
       context.forced_rows["conv3d"] = row;
       const Tensor expected = conv.run(padded, context);
       const Tensor actual = conv.run(problem.x, context, 2);
@@ -180,16 +211,37 @@ TEST(Conv3d, HasTheSameBitsForAnyThreadCount) {
   const int threads_before = num_threads();
   for (const Case& c : cases()) {
     const Problem problem = make_problem(c, false);
-    set_num_threads(1);
-    const Tensor expected = run_row(c, problem, "onednn");
-    for (const int threads : {2, 7}) {
-      set_num_threads(threads);
-      const Tensor actual = run_row(c, problem, "onednn");
-      EXPECT_TRUE(std::ranges::equal(actual.values(), expected.values()))
-          << c.name << " with " << threads << " threads";
+    for (const char* row : fast_rows(c.shape)) {
+      set_num_threads(1);
+      const Tensor expected = run_row(c, problem, row);
+      for (const int threads : {2, 7}) {
+        set_num_threads(threads);
+        const Tensor actual = run_row(c, problem, row);
+        EXPECT_TRUE(std::ranges::equal(actual.values(), expected.values()))
+            << c.name << " " << row << " with " << threads << " threads";
+      }
     }
   }
   set_num_threads(threads_before);
+}
+
+// Every row after every other: a layout is made from whatever layout is there.
+TEST(Conv3d, RowsOfOneConvolutionAgreeInAnyOrder) {
+  const Case c = cases()[3];
+  const Problem problem = make_problem(c, true);
+  const Tensor expected = run_row(c, problem, "reference");
+  for (const std::vector<const char*>& order :
+       {std::vector<const char*>{"product", "reference", "onednn"},
+        {"onednn", "product", "reference"},
+        {"product", "onednn", "product"}}) {
+    const Conv3d conv(c.shape, problem.weight, problem.bias);
+    for (const char* row : order) {
+      Context context;
+      context.forced_rows["conv3d"] = row;
+      const Tensor actual = conv.run(problem.x, context);
+      EXPECT_TRUE(std::ranges::equal(actual.values(), expected.values())) << order[0] << " " << row;
+    }
+  }
 }
 
 TEST(Conv3d, KeepsOneCopyOfTheWeightsOverManyExtents) {
@@ -207,7 +259,7 @@ TEST(Conv3d, KeepsOneCopyOfTheWeightsOverManyExtents) {
     }
   }
   EXPECT_LE(conv.bytes(), problem.weight.bytes() + problem.bias.bytes());
-  EXPECT_EQ((context.choices[{"conv3d", "onednn"}]), 4 * 19);
+  EXPECT_EQ((context.choices[{"conv3d", "product"}]), 4 * 19);
 }
 
 TEST(Conv3d, Reads16BitWeightsAnd2dWeights) {
@@ -236,6 +288,10 @@ TEST(Conv3d, RefusesBrokenContracts) {
   EXPECT_EQ(test::expect_error([&] { conv.run(four_channels, context); }).code(), Code::kInternal);
   EXPECT_EQ(test::expect_error([&] { Conv3d(c.shape, problem.bias, problem.bias); }).code(),
             Code::kInternal);
+  context.forced_rows["conv3d"] = "product";
+  const Error unsuited = test::expect_error([&] { conv.run(problem.x, context); });
+  EXPECT_EQ(unsuited.code(), Code::kInvalidArgument);
+  EXPECT_NE(std::string(unsuited.what()).find("channels"), std::string::npos) << unsuited.what();
   context.forced_rows["conv3d"] = "cuda";
   const Error error = test::expect_error([&] { conv.run(problem.x, context); });
   EXPECT_EQ(error.code(), Code::kInvalidArgument);

@@ -1,12 +1,14 @@
+#include "kernels/conv3d/conv3d.h"
+
 #include <map>
 #include <oneapi/dnnl/dnnl.hpp>
 #include <string>
-#include <string_view>
+#include <tuple>
 #include <utility>
 #include <vector>
 
 #include "base/parallel.h"
-#include "kernels/conv3d/conv3d.h"
+#include "kernels/conv3d/rows.h"
 
 namespace mxvideo::kernels {
 namespace {
@@ -84,19 +86,57 @@ dnnl::convolution_forward::primitive_desc describe(const Conv3dShape& shape,
   return {operation, attributes, cpu_engine()};
 }
 
-memory::format_tag plain_tag(const Conv3dShape& shape) {
-  return is_2d(shape) ? memory::format_tag::oihw : memory::format_tag::oidhw;
+memory::desc plain_weights(const Conv3dShape& shape) {
+  const auto tag = is_2d(shape) ? memory::format_tag::oihw : memory::format_tag::oidhw;
+  return {weight_dims(shape), memory::data_type::f32, tag};
 }
 
-// The row that runs.
-const char* select_row(Context& context) {
-  const std::string forced = context.forced_row(kOp);
-  if (!forced.empty() && forced != "onednn" && forced != "reference") {
-    throw Error(Code::kInvalidArgument, std::string("kernel conv3d has no row '") + forced + "'");
+// The weights as [out / columns, columns, in, kt, kh, kw], for the row "product": plain, or in the
+// order that it asks for.
+memory::desc tiled_weights(const Conv3dShape& s, bool plain) {
+  const int64_t columns = product_columns(s);
+  const memory::dims dims{
+      s.out_channels / columns, columns, s.in_channels, s.kernel_t, s.kernel_h, s.kernel_w};
+  if (plain) return {dims, memory::data_type::f32, memory::format_tag::abcdef};
+  const int64_t column = s.in_channels * columns;
+  const int64_t row = s.kernel_w * column;
+  const int64_t frame = s.kernel_h * row;
+  return {dims, memory::data_type::f32, {s.kernel_t * frame, 1, columns, frame, row, column}};
+}
+
+bool is_tiled(const memory::desc& weights) { return weights.dims().size() == 6; }
+
+// Between two layouts of the same weights, of which one is plain if the other is tiled.
+void reorder_weights(const Conv3dShape& shape, memory source, memory destination) {
+  if (is_tiled(source.get_desc()) != is_tiled(destination.get_desc())) {
+    memory& plain = is_tiled(source.get_desc()) ? destination : source;
+    plain = memory(tiled_weights(shape, true), cpu_engine(), plain.get_data_handle());
   }
-  const char* row = forced == "reference" ? "reference" : "onednn";
-  context.note_choice(kOp, row);
-  return row;
+  dnnl::stream stream(cpu_engine());
+  dnnl::reorder(source, destination).execute(stream, source, destination);
+  stream.wait();
+}
+
+enum class ConvRow : uint8_t { kProduct, kOnednn, kReference };
+
+// The row that runs.
+ConvRow select_row(const Conv3dShape& shape, Context& context) {
+  const std::string forced = context.forced_row(kOp);
+  const bool suits = product_columns(shape) != 0;
+  if (forced == "product" && !suits) {
+    throw Error(Code::kInvalidArgument,
+                "kernel conv3d=product cannot run: too few channels, or out_channels is no "
+                "multiple of 64 or 96");
+  }
+  for (const auto& [row, name, runs] : {std::tuple{ConvRow::kProduct, "product", suits},
+                                        std::tuple{ConvRow::kOnednn, "onednn", true},
+                                        std::tuple{ConvRow::kReference, "reference", true}}) {
+    if (runs && (forced.empty() || forced == name)) {
+      context.note_choice(kOp, name);
+      return row;
+    }
+  }
+  throw Error(Code::kInvalidArgument, std::string("kernel conv3d has no row '") + forced + "'");
 }
 
 }  // namespace
@@ -109,10 +149,19 @@ struct Conv3d::State {
   std::map<std::pair<VideoExtent, int>, Plan> plans;
 
   const Plan& plan(const VideoExtent& extent);
+  WeightForm plain_form();
   size_t find_or_make_form(const memory::desc& desc);
   void run_onednn(const float* x, const VideoExtent& extent, float* y);
+  void run_product(const float* x, const VideoExtent& extent, float* y);
   void run_reference(const float* x, const VideoExtent& extent, float* y);
 };
+
+// A copy, made of a layout that is there.
+WeightForm Conv3d::State::plain_form() {
+  WeightForm plain(plain_weights(shape));
+  reorder_weights(shape, forms.front().as_memory(), plain.as_memory());
+  return plain;
+}
 
 size_t Conv3d::State::find_or_make_form(const memory::desc& desc) {
   for (size_t i = 0; i < forms.size(); ++i) {
@@ -122,11 +171,11 @@ size_t Conv3d::State::find_or_make_form(const memory::desc& desc) {
     }
   }
   WeightForm form(desc);
-  memory source = forms.front().as_memory();
-  memory destination = form.as_memory();
-  dnnl::stream stream(cpu_engine());
-  dnnl::reorder(source, destination).execute(stream, source, destination);
-  stream.wait();
+  if (first_is_plain) {
+    reorder_weights(shape, forms.front().as_memory(), form.as_memory());
+  } else {
+    reorder_weights(shape, plain_form().as_memory(), form.as_memory());
+  }
   if (first_is_plain) {
     forms.clear();
     first_is_plain = false;
@@ -167,14 +216,23 @@ void Conv3d::State::run_onednn(const float* x, const VideoExtent& extent, float*
   }
 }
 
+void Conv3d::State::run_product(const float* x, const VideoExtent& extent, float* y) {
+  try {
+    const size_t form = find_or_make_form(tiled_weights(shape, false));
+    conv3d_product({.shape = &shape,
+                    .x = x,
+                    .extent = extent,
+                    .weight = reinterpret_cast<const float*>(forms[form].storage.data()),
+                    .bias = bias.f32(),
+                    .y = y});
+  } catch (const dnnl::error& error) {
+    rethrow(error, "reorder the weights");
+  }
+}
+
 void Conv3d::State::run_reference(const float* x, const VideoExtent& extent, float* y) {
   try {
-    WeightForm plain(memory::desc(weight_dims(shape), memory::data_type::f32, plain_tag(shape)));
-    memory source = forms.front().as_memory();
-    memory destination = plain.as_memory();
-    dnnl::stream stream(cpu_engine());
-    dnnl::reorder(source, destination).execute(stream, source, destination);
-    stream.wait();
+    const WeightForm plain = plain_form();
     conv3d_reference({.shape = &shape,
                       .x = x,
                       .extent = extent,
@@ -198,8 +256,7 @@ Conv3d::Conv3d(const Conv3dShape& shape, const TensorView& weight, const TensorV
   state_->shape = shape;
   state_->bias = to_f32(bias);
   try {
-    state_->forms.emplace_back(
-        memory::desc(weight_dims(shape), memory::data_type::f32, plain_tag(shape)));
+    state_->forms.emplace_back(plain_weights(shape));
   } catch (const dnnl::error& error) {
     rethrow(error, "describe the weights");
   }
@@ -229,10 +286,16 @@ void Conv3d::run(const float* x, const VideoExtent& extent, float* y, Context& c
   check(out.t > 0 && out.h > 0 && out.w > 0, "conv3d: x is smaller than the kernel");
   check(extent.leading_zeros == 0 || !is_2d(state_->shape),
         "conv3d: leading zero frames need a kernel with an extent in time");
-  if (std::string_view(select_row(context)) == "reference") {
-    state_->run_reference(x, extent, y);
-  } else {
-    state_->run_onednn(x, extent, y);
+  switch (select_row(state_->shape, context)) {
+    case ConvRow::kProduct:
+      state_->run_product(x, extent, y);
+      break;
+    case ConvRow::kOnednn:
+      state_->run_onednn(x, extent, y);
+      break;
+    case ConvRow::kReference:
+      state_->run_reference(x, extent, y);
+      break;
   }
 }
 
@@ -285,34 +348,40 @@ void Conv3dPlan::load(MemoryTrace& trace) {
   const Conv3dShape& shape = state_->shape;
   state_->bias = PlannedBuffer(trace, shape.out_channels * static_cast<int64_t>(sizeof(float)));
   try {
-    state_->add_form(memory::desc(weight_dims(shape), memory::data_type::f32, plain_tag(shape)),
-                     trace);
+    state_->add_form(plain_weights(shape), trace);
   } catch (const dnnl::error& error) {
     rethrow(error, "describe the weights");
   }
 }
 
 void Conv3dPlan::run(const VideoExtent& extent, Context& context, MemoryTrace& trace) {
-  if (std::string_view(select_row(context)) == "reference") {
-    trace.pass(static_cast<int64_t>(
-        memory::desc(weight_dims(state_->shape), memory::data_type::f32, plain_tag(state_->shape))
-            .get_size()));
-    return;
-  }
+  const Conv3dShape& shape = state_->shape;
   const std::pair key{extent, num_threads()};
-  auto found = state_->scratch.find(key);
-  if (found == state_->scratch.end()) {
-    try {
-      const auto desc = describe(state_->shape, extent);
-      state_->find_or_make_form(desc.weights_desc(), trace);
-      state_->primitives.emplace_back(desc);
-      const auto bytes = static_cast<int64_t>(desc.scratchpad_desc().get_size());
-      found = state_->scratch.emplace(key, bytes).first;
-    } catch (const dnnl::error& error) {
-      rethrow(error, "plan the convolution");
+  try {
+    switch (select_row(shape, context)) {
+      case ConvRow::kProduct:
+        state_->find_or_make_form(tiled_weights(shape, false), trace);
+        trace.pass(product_workspace_bytes(shape, extent));
+        break;
+      case ConvRow::kOnednn: {
+        auto found = state_->scratch.find(key);
+        if (found == state_->scratch.end()) {
+          const auto desc = describe(shape, extent);
+          state_->find_or_make_form(desc.weights_desc(), trace);
+          state_->primitives.emplace_back(desc);
+          const auto bytes = static_cast<int64_t>(desc.scratchpad_desc().get_size());
+          found = state_->scratch.emplace(key, bytes).first;
+        }
+        trace.pass(found->second);
+        break;
+      }
+      case ConvRow::kReference:
+        trace.pass(static_cast<int64_t>(plain_weights(shape).get_size()));
+        break;
     }
+  } catch (const dnnl::error& error) {
+    rethrow(error, "plan the convolution");
   }
-  trace.pass(found->second);
 }
 
 }  // namespace mxvideo::kernels

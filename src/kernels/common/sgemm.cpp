@@ -1,0 +1,48 @@
+#include "kernels/common/sgemm.h"
+
+#include <oneapi/dnnl/dnnl.h>
+
+#include "base/parallel.h"
+
+namespace mxvideo::kernels {
+namespace {
+
+// While it lives, oneDNN runs on the calling thread only: when parallel_for has a single task, it
+// runs outside of any parallel region, and sgemm would start threads and split k by their number.
+class SingleThread {
+ public:
+  SingleThread() : threads_(num_threads()) { set_num_threads(1); }
+  ~SingleThread() { set_num_threads(threads_); }
+  SingleThread(const SingleThread&) = delete;
+  SingleThread& operator=(const SingleThread&) = delete;
+
+ private:
+  int threads_;
+};
+
+void multiply_plainly(const SgemmArgs& args) noexcept {
+  const int64_t b_row = args.b_transposed ? 1 : args.b_stride;
+  const int64_t b_column = args.b_transposed ? args.b_stride : 1;
+  for (int64_t i = 0; i < args.m; ++i) {
+    for (int64_t j = 0; j < args.n; ++j) {
+      float& sum = args.c[i * args.c_stride + j];
+      if (!args.add) sum = 0;
+      for (int64_t t = 0; t < args.k; ++t) {
+        sum += args.a[i * args.a_stride + t] * args.b[t * b_row + j * b_column];
+      }
+    }
+  }
+}
+
+}  // namespace
+
+void sgemm(const SgemmArgs& args) noexcept {
+  const SingleThread single_thread;
+  const dnnl_status_t status = dnnl_sgemm(
+      'N', args.b_transposed ? 'T' : 'N', args.m, args.n, args.k, 1.0f, args.a, args.a_stride,
+      args.b, args.b_stride, args.add ? 1.0f : 0.0f, args.c, args.c_stride);
+  // Only its own buffers can fail it, for want of memory; the result must not suffer.
+  if (status != dnnl_success) multiply_plainly(args);
+}
+
+}  // namespace mxvideo::kernels
