@@ -1,6 +1,7 @@
 #include "quantization/mxfp8.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/error.h"
 #include "kernels/quantize_mxfp8/quantize_mxfp8.h"
@@ -11,37 +12,18 @@ namespace {
 
 using formats::kMxBlockSize;
 
-struct RowMajorMxfp8 {
-  Tensor codes;   // [n, k]
-  Tensor scales;  // [n, k/32]
-};
-
-RowMajorMxfp8 quantize_weight(const TensorView& stored, const formats::MxOptions& options) {
-  const int64_t n = stored.shape[0];
-  const int64_t k = stored.shape[1];
-  RowMajorMxfp8 result{.codes = Tensor(DType::kF8E4M3, {n, k}),
-                       .scales = Tensor(DType::kF8E8M0, {n, k / kMxBlockSize})};
-  Tensor rows(DType::kF32, {std::min(n, kMxfp8RowsPerChunk), k});
-  for (int64_t first = 0; first < n; first += kMxfp8RowsPerChunk) {
-    const int64_t count = std::min(kMxfp8RowsPerChunk, n - first);
-    const int64_t blocks = first * (k / kMxBlockSize);
-    quantize_weight_rows({.stored = {.data = stored.data + first * k * dtype_size(stored.dtype),
-                                     .dtype = stored.dtype,
-                                     .shape = {count, k}},
-                          .values = rows.f32(),
-                          .codes = reinterpret_cast<uint8_t*>(result.codes.data()) + first * k,
-                          .scales = reinterpret_cast<uint8_t*>(result.scales.data()) + blocks},
-                         options);
-  }
-  return result;
-}
-
 }  // namespace
 
 void Mxfp8Linear::set_weight(const uint8_t* codes, const uint8_t* scales,
                              std::span<const checkpoint::StoredTensor> tensors) {
-  weight_ = kernels::pack_mxfp8_weight(codes, scales, shape().out_features, shape().in_features,
-                                       options_.element);
+  set_weight(kernels::pack_mxfp8_weight(codes, scales, shape().out_features, shape().in_features,
+                                        options_.element),
+             tensors);
+}
+
+void Mxfp8Linear::set_weight(kernels::PackedMxfp8Weight weight,
+                             std::span<const checkpoint::StoredTensor> tensors) {
+  weight_ = std::move(weight);
   if (shape().bias) bias_ = to_f32(tensors.back().view);
   note_checkpoint_bytes(tensors);
 }
@@ -106,18 +88,14 @@ void OnlineMxfp8Linear::create_weights(checkpoint::ParameterLoader& loader) {
         process_weights_after_loading(tensors);
       },
       [this](std::span<const checkpoint::StoredTensor>) {
-        const int64_t n = shape().out_features, k = shape().in_features;
-        const int64_t decoded_rows = std::min(n, kMxfp8RowsPerChunk) * k * dtype_size(DType::kF32);
-        return footprint(n * (k + k / kMxBlockSize), decoded_rows);
+        return footprint(
+            quantize_and_pack_workspace_bytes(shape().out_features, shape().in_features), 0);
       });
 }
 
 void OnlineMxfp8Linear::process_weights_after_loading(
     std::span<const checkpoint::StoredTensor> tensors) {
-  const RowMajorMxfp8 quantized = quantize_weight(tensors[0].view, options());
-  const auto* scales = reinterpret_cast<const uint8_t*>(quantized.scales.data());
-  check_mxfp8_scales(name() + ".weight", scales, quantized.scales.shape(), 0);
-  set_weight(reinterpret_cast<const uint8_t*>(quantized.codes.data()), scales, tensors);
+  set_weight(quantize_and_pack(name() + ".weight", tensors[0].view, options()), tensors);
 }
 
 }  // namespace mxvideo::quantization

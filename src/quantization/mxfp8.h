@@ -33,6 +33,8 @@ class Mxfp8Linear : public LinearMethod {
   // the layer's, the bias last.
   void set_weight(const uint8_t* codes, const uint8_t* scales,
                   std::span<const checkpoint::StoredTensor> tensors);
+  void set_weight(kernels::PackedMxfp8Weight weight,
+                  std::span<const checkpoint::StoredTensor> tensors);
   // Memory of a load that holds `row_major_bytes` beside the packed weight, and `before_packing` in
   // its place before there is one.
   checkpoint::GroupFootprint footprint(int64_t row_major_bytes, int64_t before_packing) const;

@@ -2,11 +2,76 @@
 
 #include <algorithm>
 
+#include "base/checked.h"
 #include "base/error.h"
+#include "base/parallel.h"
 #include "formats/e8m0.h"
+#include "kernels/common/thread_scratch.h"
 #include "kernels/quantize_mxfp8/quantize_mxfp8.h"
 
 namespace mxvideo::quantization {
+
+namespace {
+
+using formats::kMxBlockSize;
+using kernels::Mxfp8WeightPacker;
+using kernels::PackedMxfp8Weight;
+
+constexpr int64_t kPanel = PackedMxfp8Weight::kPanel;
+
+int64_t panel_count(int64_t n) { return ceil_div(n, kPanel); }
+
+// Scratch of a thread: a decoded row, then codes and scales of a panel.
+int64_t scratch_floats(int64_t k) {
+  const int64_t bytes = kPanel * (k + k / kMxBlockSize);
+  return k + ceil_div(bytes, static_cast<int64_t>(sizeof(float)));
+}
+
+}  // namespace
+
+kernels::PackedMxfp8Weight quantize_and_pack(const std::string& tensor, const TensorView& stored,
+                                             const formats::MxOptions& options) {
+  const int64_t n = stored.shape[0], k = stored.shape[1];
+  const int64_t blocks = k / kMxBlockSize;
+  Mxfp8WeightPacker packer(n, k, options.element);
+  kernels::Context context;  // every row of the op gives the same bits: no choice to make
+  const auto& row = kernels::select("quantize_mxfp8", kernels::quantize_mxfp8_rows(),
+                                    {.m = kPanel, .k = k, .options = options}, context);
+  kernels::ThreadScratch scratch(packer.panels(), scratch_floats(k));
+  parallel_for(packer.panels(), 1, [&](int64_t begin, int64_t end) {
+    float* const values = scratch.take();
+    auto* const codes = reinterpret_cast<uint8_t*>(values + k);
+    uint8_t* const scales = codes + kPanel * k;
+    for (int64_t panel = begin; panel < end; ++panel) {
+      for (int64_t i = 0; i < packer.rows(panel); ++i) {
+        const int64_t first = (panel * kPanel + i) * k;
+        convert_to_f32({.data = stored.data + first * dtype_size(stored.dtype),
+                        .dtype = stored.dtype,
+                        .shape = {k}},
+                       values);
+        row.run({.x = values,
+                 .codes = codes + i * k,
+                 .scales = scales + i * blocks,
+                 .m = 1,
+                 .k = k,
+                 .options = options});
+      }
+      packer.pack(panel, codes, scales);
+    }
+  });
+  PackedMxfp8Weight weight = packer.finish();
+  if (weight.max_scale == formats::kE8m0Nan) {
+    Tensor row_major(DType::kU8, {n, k + blocks});  // once, for the message
+    auto* const codes = reinterpret_cast<uint8_t*>(row_major.data());
+    kernels::unpack_mxfp8_weight(weight, codes, codes + n * k);
+    check_mxfp8_scales(tensor, codes + n * k, {n, blocks}, 0);
+  }
+  return weight;
+}
+
+int64_t quantize_and_pack_workspace_bytes(int64_t n, int64_t k) {
+  return kernels::ThreadScratch::bytes(panel_count(n), scratch_floats(k));
+}
 
 void quantize_weight_rows(const Mxfp8Rows& rows, const formats::MxOptions& options) {
   convert_to_f32(rows.stored, rows.values);

@@ -7,12 +7,10 @@
 #include <string>
 
 #include "formats/mx_block.h"
+#include "kernels/gemm_mxfp8/gemm_mxfp8.h"
 #include "tensor/tensor.h"
 
 namespace mxvideo::quantization {
-
-// Rows that a caller decodes and quantizes at a time: bounds the scratch memory.
-inline constexpr int64_t kMxfp8RowsPerChunk = 512;
 
 // Consecutive rows of a weight and where their MXFP8 form goes.
 struct Mxfp8Rows {
@@ -24,6 +22,13 @@ struct Mxfp8Rows {
 
 // A block that holds NaN or infinity gets scale 255.
 void quantize_weight_rows(const Mxfp8Rows& rows, const formats::MxOptions& options);
+
+// `stored` [n, k] as the products read it, decoded and quantized a panel at a time. Throws
+// Code::kCorruptFile naming `tensor` and a row that holds NaN or infinity, Code::kOutOfMemory.
+kernels::PackedMxfp8Weight quantize_and_pack(const std::string& tensor, const TensorView& stored,
+                                             const formats::MxOptions& options);
+// Working memory of that.
+int64_t quantize_and_pack_workspace_bytes(int64_t n, int64_t k);
 
 // Throws Code::kCorruptFile naming tensor and row when a scale is 255; `shape` is that of the
 // scales, `first_row` the number of their first row.

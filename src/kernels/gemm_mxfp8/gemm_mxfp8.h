@@ -24,6 +24,7 @@
 
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "formats/mx_block.h"
 #include "kernels/common/epilogue.h"
@@ -49,6 +50,31 @@ struct PackedMxfp8Weight {
   bool fills_scales = true;
 
   int64_t bytes() const { return codes.bytes() + scales.bytes(); }
+};
+
+// Packs a weight panel by panel, whose rows need not be in memory as a whole.
+class Mxfp8WeightPacker {
+ public:
+  // What holds for the rows of a panel; see PackedMxfp8Weight.
+  struct Survey {
+    uint8_t max_scale = 0;
+    bool fills_scales = true;
+  };
+
+  // k a multiple of 32. Throws Code::kOutOfMemory.
+  Mxfp8WeightPacker(int64_t n, int64_t k, formats::MxElement element);
+  int64_t panels() const { return static_cast<int64_t>(surveys_.size()); }
+  // Output features of a panel: kPanel, but for the last one.
+  int64_t rows(int64_t panel) const;
+  // Row-major `codes` [rows(panel), k] and `scales` [rows(panel), k/32]. Each panel once, from any
+  // thread.
+  void pack(int64_t panel, const uint8_t* codes, const uint8_t* scales) noexcept;
+  // After every panel; the packer is empty then.
+  PackedMxfp8Weight finish();
+
+ private:
+  PackedMxfp8Weight weight_;
+  std::vector<Survey> surveys_;  // by panel
 };
 
 // `codes` [n, k] and `scales` [n, k/32], row-major. Parallel.
