@@ -19,6 +19,8 @@ namespace fs = std::filesystem;
 constexpr std::string_view kExactName = "quant_model_description.json";
 constexpr std::string_view kPrefix = "quant_model_description";
 constexpr size_t kMaxTypeBytes = 64;
+constexpr std::string_view kMxfp8 = "W8A8_MXFP8";
+constexpr std::string_view kMxint8 = "W8A8_MXINT8";
 
 // Strings at the top level that describe the file and no tensor.
 const std::set<std::string, std::less<>> kFileMembers = {
@@ -30,6 +32,16 @@ const std::set<std::string, std::less<>> kFileMembers = {
 }
 
 }  // namespace
+
+std::string_view modelslim_type(formats::MxElement element) {
+  return element == formats::MxElement::kInt8 ? kMxint8 : kMxfp8;
+}
+
+std::optional<formats::MxElement> modelslim_element(std::string_view type) {
+  if (type == kMxfp8) return formats::MxElement::kE4m3;
+  if (type == kMxint8) return formats::MxElement::kInt8;
+  return std::nullopt;
+}
 
 std::optional<fs::path> find_modelslim_description(const fs::path& directory) {
   if (fs::exists(directory / kExactName)) return directory / kExactName;

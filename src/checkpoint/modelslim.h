@@ -1,6 +1,7 @@
 // quant_model_description*.json: what msmodelslim says about each tensor of an export, one flat
 // object from tensor (or module) name to type. Thread-safe: no state.
-// Source: Ascend/msmodelslim mindie_format saver; SGLang tools/wan_repack.py.
+// Source: Ascend/msmodelslim mindie_format saver; SGLang tools/wan_repack.py. W8A8_MXINT8 is ours,
+// in the same style: no other program writes or reads it.
 #pragma once
 
 #include <filesystem>
@@ -10,10 +11,16 @@
 #include <string>
 #include <string_view>
 
+#include "formats/mx_block.h"
+
 namespace mxvideo::checkpoint {
 
 inline constexpr std::string_view kModelSlimFloat = "FLOAT";
-inline constexpr std::string_view kModelSlimMxfp8 = "W8A8_MXFP8";
+
+// "W8A8_MXFP8", "W8A8_MXINT8".
+std::string_view modelslim_type(formats::MxElement element);
+// The element of such a type; nullopt for every other.
+std::optional<formats::MxElement> modelslim_element(std::string_view type);
 
 struct ModelSlimDescription {
   std::map<std::string, std::string> types;  // name as in the file -> "FLOAT", "W8A8_MXFP8", …

@@ -73,7 +73,8 @@ std::string_view text_of(const TensorView& view) {
 QuantizationDeclaration comfy_declaration(const Checkpoint& checkpoint, NamingStyle style) {
   QuantizationDeclaration declaration;
   const auto declare = [&](const std::string& layer, const std::string& format) {
-    const QuantizedLayer entry{.type = format, .mxfp8 = format == kComfyMxfp8};
+    QuantizedLayer entry{.type = format, .element = {}};
+    if (format == kComfyMxfp8) entry.element = formats::MxElement::kE4m3;
     const auto [position, inserted] = declaration.layers.emplace(layer, entry);
     if (!inserted && position->second.type != format) {
       corrupt(checkpoint.description(), "layer " + printable(layer) + ": comfy_quant says both '" +
@@ -118,7 +119,7 @@ QuantizationDeclaration modelslim_declaration(const fs::path& path) {
     } else if (is_attention_module(name)) {
       declaration.attention.emplace(name, type);
     } else if (const auto layer = strip(name, kWeight)) {
-      declaration.layers.emplace(*layer, QuantizedLayer{type, type == kModelSlimMxfp8});
+      declaration.layers.emplace(*layer, QuantizedLayer{type, modelslim_element(type)});
     }
   }
   return declaration;
@@ -182,7 +183,7 @@ QuantizationDeclaration config_declaration(const json& config, const std::string
   for (const auto& [name, tensor] : checkpoint.tensors()) {
     const auto layer = strip(name, kWeight);
     if (layer && tensor.view.dtype == DType::kF8E4M3) {
-      declaration.layers.emplace(*layer, QuantizedLayer{"mxfp8", true});
+      declaration.layers.emplace(*layer, QuantizedLayer{"mxfp8", formats::MxElement::kE4m3});
     }
   }
   if (declaration.layers.empty()) {
@@ -254,7 +255,7 @@ void check_declaration(const QuantizationDeclaration& declaration, const Checkpo
     if (weight == checkpoint.tensors().end()) {
       absent.push_back(layer);
     } else if (const Shape& shape = weight->second.view.shape;
-               entry.mxfp8 && (shape.rank() != 2 || shape[1] % formats::kMxBlockSize != 0)) {
+               entry.element && (shape.rank() != 2 || shape[1] % formats::kMxBlockSize != 0)) {
       ragged.push_back(layer + " " + shape.to_string());
     }
   }
@@ -289,9 +290,9 @@ void check_declaration(const QuantizationDeclaration& declaration, const Checkpo
                 " declares are missing: " + name_list(unfollowed);
   }
   if (!ragged.empty()) {
-    problems +=
-        std::string(problems.empty() ? "" : "; ") + std::to_string(ragged.size()) +
-        " MXFP8 layers whose weight is not [n, k] with k a multiple of 32: " + name_list(ragged);
+    problems += std::string(problems.empty() ? "" : "; ") + std::to_string(ragged.size()) +
+                " MXFP8 or MXINT8 layers whose weight is not [n, k] with k a multiple of 32: " +
+                name_list(ragged);
   }
   if (!problems.empty()) corrupt(checkpoint.description(), problems);
 }
@@ -357,6 +358,10 @@ std::string_view quantization_source_name(QuantizationSource source) {
       return "comfy";
   }
   return "unknown";
+}
+
+DType stored_dtype(formats::MxElement element) {
+  return element == formats::MxElement::kInt8 ? DType::kI8 : DType::kF8E4M3;
 }
 
 TransformerCheckpoint open_transformer_checkpoint(const fs::path& weights) {

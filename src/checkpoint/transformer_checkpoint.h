@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -14,7 +15,9 @@
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/key_map.h"
 #include "checkpoint/modelslim.h"
+#include "formats/mx_block.h"
 #include "formats/scale_layout.h"
+#include "tensor/dtype.h"
 
 namespace mxvideo::checkpoint {
 
@@ -22,9 +25,13 @@ enum class QuantizationSource : uint8_t { kNone, kModelSlim, kConfigJson, kComfy
 // "none", "modelslim", "config.json", "comfy"
 std::string_view quantization_source_name(QuantizationSource source);
 
+// Of the weights in files: F8_E4M3 or I8.
+DType stored_dtype(formats::MxElement element);
+
 struct QuantizedLayer {
-  std::string type;    // in the words of the file: "W8A8_MXFP8", "mxfp8", "W4A4_MXFP4", …
-  bool mxfp8 = false;  // stored as E4M3 elements with an E8M0 scale per 32; false: nothing we have
+  std::string type;  // in the words of the file: "W8A8_MXFP8", "mxfp8", "W4A4_MXFP4", …
+  // Stored as such elements with an E8M0 scale per 32; nullopt: nothing we have.
+  std::optional<formats::MxElement> element;
 };
 
 // What the files of one transformer declare. Names are canonical.

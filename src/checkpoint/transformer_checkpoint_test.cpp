@@ -79,7 +79,7 @@ void expect_q_is_mxfp8(const QuantizationDeclaration& declaration, const std::st
   const auto& [name, layer] = *declaration.layers.begin();
   EXPECT_EQ(name, "blocks.0.attn1.to_q");
   EXPECT_EQ(layer.type, type);
-  EXPECT_TRUE(layer.mxfp8);
+  EXPECT_EQ(layer.element, formats::MxElement::kE4m3);
 }
 
 TEST_F(TransformerCheckpointTest, ModelSlimDescription) {
@@ -115,7 +115,7 @@ TEST_F(TransformerCheckpointTest, WeightsThatBlocksDoNotFit) {
   write("quant_model_description.json", R"({"blocks.0.attn1.to_q.weight": "W8A8_MXFP8"})");
   add("blocks.0.self_attn.q.weight", Tensor(DType::kF8E4M3, {2, 80}));
   expect_refused(Code::kCorruptFile,
-                 "1 MXFP8 layers whose weight is not [n, k] with k a multiple of 32: "
+                 "1 MXFP8 or MXINT8 layers whose weight is not [n, k] with k a multiple of 32: "
                  "blocks.0.attn1.to_q [2, 80]");
 }
 
@@ -151,7 +151,7 @@ TEST_F(TransformerCheckpointTest, UnknownTypesAreKeptForTheirReader) {
   write("quant_model_description.json", R"({"blocks.0.attn1.to_q.weight": "W8A8_DYNAMIC"})");
   const QuantizationDeclaration declaration = open();
   EXPECT_EQ(declaration.layers.at("blocks.0.attn1.to_q").type, "W8A8_DYNAMIC");
-  EXPECT_FALSE(declaration.layers.at("blocks.0.attn1.to_q").mxfp8);
+  EXPECT_FALSE(declaration.layers.at("blocks.0.attn1.to_q").element);
 }
 
 TEST_F(TransformerCheckpointTest, ComfyMarkersMeanSwizzledScales) {

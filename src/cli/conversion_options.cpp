@@ -24,8 +24,10 @@ void print_plan(const Json& result) {
                            result["output"].get<std::string>(), result["layout"].get<std::string>(),
                            size_text(result["bytes"]));
   for (const Json& component : result["components"]) {
-    std::cout << fmt::format("{}: {} MXFP8 layers\n", component["component"].get<std::string>(),
-                             component["mxfp8_layers"].get<int64_t>());
+    const auto int8 = component["mxint8_layers"].get<int64_t>();
+    std::cout << fmt::format("{}: {} MXFP8 layers{}\n", component["component"].get<std::string>(),
+                             component["mxfp8_layers"].get<int64_t>(),
+                             int8 > 0 ? fmt::format(", {} MXINT8 layers", int8) : "");
     for (const Json& file : component["files"]) {
       std::cout << fmt::format("  {:<64} {:>10}  {} tensors\n", file["file"].get<std::string>(),
                                size_text(file["bytes"]), file["tensors"].get<int64_t>());

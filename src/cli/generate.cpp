@@ -117,11 +117,12 @@ void check_save_quantized(const GenerateOptions& options, const WanPipeline& mod
                 "--save-quantized takes the model as it is, without --transformer-path and the "
                 "like; mxvideo quantize reads single files");
   }
-  if (model.experts().front().quantization->name() != "mxfp8") {
-    throw Error(
-        Code::kInvalidArgument,
-        "--save-quantized needs --quantization mxfp8 and a model that is not quantized; got " +
-            describe_quantization(model));
+  const std::string_view scheme = model.experts().front().quantization->name();
+  if (scheme != "mxfp8" && scheme != "mxint8") {
+    throw Error(Code::kInvalidArgument,
+                "--save-quantized needs --quantization mxfp8 or mxint8 and a model that is not "
+                "quantized; got " +
+                    describe_quantization(model));
   }
 }
 
@@ -132,7 +133,7 @@ std::unique_ptr<WanPipeline> save_quantized(const GenerateOptions& options,
                                             const CancellationToken& cancellation) {
   convert::QuantizeOptions quantize;
   quantize.model.path = model.options().model_directory;
-  quantize.mx = options.quantization.mx;
+  quantize.mx = quantization::mx_options(options.quantization);
   quantize.ignored_layers = options.quantization.ignored_layers;
   quantize.output.path = options.save_quantized;
   run_conversion_command(quantize.output, [&] {

@@ -43,6 +43,16 @@ void add_model_flags(CLI::App& app, QuantizeFlags& flags) {
 void add_quantization_flags(CLI::App& app, convert::QuantizeOptions& options) {
   constexpr const char* kGroup = "Quantization";
   app.add_option_function<std::string>(
+         "--quantization",
+         [&options](const std::string& name) {
+           options.mx.element =
+               name == "mxint8" ? formats::MxElement::kInt8 : formats::MxElement::kE4m3;
+         },
+         "Format: mxfp8 (default) or mxint8 (as many bytes, less noise; mxvideo's own type in "
+         "msmodelslim's style, which other engines do not read; not for --layout comfy)")
+      ->check(CLI::IsMember({"mxfp8", "mxint8"}))
+      ->group(kGroup);
+  app.add_option_function<std::string>(
          "--mx-scale-rule",
          [&options](const std::string& name) {
            options.mx.scale_rule = formats::parse_scale_rule(name);
@@ -115,7 +125,8 @@ void quantize(QuantizeFlags flags, const CancellationToken& cancellation) {
 
 Command add_quantize(CLI::App& app, const CancellationToken& cancellation) {
   auto flags = std::make_shared<QuantizeFlags>();
-  CLI::App* parser = app.add_subcommand("quantize", "Quantize the weights of a model to MXFP8");
+  CLI::App* parser =
+      app.add_subcommand("quantize", "Quantize the weights of a model to MXFP8 or MXINT8");
   add_model_flags(*parser, *flags);
   add_quantization_flags(*parser, flags->quantize);
   add_conversion_flags(*parser, flags->conversion, "-o,--output");

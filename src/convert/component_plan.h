@@ -44,7 +44,7 @@ struct LiteralTensor {
   std::string bytes;
 };
 
-// A float weight that becomes MXFP8.
+// A float weight that becomes MXFP8 or MXINT8, as ComponentPlan::mx says.
 struct QuantizedTensor {
   std::string layer;  // canonical
   checkpoint::TensorSpec weight;

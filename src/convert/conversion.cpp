@@ -98,15 +98,14 @@ int64_t bytes_to_write(const ConversionPlan& plan, const Shards& shards, bool co
   return bytes;
 }
 
-int64_t quantized_layers(const ComponentPlan& component) {
-  int64_t count = 0;
-  for (const OutputLayer& layer : component.layers) {
-    count += std::any_of(layer.tasks.begin(), layer.tasks.end(), [](const TensorTask& task) {
-      return std::holds_alternative<QuantizedTensor>(task) ||
-             std::holds_alternative<RelaidScales>(task);
+// Layers whose weight holds codes of this format.
+int64_t quantized_layers(const ComponentPlan& component, formats::MxElement element) {
+  const DType codes = checkpoint::stored_dtype(element);
+  return std::ranges::count_if(component.layers, [&](const OutputLayer& layer) {
+    return std::ranges::any_of(target_tensors(layer), [&](const checkpoint::TensorSpec& tensor) {
+      return tensor.dtype == codes && tensor.name.ends_with(".weight");
     });
-  }
-  return count;
+  });
 }
 
 Json summarize(const ConversionPlan& plan, const OutputOptions& options, const Shards& shards) {
@@ -124,7 +123,8 @@ Json summarize(const ConversionPlan& plan, const OutputOptions& options, const S
     }
     components.push_back({{"component", component.component},
                           {"folder", component.folder.string()},
-                          {"mxfp8_layers", quantized_layers(component)},
+                          {"mxfp8_layers", quantized_layers(component, formats::MxElement::kE4m3)},
+                          {"mxint8_layers", quantized_layers(component, formats::MxElement::kInt8)},
                           {"files", std::move(files)},
                           {"texts", std::move(texts)}});
   }

@@ -42,10 +42,10 @@ void list_tensors(const checkpoint::Checkpoint& files, InspectedPart& part) {
   }
 }
 
-double bits_in_memory(const quantization::LinearMethod& linear, DType stored) {
+double bits_in_memory(const quantization::LinearMethod& linear, bool decoded, DType stored) {
   if (std::string_view(linear.scheme()) != "none") return kMxBits;
   // Decoded weights are kept as BF16.
-  return stored == DType::kF8E4M3 ? 16 : static_cast<double>(8 * dtype_size(stored));
+  return decoded ? 16 : static_cast<double>(8 * dtype_size(stored));
 }
 
 // Every matrix under a name of a layer is a linear layer; those of the blocks may be quantized.
@@ -66,7 +66,7 @@ void list_layers(const checkpoint::TransformerCheckpoint& opened, InspectedPart&
                            .declared = is_declared ? declared->second.type : "FLOAT",
                            .scheme = linear->scheme(),
                            .reason = linear->reason(),
-                           .weight_bits = bits_in_memory(*linear, tensor.view.dtype)});
+                           .weight_bits = bits_in_memory(*linear, is_declared, tensor.view.dtype)});
     weights += tensor.view.count();
     bytes += tensor.view.bytes();
     const auto scale = tensors.find(name + "_scale");

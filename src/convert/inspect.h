@@ -37,7 +37,7 @@ struct InspectedTensor {
 struct InspectedLayer {
   std::string name;
   std::string declared;    // type in the words of the files; "FLOAT" when none is declared
-  std::string scheme;      // what generate runs: "none", "mxfp8"
+  std::string scheme;      // what generate runs: "none", "mxfp8", "mxint8"
   std::string reason;      // why not quantized; may be empty
   double weight_bits = 0;  // per weight in memory, scales included
 };

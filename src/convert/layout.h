@@ -15,7 +15,7 @@ namespace mxvideo::convert {
 
 // How a converted model is laid out.
 //   kModelSlim: what msmodelslim exports: original Wan names, a folder per expert (A14B) or the
-//               root (5B), quant_model_weight_w8a8_mxfp8*.safetensors and its description.
+//               root (5B), quant_model_weight_w8a8_*.safetensors and its description.
 //   kDiffusers: a Diffusers directory with a description per transformer, as SGLang loads it.
 //   kComfy:     one file per expert, original Wan names, comfy_quant markers, swizzled scales.
 enum class Layout : uint8_t { kModelSlim, kDiffusers, kComfy };

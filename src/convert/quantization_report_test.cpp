@@ -52,6 +52,26 @@ TEST(QuantizationReport, CountsOfOneBlock) {
   EXPECT_EQ(report.scale_exponents, (std::map<int, int64_t>{{-8, 1}}));
 }
 
+// INT8 under the floor rule: scale 1, where 127/64 = 1.984375 is the largest code and 1/128 half of
+// the smallest.
+TEST(QuantizationReport, CountsOfOneBlockOfInt8) {
+  std::vector<float> values(32, 0.0f);
+  values[0] = 1.9921875f;
+  values[1] = -1.9921875f;
+  values[2] = 1.984375f;
+  values[3] = 0x1p-8f;
+  const LayerReport report =
+      quantize(values, 1,
+               {.element = formats::MxElement::kInt8, .scale_rule = formats::ScaleRule::kFloor})
+          .report;
+  EXPECT_EQ(report.saturated, 2);
+  EXPECT_EQ(report.flushed, 1);
+  EXPECT_EQ(report.amax, 1.9921875);
+  EXPECT_NEAR(report.max_relative_error, 0x1p-7 / 1.9921875, 1e-9);
+  EXPECT_NEAR(report.noise, 2 * 0x1p-14 + 0x1p-16, 1e-12);
+  EXPECT_EQ(report.scale_exponents, (std::map<int, int64_t>{{0, 1}}));
+}
+
 TEST(QuantizationReport, MatchesADoubleReference) {
   constexpr int64_t kRows = 37, kColumns = 96;
   std::vector<float> values;

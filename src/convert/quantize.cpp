@@ -17,15 +17,16 @@ using checkpoint::ModelSlimDescription;
 using checkpoint::StoredTensor;
 using checkpoint::TensorSpec;
 
-// Canonical names of the layers of one expert that become MXFP8.
+// Canonical names of the layers of one expert that are quantized.
 std::set<std::string> layers_to_quantize(const TransformerSource& source,
                                          const QuantizeOptions& options) {
+  const std::string name(formats::mx_format_name(options.mx.element));
   const auto scheme = quantization::make_quantization_config(
-      {.scheme = "mxfp8", .ignored_layers = options.ignored_layers, .mx = options.mx});
+      {.scheme = name, .ignored_layers = options.ignored_layers, .mx = options.mx});
   const models::WanTransformer model(source.config.sizes, *scheme);
   std::set<std::string> layers;
   for (const quantization::LinearMethod* linear : model.linears()) {
-    if (std::string_view(linear->scheme()) == "mxfp8") layers.insert(linear->name());
+    if (linear->scheme() == name) layers.insert(linear->name());
   }
   return layers;
 }
@@ -66,8 +67,10 @@ class ComponentPlanner {
       : source_(source),
         options_(options),
         layout_(options.output.layout),
+        type_(checkpoint::modelslim_type(options.mx.element)),
         layers_(layers_to_quantize(source, options)),
-        files_(target_files(layout_, variant, source.component, !layers_.empty())) {}
+        files_(target_files(layout_, variant, source.component,
+                            layers_.empty() ? std::nullopt : std::optional(options.mx.element))) {}
 
   ComponentPlan plan(checkpoint::WanVariant variant, const TransformerConfig* original) {
     ComponentPlan plan{.component = source_.component,
@@ -84,7 +87,7 @@ class ComponentPlanner {
     if (layout_ != Layout::kModelSlim && !wan_config.empty()) {
       plan.metadata[kWanConfigMetadataKey] = wan_config;
     }
-    description_.other["model_quant_type"] = checkpoint::kModelSlimMxfp8;
+    description_.other["model_quant_type"] = type_;
     for (const auto& [name, tensor] : source_.tensors()) add(name, tensor, plan);
     if (!files_.description.empty()) {
       plan.texts[files_.description] =
@@ -122,14 +125,14 @@ class ComponentPlanner {
     const formats::ScaleGrid grid{.rows = tensor.view.shape[0],
                                   .columns = tensor.view.shape[1] / formats::kMxBlockSize};
     const std::string scales = name + "_scale";
-    tasks.push_back(
-        QuantizedTensor{.layer = layer,
-                        .weight = spec(name, DType::kF8E4M3, tensor.view.shape),
-                        .scales = spec(scales, DType::kU8, target_scale_shape(layout_, grid)),
-                        .source = tensor,
-                        .to = target_scale_layout(layout_)});
-    description_.types[name] = checkpoint::kModelSlimMxfp8;
-    description_.types[scales] = checkpoint::kModelSlimMxfp8;
+    tasks.push_back(QuantizedTensor{
+        .layer = layer,
+        .weight = spec(name, checkpoint::stored_dtype(options_.mx.element), tensor.view.shape),
+        .scales = spec(scales, DType::kU8, target_scale_shape(layout_, grid)),
+        .source = tensor,
+        .to = target_scale_layout(layout_)});
+    description_.types[name] = type_;
+    description_.types[scales] = type_;
     if (layout_ == Layout::kComfy) tasks.push_back(comfy_marker(target_name(layout_, layer)));
   }
 
@@ -140,13 +143,15 @@ class ComponentPlanner {
   const TransformerSource& source_;
   const QuantizeOptions& options_;
   Layout layout_;
+  std::string_view type_;  // in the words of the description
   std::set<std::string> layers_;
   TargetFiles files_;
   ModelSlimDescription description_;  // canonical
 };
 
 std::string job_options(const QuantizeOptions& options) {
-  std::string text = std::string(formats::scale_rule_name(options.mx.scale_rule));
+  std::string text(formats::mx_format_name(options.mx.element));
+  text += " " + std::string(formats::scale_rule_name(options.mx.scale_rule));
   text += options.mx.rounding == formats::ElementRounding::kNearestEven ? " even" : " half-away";
   text += options.mx.flush_tiny_blocks ? " flush" : "";
   for (const std::string& glob : options.ignored_layers) text += " !" + glob;
@@ -155,7 +160,7 @@ std::string job_options(const QuantizeOptions& options) {
 
 Json describe_options(const QuantizeOptions& options) {
   const bool even = options.mx.rounding == formats::ElementRounding::kNearestEven;
-  return {{"format", "mxfp8"},
+  return {{"format", formats::mx_format_name(options.mx.element)},
           {"mx_scale_rule", formats::scale_rule_name(options.mx.scale_rule)},
           {"rounding", even ? "even" : "half-away"},
           {"ignored_layers", options.ignored_layers}};
@@ -213,6 +218,11 @@ void plan_experts(const QuantizeOptions& options, const ModelSource& model,
 }  // namespace
 
 nlohmann::ordered_json quantize_model(const QuantizeOptions& options, const ConvertHooks& hooks) {
+  const std::string refusal = refuse_element(options.output.layout, options.mx.element);
+  if (!refusal.empty()) {
+    throw Error(Code::kInvalidArgument,
+                "--layout " + std::string(layout_name(options.output.layout)) + ": " + refusal);
+  }
   const ModelSource model = open_model_source(options.model, options.model_type);
   refuse_quantized(model);
   check_globs(model, options.ignored_layers);

@@ -1,4 +1,5 @@
-// mxvideo quantize: the linear layers of a float model to MXFP8, into a model of a chosen layout.
+// mxvideo quantize: the linear layers of a float model to MXFP8 or MXINT8, into a model of a chosen
+// layout.
 // The same bits as the online scheme gives with the same options. Not thread-safe.
 #pragma once
 
@@ -20,7 +21,7 @@ struct QuantizeOptions {
   // A Diffusers directory with the rest of the model; for a source that is none.
   std::filesystem::path original;
   std::optional<checkpoint::WanVariant> model_type;
-  formats::MxOptions mx;
+  formats::MxOptions mx;                    // the element too
   std::vector<std::string> ignored_layers;  // globs over canonical layer names
   std::optional<double> min_sqnr_db;
   OutputOptions output;
@@ -30,10 +31,11 @@ struct QuantizeOptions {
 // its layers and their total under "layers" and "total"; without them for a dry run.
 //
 // Everything is checked before a byte is written. Throws Code::kInvalidArgument for a model that is
-// quantized already, for globs that match no layer, for a layout that needs --original-model-path;
-// Code::kUnsupported for layers whose in_features are no multiple of 32; Code::kCorruptFile for
-// tensors that do not fit the model and for NaN or infinity in a weight; Code::kMismatch when
-// layers have less than min_sqnr_db (nothing is committed; a rerun reuses what was written).
+// quantized already, for globs that match no layer, for a layout that cannot hold the format or
+// that needs --original-model-path; Code::kUnsupported for layers whose in_features are no multiple
+// of 32; Code::kCorruptFile for tensors that do not fit the model and for NaN or infinity in a
+// weight; Code::kMismatch when layers have less than min_sqnr_db (nothing is committed; a rerun
+// reuses what was written).
 nlohmann::ordered_json quantize_model(const QuantizeOptions& options, const ConvertHooks& hooks);
 
 // One table per component, from what quantize_model() returned.

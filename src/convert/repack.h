@@ -27,7 +27,8 @@ struct RepackOptions {
 // Everything is checked before a byte is written: that both experts are there and not swapped, the
 // key set after the overlay, the scales, that every name of a description is a tensor. Throws
 // Code::kNotFound, Code::kCorruptFile, Code::kInvalidArgument (a flag that contradicts the files,
-// or an original that is needed), Code::kUnsupported (types other than MXFP8), Code::kMismatch
+// or an original that is needed), Code::kUnsupported (types other than MXFP8 and MXINT8, a layout
+// that cannot hold a layer), Code::kMismatch
 // (swapped experts; --verify), Code::kIo, Code::kCancelled.
 nlohmann::ordered_json repack_model(const RepackOptions& options, const ConvertHooks& hooks);
 

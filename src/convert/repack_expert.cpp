@@ -27,15 +27,15 @@ bool same_bytes(const TensorView& a, const TensorView& b) {
          (a.bytes() == 0 || std::memcmp(a.data, b.data, static_cast<size_t>(a.bytes())) == 0);
 }
 
-bool is_mxfp8_layer(const TransformerSource& source, const std::string& layer) {
+bool is_mx_layer(const TransformerSource& source, const std::string& layer) {
   const auto& layers = source.opened.quantization.layers;
   const auto found = layers.find(layer);
-  return found != layers.end() && found->second.mxfp8;
+  return found != layers.end() && found->second.element.has_value();
 }
 
-// Weight and scales of an MXFP8 layer: they have no float form that could stand in for them.
+// Weight and scales of a quantized layer: they have no float form that could stand in for them.
 bool is_quantized_part(const TransformerSource& source, const std::string& name) {
-  return is_mxfp8_layer(source, layer_of(name)) && !name.ends_with(".bias");
+  return is_mx_layer(source, layer_of(name)) && !name.ends_with(".bias");
 }
 
 // Float tensors that the export omits.
@@ -104,6 +104,7 @@ void check_description(const RepackExpert& expert) {
 // The description that the source came with, or one made of its layers; canonical.
 ModelSlimDescription description_of(const RepackExpert& expert) {
   const checkpoint::TransformerCheckpoint& opened = expert.source->opened;
+  const MxLayers layers = mx_layers(*expert.source);
   ModelSlimDescription description = opened.quantization.description;
   const auto metadata = opened.checkpoint.metadata();
   const auto kept = metadata.find(kDescriptionMetadataKey);
@@ -112,12 +113,14 @@ ModelSlimDescription description_of(const RepackExpert& expert) {
         kept->second, opened.checkpoint.description() + ": metadata " + kDescriptionMetadataKey);
   }
   if (description.types.empty()) {
-    description.other["model_quant_type"] = checkpoint::kModelSlimMxfp8;
+    description.other["model_quant_type"] =
+        checkpoint::modelslim_type(dominant_element(layers).value_or(formats::MxElement::kE4m3));
   }
   for (const auto& [name, tensor] : expert.tensors) {
     const bool quantized = is_quantized_part(*expert.source, name);
-    description.types.emplace(
-        name, quantized ? checkpoint::kModelSlimMxfp8 : checkpoint::kModelSlimFloat);
+    description.types.emplace(name, quantized
+                                        ? checkpoint::modelslim_type(layers.at(layer_of(name)))
+                                        : checkpoint::kModelSlimFloat);
   }
   return description;
 }
@@ -128,8 +131,12 @@ class ExpertPlanner {
 
   ComponentPlan plan(checkpoint::WanVariant variant) const {
     const TransformerSource& source = *expert_.source;
-    const bool quantized = source.quantized();
-    const TargetFiles files = target_files(layout_, variant, source.component, quantized);
+    refuse_layers_of_no_format();
+    std::optional<formats::MxElement> format;
+    if (source.quantized()) {
+      format = dominant_element(mx_layers(source)).value_or(formats::MxElement::kE4m3);
+    }
+    const TargetFiles files = target_files(layout_, variant, source.component, format);
     ComponentPlan plan{.component = source.component,
                        .folder = files.folder,
                        .stem = files.stem,
@@ -158,6 +165,23 @@ class ExpertPlanner {
   }
 
  private:
+  // Throws for layers that the layout cannot hold.
+  void refuse_layers_of_no_format() const {
+    std::vector<std::string> refused;
+    std::string reason;
+    for (const auto& [layer, element] : mx_layers(*expert_.source)) {
+      const std::string refusal = refuse_element(layout_, element);
+      if (refusal.empty()) continue;
+      refused.push_back(layer);
+      reason = refusal;
+    }
+    if (refused.empty()) return;
+    throw Error(Code::kUnsupported,
+                expert_.source->opened.quantization.origin + ": " + std::to_string(refused.size()) +
+                    " layers cannot go into --layout " + std::string(layout_name(layout_)) + ": " +
+                    checkpoint::name_list(refused, 5) + "; " + reason);
+  }
+
   // The source's, without what speaks of its layout.
   std::map<std::string, std::string> metadata(checkpoint::WanVariant variant) const {
     std::map<std::string, std::string> metadata = expert_.source->opened.checkpoint.metadata();
@@ -179,7 +203,7 @@ class ExpertPlanner {
   void add(const std::string& name, const std::string& layer, const StoredTensor& tensor,
            std::vector<TensorTask>& tasks) const {
     const std::string target = target_name(layout_, name);
-    if (!name.ends_with(kScaleSuffix) || !is_mxfp8_layer(*expert_.source, layer)) {
+    if (!name.ends_with(kScaleSuffix) || !is_mx_layer(*expert_.source, layer)) {
       tasks.push_back(CopiedTensor{
           .target = {.name = target, .dtype = tensor.view.dtype, .shape = tensor.view.shape},
           .source = tensor});
@@ -268,8 +292,7 @@ std::string compare_tensor(const TransformerSource& written, const std::string& 
                            const RepackExpert& expert, const StoredTensor& expected) {
   const auto found = written.tensors().find(name);
   if (found == written.tensors().end()) return name + " is missing";
-  const bool scales =
-      name.ends_with(kScaleSuffix) && is_mxfp8_layer(*expert.source, layer_of(name));
+  const bool scales = name.ends_with(kScaleSuffix) && is_mx_layer(*expert.source, layer_of(name));
   const TensorView& view = found->second.view;
   bool same = false;
   if (scales) {
@@ -330,7 +353,7 @@ void verify_expert(const RepackExpert& expert, const std::filesystem::path& weig
     const bool marker = name.ends_with(checkpoint::kComfyQuantSuffix);
     if (!marker && expert.tensors.count(name) == 0) problems.push_back(name + " is new");
   }
-  if (mxfp8_layers(written) != mxfp8_layers(*expert.source)) {
+  if (mx_layers(written) != mx_layers(*expert.source)) {
     problems.push_back("the quantized layers differ");
   }
   const ModelSlimDescription& description = written.opened.quantization.description;

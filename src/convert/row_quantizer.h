@@ -1,5 +1,5 @@
-// Rows of a weight to MXFP8, with their report, a few rows at a time: each is decoded, quantized
-// and measured while it lies in the cache of one core.
+// Rows of a weight to MXFP8 or MXINT8, with their report, a few rows at a time: each is decoded,
+// quantized and measured while it lies in the cache of one core.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,7 @@
 #include "convert/target_layout.h"
 
+#include <algorithm>
+
 #include "base/atomic_file.h"
 #include "base/error.h"
 #include "checkpoint/json.h"
@@ -11,8 +13,8 @@ namespace {
 using checkpoint::ModelSlimDescription;
 using checkpoint::WanVariant;
 
-constexpr const char* kModelSlimStem = "quant_model_weight_w8a8_mxfp8";
-constexpr const char* kModelSlimDescription = "quant_model_description_w8a8_mxfp8.json";
+constexpr const char* kModelSlimStem = "quant_model_weight_w8a8_";
+constexpr const char* kModelSlimDescription = "quant_model_description_w8a8_";
 constexpr const char* kDiffusersStem = "diffusion_pytorch_model";
 constexpr const char* kDiffusersDescription = "quant_model_description.json";
 constexpr const char* kQuantizationConfig = "quantization_config";
@@ -65,11 +67,11 @@ std::string file_text(const TransformerConfig& config) {
 }  // namespace
 
 TargetFiles target_files(Layout layout, WanVariant variant, const std::string& component,
-                         bool quantized) {
+                         std::optional<formats::MxElement> quantized) {
   const bool high_noise = component == kHighNoiseExpert;
   if (layout == Layout::kComfy) {
     return {.folder = {},
-            .stem = comfy_stem(variant, high_noise, quantized),
+            .stem = comfy_stem(variant, high_noise, quantized.has_value()),
             .description = "",
             .config = false,
             .one_file = true};
@@ -83,11 +85,30 @@ TargetFiles target_files(Layout layout, WanVariant variant, const std::string& c
   }
   std::filesystem::path folder;
   if (has_two_experts(variant)) folder = high_noise ? "high_noise_model" : "low_noise_model";
-  return {.folder = folder,
-          .stem = quantized ? kModelSlimStem : kDiffusersStem,
-          .description = quantized ? kModelSlimDescription : "",
-          .config = true,
-          .one_file = false};
+  TargetFiles files{.folder = folder,
+                    .stem = kDiffusersStem,
+                    .description = "",
+                    .config = true,
+                    .one_file = false};
+  if (quantized) {
+    const std::string format(formats::mx_format_name(*quantized));
+    files.stem = kModelSlimStem + format;
+    files.description = kModelSlimDescription + format + ".json";
+  }
+  return files;
+}
+
+std::optional<formats::MxElement> dominant_element(const MxLayers& layers) {
+  if (layers.empty()) return std::nullopt;
+  const auto int8 =
+      std::ranges::count(layers, formats::MxElement::kInt8, &MxLayers::value_type::second);
+  return 2 * int8 > std::ssize(layers) ? formats::MxElement::kInt8 : formats::MxElement::kE4m3;
+}
+
+std::string refuse_element(Layout layout, formats::MxElement element) {
+  if (layout != Layout::kComfy || element != formats::MxElement::kInt8) return {};
+  return "ComfyUI has no format with the elements of mxint8; --layout modelslim and diffusers "
+         "hold them";
 }
 
 std::string target_name(Layout layout, const std::string& canonical) {

@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 
 #include "checkpoint/modelslim.h"
@@ -21,8 +22,15 @@ struct TargetFiles {
   bool one_file = false;         // never sharded
 };
 
+// `quantized`: the format of most layers; nullopt for a float model.
 TargetFiles target_files(Layout layout, checkpoint::WanVariant variant,
-                         const std::string& component, bool quantized);
+                         const std::string& component, std::optional<formats::MxElement> quantized);
+
+// The format of most of these layers, MXFP8 when it is a tie; nullopt without any.
+std::optional<formats::MxElement> dominant_element(const MxLayers& layers);
+
+// Why the layout cannot hold layers of this format; empty when it can.
+std::string refuse_element(Layout layout, formats::MxElement element);
 
 // The name in this layout of a tensor, layer or description entry.
 std::string target_name(Layout layout, const std::string& canonical);

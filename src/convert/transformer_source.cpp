@@ -111,12 +111,12 @@ TransformerConfig infer_config(const checkpoint::Checkpoint& checkpoint) {
 void refuse_foreign_types(const TransformerSource& source) {
   std::vector<std::string> foreign;
   for (const auto& [layer, quantized] : source.opened.quantization.layers) {
-    if (!quantized.mxfp8) foreign.push_back(layer + " (" + quantized.type + ")");
+    if (!quantized.element) foreign.push_back(layer + " (" + quantized.type + ")");
   }
   if (foreign.empty()) return;
-  throw Error(Code::kUnsupported,
-              source.opened.quantization.origin +
-                  ": layers of a type other than MXFP8: " + checkpoint::name_list(foreign));
+  throw Error(Code::kUnsupported, source.opened.quantization.origin +
+                                      ": layers of a type other than MXFP8 and MXINT8: " +
+                                      checkpoint::name_list(foreign));
 }
 
 }  // namespace
@@ -133,10 +133,10 @@ TransformerSource open_transformer_source(std::string component, const fs::path&
           .config = std::move(config)};
 }
 
-std::set<std::string> mxfp8_layers(const TransformerSource& source) {
-  std::set<std::string> layers;
+MxLayers mx_layers(const TransformerSource& source) {
+  MxLayers layers;
   for (const auto& [layer, quantized] : source.opened.quantization.layers) {
-    if (quantized.mxfp8) layers.insert(layer);
+    if (quantized.element) layers.emplace(layer, *quantized.element);
   }
   return layers;
 }
@@ -147,30 +147,36 @@ std::vector<ParameterSpec> expected_tensors(const TransformerSource& source,
   models::WanTransformer model(config, *plain);
   checkpoint::ParameterLoader loader;
   model.declare_parameters(loader);
-  const std::set<std::string> quantized = mxfp8_layers(source);
+  const MxLayers quantized = mx_layers(source);
   const bool swizzled = source.opened.quantization.scale_layout == formats::ScaleLayout::kSwizzled;
 
-  std::map<std::string, Shape> scale_shapes;  // by the name of the weight
+  struct Stored {
+    DType codes;
+    Shape scales;
+  };
+  std::map<std::string, Stored> stored;  // by the name of the weight
   for (const quantization::LinearMethod* linear : model.linears()) {
-    if (quantized.count(linear->name()) == 0) continue;
+    const auto found = quantized.find(linear->name());
+    if (found == quantized.end()) continue;
     const formats::ScaleGrid grid{.rows = linear->shape().out_features,
                                   .columns = linear->shape().in_features / formats::kMxBlockSize};
-    scale_shapes[linear->name() + ".weight"] =
-        swizzled ? Shape{grid.padded_rows(), grid.padded_columns()}
-                 : Shape{grid.rows, grid.columns};
+    stored[linear->name() + ".weight"] = {
+        .codes = checkpoint::stored_dtype(found->second),
+        .scales = swizzled ? Shape{grid.padded_rows(), grid.padded_columns()}
+                           : Shape{grid.rows, grid.columns}};
   }
   std::vector<ParameterSpec> specs;
   for (ParameterSpec& spec : loader.declared()) {
-    const auto scales = scale_shapes.find(spec.name);
-    if (scales == scale_shapes.end()) {
+    const auto weight = stored.find(spec.name);
+    if (weight == stored.end()) {
       specs.push_back(std::move(spec));
       continue;
     }
     const std::string scale_name = spec.name + "_scale";
-    spec.dtypes = {DType::kF8E4M3};
+    spec.dtypes = {weight->second.codes};
     specs.push_back(std::move(spec));
     specs.push_back({.name = scale_name,
-                     .shape = scales->second,
+                     .shape = weight->second.scales,
                      .dtypes = {DType::kU8, DType::kF8E8M0},
                      .content = checkpoint::Content::kE8m0Scales});
   }
@@ -188,7 +194,7 @@ void check_transformer_tensors(const TransformerSource& source, const WanTransfo
   loader.add_unused(std::move(specs));
   for (const std::string& name : source.opened.quantization.companions) loader.ignore(name);
   loader.check_key_set(source.opened.checkpoint);
-  for (const std::string& layer : mxfp8_layers(source)) {  // their scales have been read
+  for (const auto& [layer, element] : mx_layers(source)) {  // their scales have been read
     source.tensors().find(layer + ".weight_scale")->second.release_pages();
   }
 }

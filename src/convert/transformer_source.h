@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <string>
@@ -44,8 +45,9 @@ struct TransformerSource {
 TransformerSource open_transformer_source(std::string component,
                                           const std::filesystem::path& weights);
 
-// Names of `source`'s declared linear layers that are stored as MXFP8.
-std::set<std::string> mxfp8_layers(const TransformerSource& source);
+// The declared linear layers that are stored as MXFP8 or MXINT8.
+using MxLayers = std::map<std::string, formats::MxElement>;
+MxLayers mx_layers(const TransformerSource& source);
 
 // Every tensor that the transformer of this config needs, quantized as `source` declares.
 std::vector<checkpoint::ParameterSpec> expected_tensors(const TransformerSource& source,

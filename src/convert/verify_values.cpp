@@ -176,14 +176,20 @@ ValueDifference compare_rows(const StoredTensor& original, int64_t rows, int64_t
   return summarize(sums);
 }
 
-ValueDifference compare_layer(const StoredTensor& codes, const uint8_t* scales,
+// Elements [n, k].
+struct Codes {
+  const uint8_t* bytes;
+  formats::MxElement element;
+};
+
+ValueDifference compare_layer(const Codes& codes, const uint8_t* scales,
                               const StoredTensor& original) {
   const int64_t n = original.view.shape[0], k = original.view.shape[1];
   return compare_rows(original, n, k, [&](int64_t row, float* values) {
     for (int64_t i = 0; i < k; i += kMxBlockSize) {
       formats::dequantize_mx_block(
-          std::span<const uint8_t, kMxBlockSize>(bytes_of(codes) + row * k + i, kMxBlockSize),
-          scales[(row * k + i) / kMxBlockSize], formats::MxElement::kE4m3,
+          std::span<const uint8_t, kMxBlockSize>(codes.bytes + row * k + i, kMxBlockSize),
+          scales[(row * k + i) / kMxBlockSize], codes.element,
           std::span<float, kMxBlockSize>(values + i, 32));
     }
   });
@@ -206,9 +212,8 @@ std::optional<std::vector<uint8_t>> read_scales(const StoredTensor& stored, cons
 }
 
 // The hint that is worth most: the same bytes in the other order.
-std::string swizzle_hint(const StoredTensor& codes, const StoredTensor& scale,
-                         const ScaleGrid& grid, ScaleLayout declared, const StoredTensor& original,
-                         double min_sqnr_db) {
+std::string swizzle_hint(const Codes& codes, const StoredTensor& scale, const ScaleGrid& grid,
+                         ScaleLayout declared, const StoredTensor& original, double min_sqnr_db) {
   const bool swizzled = declared == ScaleLayout::kSwizzled;
   const auto other =
       read_scales(scale, grid, swizzled ? ScaleLayout::kRowMajor : ScaleLayout::kSwizzled);
@@ -299,7 +304,13 @@ class Comparer {
     return result;
   }
 
-  ValueDifference compare_quantized(const std::string& name, const StoredTensor& codes,
+  std::optional<formats::MxElement> element_of(const std::string& weight) const {
+    const auto& layers = quantized_.quantization.layers;
+    const auto layer = layers.find(weight.substr(0, weight.rfind('.')));
+    return layer == layers.end() ? std::nullopt : layer->second.element;
+  }
+
+  ValueDifference compare_quantized(const std::string& name, const StoredTensor& tensor,
                                     const StoredTensor& original) const {
     const StoredTensor* scale = find(quantized_.checkpoint, name + "_scale");
     const ScaleLayout layout = quantized_.quantization.scale_layout;
@@ -315,6 +326,12 @@ class Comparer {
       result.problem = "no scales of the right size";
       return result;
     }
+    const std::optional<formats::MxElement> element = element_of(name);
+    if (!element) {
+      result.problem = "neither MXFP8 nor MXINT8";
+      return result;
+    }
+    const Codes codes{.bytes = bytes_of(tensor), .element = *element};
     result = compare_layer(codes, scales->data(), original);
     result.quantized = true;
     if (!(result.sqnr_db >= min_sqnr_db_)) {
@@ -337,7 +354,7 @@ ValueScan scan_values(const TransformerCheckpoint& opened) {
   ValueScan scan;
   std::set<std::string> scales;
   for (const auto& [layer, kind] : opened.quantization.layers) {
-    if (kind.mxfp8) scales.insert(layer + ".weight_scale");
+    if (kind.element) scales.insert(layer + ".weight_scale");
   }
   for (const auto& [name, tensor] : opened.checkpoint.tensors()) {
     ++scan.tensors;

@@ -29,8 +29,8 @@ struct LinearShape {
   bool bias = true;
 };
 
-// The input of one or more linear layers: fp32 rows, and their quantized form, made at most once
-// and shared by every layer that reads it (q, k and v). Lives for one step of a forward pass.
+// The input of one or more linear layers: fp32 rows, and their quantized form, which every layer
+// that reads it shares (q, k and v). Lives for one step of a forward pass.
 class LinearInput {
  public:
   // x [m, k], contiguous; must outlive the LinearInput unchanged. The quantized form lies in
@@ -51,7 +51,8 @@ class LinearInput {
     const uint8_t* codes;   // [m, k]
     const uint8_t* scales;  // [m, k/32]
   };
-  // Quantizes at the first call with these options; later calls return the same bytes.
+  // Quantizes, unless the call before had the same options: then returns the same bytes. Others
+  // take their place, as for layers of one input whose weights differ in their format.
   Mxfp8 mxfp8(const formats::MxOptions& options, kernels::Context& context);
 
  private:

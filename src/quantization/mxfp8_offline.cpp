@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/parallel.h"
+#include "checkpoint/transformer_checkpoint.h"
 #include "formats/mx_block.h"
 
 namespace mxvideo::quantization {
@@ -14,6 +15,7 @@ namespace {
 
 using checkpoint::StoredTensor;
 using formats::kMxBlockSize;
+using formats::MxElement;
 using formats::ScaleGrid;
 using formats::ScaleLayout;
 
@@ -27,16 +29,19 @@ Shape stored_scale_shape(const LinearShape& shape, ScaleLayout layout) {
   return {grid.padded_rows(), grid.padded_columns()};
 }
 
-void check_shape(const std::string& name, const LinearShape& shape) {
+void check_shape(const std::string& name, const LinearShape& shape, MxElement element) {
   if (shape.in_features % kMxBlockSize == 0) return;
-  throw Error(Code::kUnsupported, "layer " + name + ": MXFP8 needs in_features that are a " +
-                                      "multiple of 32, got " + std::to_string(shape.in_features));
+  throw Error(Code::kUnsupported, "layer " + name + ": " +
+                                      std::string(formats::mx_format_name(element)) +
+                                      " needs in_features that are a " + "multiple of 32, got " +
+                                      std::to_string(shape.in_features));
 }
 
 std::vector<checkpoint::ParameterSpec> offline_specs(const std::string& name,
-                                                     const LinearShape& shape, ScaleLayout layout) {
+                                                     const LinearShape& shape, ScaleLayout layout,
+                                                     MxElement element) {
   std::vector<checkpoint::ParameterSpec> specs = linear_parameter_specs(name, shape);
-  specs[0].dtypes = {DType::kF8E4M3};
+  specs[0].dtypes = {checkpoint::stored_dtype(element)};
   specs.insert(specs.begin() + 1, {.name = name + ".weight_scale",
                                    .shape = stored_scale_shape(shape, layout),
                                    .dtypes = {DType::kU8, DType::kF8E8M0},
@@ -66,7 +71,10 @@ int64_t unswizzled_bytes(const LinearShape& shape, ScaleLayout layout) {
 
 bool is_nan_code(uint8_t code) { return (code & 0x7f) == 0x7f; }
 
-void check_codes(const std::string& name, const LinearShape& shape, const uint8_t* codes) {
+// INT8 has no NaN.
+void check_codes(const std::string& name, const LinearShape& shape, MxElement element,
+                 const uint8_t* codes) {
+  if (element == MxElement::kInt8) return;
   const int64_t k = shape.in_features;
   std::vector<uint8_t> bad(static_cast<size_t>(shape.out_features));
   parallel_for(shape.out_features, 16, [&](int64_t first, int64_t last) {
@@ -85,7 +93,7 @@ void check_codes(const std::string& name, const LinearShape& shape, const uint8_
 
 // Decodes one row block by block; take(i, values) gets the 32 values from element i on.
 template <class Take>
-void decode_row(const uint8_t* codes, const uint8_t* scales, int64_t k, formats::MxElement element,
+void decode_row(const uint8_t* codes, const uint8_t* scales, int64_t k, MxElement element,
                 const Take& take) {
   std::array<float, kMxBlockSize> values;
   for (int64_t i = 0; i < k; i += kMxBlockSize) {
@@ -98,7 +106,7 @@ void decode_row(const uint8_t* codes, const uint8_t* scales, int64_t k, formats:
 }  // namespace
 
 Tensor dequantize_mx_weight(const uint8_t* codes, const uint8_t* scales, const Shape& shape,
-                            formats::MxElement element) {
+                            MxElement element) {
   const int64_t n = shape[0], k = shape[1];
   const int64_t blocks = k / kMxBlockSize;
   Tensor narrow(DType::kBF16, {n, k});
@@ -133,12 +141,12 @@ OfflineMxfp8Linear::OfflineMxfp8Linear(std::string name, const LinearShape& shap
                                        ScaleLayout scale_layout,
                                        const formats::MxOptions& activations)
     : Mxfp8Linear(std::move(name), shape, activations), scale_layout_(scale_layout) {
-  check_shape(this->name(), shape);
+  check_shape(this->name(), shape, activations.element);
 }
 
 void OfflineMxfp8Linear::create_weights(checkpoint::ParameterLoader& loader) {
   loader.add_group(
-      offline_specs(name(), shape(), scale_layout_),
+      offline_specs(name(), shape(), scale_layout_, options().element),
       [this](std::span<const StoredTensor> tensors) { process_weights_after_loading(tensors); },
       [this](std::span<const StoredTensor>) {
         return footprint(unswizzled_bytes(shape(), scale_layout_), 0);
@@ -146,21 +154,24 @@ void OfflineMxfp8Linear::create_weights(checkpoint::ParameterLoader& loader) {
 }
 
 void OfflineMxfp8Linear::process_weights_after_loading(std::span<const StoredTensor> tensors) {
-  check_codes(name(), shape(), bytes_of(tensors[0]));
+  check_codes(name(), shape(), options().element, bytes_of(tensors[0]));
   std::vector<uint8_t> storage;
   const uint8_t* scales = row_major_scales(tensors[1], shape(), scale_layout_, storage);
   set_weight(bytes_of(tensors[0]), scales, tensors);
 }
 
 DequantizedMxfp8Linear::DequantizedMxfp8Linear(std::string name, const LinearShape& shape,
-                                               ScaleLayout scale_layout, std::string reason)
-    : UnquantizedLinear(std::move(name), shape, std::move(reason)), scale_layout_(scale_layout) {
-  check_shape(this->name(), shape);
+                                               ScaleLayout scale_layout, MxElement element,
+                                               std::string reason)
+    : UnquantizedLinear(std::move(name), shape, std::move(reason)),
+      scale_layout_(scale_layout),
+      element_(element) {
+  check_shape(this->name(), shape, element);
 }
 
 void DequantizedMxfp8Linear::create_weights(checkpoint::ParameterLoader& loader) {
   loader.add_group(
-      offline_specs(name(), shape(), scale_layout_),
+      offline_specs(name(), shape(), scale_layout_, element_),
       [this](std::span<const StoredTensor> tensors) { process_weights_after_loading(tensors); },
       [this](std::span<const StoredTensor>) {
         // BF16: only values near the ends of its range would need F32.
@@ -172,12 +183,12 @@ void DequantizedMxfp8Linear::create_weights(checkpoint::ParameterLoader& loader)
 }
 
 void DequantizedMxfp8Linear::process_weights_after_loading(std::span<const StoredTensor> tensors) {
-  check_codes(name(), shape(), bytes_of(tensors[0]));
+  check_codes(name(), shape(), element_, bytes_of(tensors[0]));
   std::vector<uint8_t> storage;
   const uint8_t* scales = row_major_scales(tensors[1], shape(), scale_layout_, storage);
   UnquantizedLinear::set_weight(
       dequantize_mx_weight(bytes_of(tensors[0]), scales,
-                           {shape().out_features, shape().in_features}, formats::MxElement::kE4m3),
+                           {shape().out_features, shape().in_features}, element_),
       shape().bias ? to_f32(tensors[2].view) : Tensor());
   note_checkpoint_bytes(tensors);
 }

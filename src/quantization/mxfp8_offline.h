@@ -1,6 +1,7 @@
-// Linear layers whose weights the files hold in MXFP8: "<name>.weight" F8_E4M3 [out, in],
-// "<name>.weight_scale" U8 or F8_E8M0 [out, in/32], "<name>.bias". Nothing is quantized again: the
-// stored codes and scales are the weights, whatever rule they were made by.
+// Linear layers whose weights the files hold in MXFP8 or MXINT8: "<name>.weight" F8_E4M3 or I8
+// [out, in], "<name>.weight_scale" U8 or F8_E8M0 [out, in/32], "<name>.bias". Nothing is quantized
+// again: the stored codes and scales are the weights, whatever rule they were made by; -128, which
+// no quantizer of ours makes, is -2.
 #pragma once
 
 #include <string>
@@ -13,12 +14,13 @@ namespace mxvideo::quantization {
 
 class OfflineMxfp8Linear final : public Mxfp8Linear {
  public:
-  // Throws Code::kUnsupported when in_features is no multiple of 32.
+  // `activations.element` is that of the weights too. Throws Code::kUnsupported when in_features is
+  // no multiple of 32.
   OfflineMxfp8Linear(std::string name, const LinearShape& shape, formats::ScaleLayout scale_layout,
                      const formats::MxOptions& activations);
 
   void create_weights(checkpoint::ParameterLoader& loader) override;
-  // Throws Code::kCorruptFile when a code is NaN.
+  // Throws Code::kCorruptFile when an E4M3 code is NaN.
   void process_weights_after_loading(std::span<const checkpoint::StoredTensor> tensors) override;
 
  private:
@@ -30,13 +32,15 @@ class OfflineMxfp8Linear final : public Mxfp8Linear {
 class DequantizedMxfp8Linear final : public UnquantizedLinear {
  public:
   DequantizedMxfp8Linear(std::string name, const LinearShape& shape,
-                         formats::ScaleLayout scale_layout, std::string reason);
+                         formats::ScaleLayout scale_layout, formats::MxElement element,
+                         std::string reason);
 
   void create_weights(checkpoint::ParameterLoader& loader) override;
   void process_weights_after_loading(std::span<const checkpoint::StoredTensor> tensors) override;
 
  private:
   formats::ScaleLayout scale_layout_;
+  formats::MxElement element_;
 };
 
 // Weight [n, k] of row-major codes and scales, decoded: BF16 when that is exact, otherwise F32.

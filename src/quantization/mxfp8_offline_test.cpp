@@ -58,7 +58,7 @@ class OfflineLayer : public testing::Test {
     declared_.source = QuantizationSource::kModelSlim;
     declared_.origin = "description.json";
     declared_.scale_layout = layout;
-    declared_.layers = {{"l", {.type = "W8A8_MXFP8", .mxfp8 = true}}};
+    declared_.layers = {{"l", {.type = "W8A8_MXFP8", .element = formats::MxElement::kE4m3}}};
   }
 
   std::unique_ptr<LinearMethod> load(const QuantizationOptions& options = {}) {
@@ -198,13 +198,13 @@ TEST_F(OfflineLayer, PrecedenceOfFlagAndDeclaration) {
 
 TEST_F(OfflineLayer, RefusesTypesThatNothingComputesByLayerAndType) {
   write(ScaleLayout::kRowMajor, DType::kU8);
-  declared_.layers["m"] = {.type = "W4A4_MXFP4", .mxfp8 = false};
-  declared_.layers["n"] = {.type = "W8A8_DYNAMIC", .mxfp8 = false};
+  declared_.layers["m"] = {.type = "W4A4_MXFP4", .element = {}};
+  declared_.layers["n"] = {.type = "W8A8_DYNAMIC", .element = {}};
   const Error error = expect_error([&] { load(); });
   EXPECT_EQ(error.code(), Code::kUnsupported);
   EXPECT_STREQ(error.what(),
-               "description.json: expected layers of type FLOAT or W8A8_MXFP8, got W4A4_MXFP4 "
-               "(1 layer: m); W8A8_DYNAMIC (1 layer: n)");
+               "description.json: expected layers of type FLOAT, W8A8_MXFP8 or W8A8_MXINT8, got "
+               "W4A4_MXFP4 (1 layer: m); W8A8_DYNAMIC (1 layer: n)");
 }
 
 TEST_F(OfflineLayer, QuantizedAttentionIsComputedInFp32WithANotice) {

@@ -1,5 +1,5 @@
-// Weights to MXFP8: the one path that both the online scheme and the offline converter take, so
-// that they give the same bits for the same options. Numerics: formats/mx_block.h.
+// Weights to MXFP8 or MXINT8: the one path that both the online scheme and the offline converter
+// take, so that they give the same bits for the same options. Numerics: formats/mx_block.h.
 // Thread-compatible; parallel inside, with the same bits for any number of threads.
 #pragma once
 
@@ -12,7 +12,7 @@
 
 namespace mxvideo::quantization {
 
-// Consecutive rows of a weight and where their MXFP8 form goes.
+// Consecutive rows of a weight and where their quantized form goes.
 struct Mxfp8Rows {
   TensorView stored;          // [rows, k] F32, F16 or BF16; k is a multiple of 32
   float* values = nullptr;    // [rows, k]: the decoded rows

@@ -29,6 +29,10 @@ std::string known_schemes() {
   return names;
 }
 
+const char* format_in_capitals(formats::MxElement element) {
+  return element == formats::MxElement::kInt8 ? "MXINT8" : "MXFP8";
+}
+
 std::string ignored_reason(const std::string& glob) { return "ignored by '" + glob + "'"; }
 
 class NoQuantization final : public QuantizationConfig {
@@ -74,16 +78,21 @@ class DeclaredQuantization final : public QuantizationConfig {
 
   std::unique_ptr<LinearMethod> make_linear(const std::string& layer, const LinearShape& shape,
                                             bool quantizable) const override {
-    if (declared_.layers.count(layer) == 0) {
+    const auto found = declared_.layers.find(layer);
+    if (found == declared_.layers.end()) {
       return std::make_unique<UnquantizedLinear>(
           layer, shape, quantizable ? "stored unquantized" : "kept in high precision by policy");
     }
+    const formats::MxElement element = found->second.element.value();  // else refused before
     if (const std::string* glob = find_ignoring_glob(options_.ignored_layers, layer)) {
-      return std::make_unique<DequantizedMxfp8Linear>(
-          layer, shape, declared_.scale_layout,
-          ignored_reason(*glob) + ": stored as MXFP8, computed with the decoded weight");
+      return std::make_unique<DequantizedMxfp8Linear>(layer, shape, declared_.scale_layout, element,
+                                                      ignored_reason(*glob) + ": stored as " +
+                                                          format_in_capitals(element) +
+                                                          ", computed with the decoded weight");
     }
-    return std::make_unique<OfflineMxfp8Linear>(layer, shape, declared_.scale_layout, options_.mx);
+    formats::MxOptions mx = options_.mx;
+    mx.element = element;
+    return std::make_unique<OfflineMxfp8Linear>(layer, shape, declared_.scale_layout, mx);
   }
 
   void declare_companions(checkpoint::ParameterLoader& loader) const override {
@@ -99,7 +108,7 @@ class DeclaredQuantization final : public QuantizationConfig {
 void refuse_unknown_types(const checkpoint::QuantizationDeclaration& declared) {
   std::map<std::string, std::vector<std::string>> layers_of_type;
   for (const auto& [name, layer] : declared.layers) {
-    if (!layer.mxfp8) layers_of_type[layer.type].push_back(name);
+    if (!layer.element) layers_of_type[layer.type].push_back(name);
   }
   if (layers_of_type.empty()) return;
   std::string what;
@@ -108,8 +117,28 @@ void refuse_unknown_types(const checkpoint::QuantizationDeclaration& declared) {
             std::to_string(layers.size()) + (layers.size() == 1 ? " layer: " : " layers: ") +
             checkpoint::name_list(layers, 5) + ")";
   }
-  throw Error(Code::kUnsupported,
-              declared.origin + ": expected layers of type FLOAT or " + "W8A8_MXFP8, got " + what);
+  throw Error(
+      Code::kUnsupported,
+      declared.origin + ": expected layers of type FLOAT, W8A8_MXFP8 or W8A8_MXINT8, got " + what);
+}
+
+bool quantizes_online(const QuantizationOptions& options) {
+  return options.scheme == "mxfp8" || options.scheme == "mxint8";
+}
+
+// Layers that the files hold in the format that was not asked for.
+void refuse_other_element(const QuantizationOptions& options,
+                          const checkpoint::QuantizationDeclaration& declared) {
+  if (!quantizes_online(options)) return;
+  const formats::MxElement asked = mx_options(options).element;
+  const auto other = std::ranges::find_if(
+      declared.layers, [&](const auto& entry) { return entry.second.element != asked; });
+  if (other == declared.layers.end()) return;
+  throw Error(Code::kInvalidArgument,
+              "--quantization " + options.scheme + " contradicts " + declared.origin +
+                  ", by which the weights are " +
+                  format_in_capitals(other->second.element.value()) + " already (" + other->first +
+                  "); leave the flag out, or quantize the original weights");
 }
 
 std::string attention_notice(const checkpoint::QuantizationDeclaration& declared) {
@@ -149,17 +178,13 @@ ResolvedQuantization resolve_declared(const QuantizationOptions& options,
                 "--quantization modelslim contradicts " + declared.origin +
                     ", which declares the quantization otherwise; leave the flag out");
   }
-  if (options.scheme == "mxint8") {
-    throw Error(Code::kInvalidArgument,
-                "--quantization mxint8 contradicts " + declared.origin +
-                    ", by which the weights are MXFP8 already; leave the flag out, or quantize the "
-                    "original weights");
-  }
   refuse_unknown_types(declared);
+  refuse_other_element(options, declared);
   ResolvedQuantization resolved;
-  if (options.scheme == "mxfp8") {
+  if (quantizes_online(options)) {
     resolved.notices.push_back("the weights are quantized already, as " + declared.origin +
-                               " declares; --quantization mxfp8 quantizes nothing again");
+                               " declares; --quantization " + options.scheme +
+                               " quantizes nothing again");
   }
   if (options.mx.scale_rule != formats::MxOptions{}.scale_rule) {
     resolved.notices.push_back("--mx-scale-rule " +
@@ -191,7 +216,7 @@ ResolvedQuantization resolve_quantization(const QuantizationOptions& options,
                 "--quantization mxfp8 quantizes while loading");
   }
   ResolvedQuantization resolved;
-  if (options.scheme == "mxfp8" || options.scheme == "mxint8") {
+  if (quantizes_online(options)) {
     resolved.config = std::make_unique<OnlineMx>(options);
     return resolved;
   }

@@ -4,8 +4,8 @@
 //   --quantization   files declare nothing     files declare quantized layers
 //   (not given)      none                      what the files declare
 //   none             none                      refused: they cannot be both
-//   mxfp8            quantized while loading   what the files declare, with a notice
-//   mxint8           quantized while loading   refused: the files hold MXFP8
+//   mxfp8, mxint8    quantized while loading   what the files declare, with a notice; refused when
+//                                              that is the other one of the two for some layer
 //   modelslim        refused: no description   what quant_model_description*.json declares
 //
 // Source of the order: SGLang's _resolve_quant_config, with its holes closed.

@@ -162,7 +162,7 @@ const BadFlags kRequests[] = {
      "t2v-a14b",
      {"--save-quantized", "saved"},
      2,
-     "--save-quantized needs --quantization mxfp8 and a model that is not quantized; got none"},
+     "--save-quantized needs --quantization mxfp8 or mxint8 and a model that is not quantized; "},
     {"save_quantized_of_a_file",
      "t2v-a14b",
      {"--save-quantized", "saved", "--quantization", "mxfp8", "--transformer-path",

@@ -23,6 +23,8 @@ def parse_args():
     quantizing = argparse.ArgumentParser(add_help=False)
     quantizing.add_argument("--float-layers", default=[], type=lambda text: text.split(","),
                             help="globs over Diffusers layer names that stay as they are")
+    quantizing.add_argument("--int8-layers", default=[], type=lambda text: text.split(","),
+                            help="globs over those that become MXINT8; modelslim only")
     quantizing.add_argument("--rule", choices=("floor", "rceil"), default="floor")
     quantizing.add_argument("--rounding", choices=("half-away", "even"), default="half-away")
     quantizing.add_argument("--zero-bias", action="store_true")

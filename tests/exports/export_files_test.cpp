@@ -55,14 +55,17 @@ std::vector<uint8_t> row_major_scales(const TensorView& scale, const formats::Sc
   return scales;
 }
 
+bool holds_int8(const TensorView& weight) { return weight.dtype == DType::kI8; }
+
 std::vector<float> dequantized(const TensorView& weight, const TensorView& scale,
                                formats::ScaleLayout layout) {
+  const auto element = holds_int8(weight) ? formats::MxElement::kInt8 : formats::MxElement::kE4m3;
   const int64_t n = weight.shape[0], k = weight.shape[1];
   const auto scales = row_major_scales(scale, {.rows = n, .columns = k / 32}, layout);
   std::vector<float> values(static_cast<size_t>(n * k));
   for (size_t block = 0; block < scales.size(); ++block) {
     formats::dequantize_mx_block(std::span<const uint8_t, 32>(bytes_of(weight) + 32 * block, 32),
-                                 scales[block], formats::MxElement::kE4m3,
+                                 scales[block], element,
                                  std::span<float, 32>(values.data() + 32 * block, 32));
   }
   return values;
@@ -76,7 +79,7 @@ std::map<std::string, std::vector<float>> read_values(const TransformerCheckpoin
   for (const auto& [name, tensor] : tensors) {
     const bool informs = std::find(companions.begin(), companions.end(), name) != companions.end();
     if (informs || name.ends_with(".weight_scale")) continue;
-    const bool quantized = tensor.view.dtype == DType::kF8E4M3;
+    const bool quantized = tensor.view.dtype == DType::kF8E4M3 || holds_int8(tensor.view);
     values[name] = quantized ? dequantized(tensor.view, tensors.at(name + "_scale").view,
                                            opened.quantization.scale_layout)
                              : float_values(tensor.view);
@@ -89,6 +92,7 @@ struct Form {
   const char* form;                  // of the script
   std::vector<std::string> options;  // of the script
   QuantizationSource source;
+  std::vector<std::string> meaning = {};  // options that say what the tensors mean
 };
 
 void PrintTo(const Form& form, std::ostream* stream) { *stream << form.name; }
@@ -96,6 +100,7 @@ void PrintTo(const Form& form, std::ostream* stream) { *stream << form.name; }
 // The first transformer of a tiny model in this form.
 fs::path first_transformer(const std::string& variant, const Form& form, bool zero_bias = false) {
   std::vector<std::string> options = form.options;
+  options.insert(options.end(), form.meaning.begin(), form.meaning.end());
   if (zero_bias) options.push_back("--zero-bias");
   const fs::path out = cached_export(form.form, variant, options);
   const bool two = variant != "ti2v-5b";
@@ -107,15 +112,16 @@ fs::path first_transformer(const std::string& variant, const Form& form, bool ze
   return two ? out / "high_noise_model" : out;
 }
 
-// What the script reads in its own raw export; tests/exports/exports_test.py shows that it reads
-// the same in every other form.
-const GoldenFile& truth(const std::string& variant, bool zero_bias = false) {
+// What the script reads in its own raw export of what means the same; tests/exports/exports_test.py
+// shows that it reads the same in every other form.
+const GoldenFile& truth(const std::string& variant, const Form& form, bool zero_bias = false) {
   static const TemporaryDirectory folder;
-  static std::map<std::pair<std::string, bool>, GoldenFile> files;
-  const auto key = std::pair(variant, zero_bias);
+  static std::map<std::tuple<std::string, std::vector<std::string>, bool>, GoldenFile> files;
+  const auto key = std::tuple(variant, form.meaning, zero_bias);
   if (const auto found = files.find(key); found != files.end()) return found->second;
   const fs::path file = folder.path() / std::to_string(files.size());
-  const Form raw{.name = "", .form = "modelslim", .options = {}, .source = {}};
+  const Form raw{
+      .name = "", .form = "modelslim", .options = {}, .source = {}, .meaning = form.meaning};
   dequantize_with_script(first_transformer(variant, raw, zero_bias), file);
   return files.emplace(key, GoldenFile(file.string())).first->second;
 }
@@ -126,15 +132,33 @@ class ExportFiles : public testing::TestWithParam<std::tuple<const char*, Form>>
   const Form& form() const { return std::get<1>(GetParam()); }
 };
 
+// The elements of the layers that --int8-layers names, and of no others.
+TEST(ExportElements, AreThoseOfTheDescription) {
+  const Form mixed{.name = "",
+                   .form = "sglang",
+                   .options = {},
+                   .source = QuantizationSource::kModelSlim,
+                   .meaning = {"--int8-layers", "*.to_k,*.ffn.net.2"}};
+  const auto opened = checkpoint::open_transformer_checkpoint(first_transformer("ti2v-5b", mixed));
+  size_t int8 = 0;
+  for (const auto& [layer, entry] : opened.quantization.layers) {
+    const bool named = layer.ends_with(".to_k") || layer.ends_with(".ffn.net.2");
+    EXPECT_EQ(entry.element, named ? formats::MxElement::kInt8 : formats::MxElement::kE4m3);
+    EXPECT_EQ(entry.type, named ? "W8A8_MXINT8" : "W8A8_MXFP8");
+    int8 += named;
+  }
+  EXPECT_EQ(int8, 6u);
+}
+
 TEST_P(ExportFiles, MeansWhatTheScriptSays) {
   const TransformerCheckpoint opened =
       checkpoint::open_transformer_checkpoint(first_transformer(variant(), form()));
   EXPECT_EQ(opened.quantization.source, form().source);
   EXPECT_EQ(opened.quantization.layers.size(), 20u);
-  for (const auto& [layer, entry] : opened.quantization.layers) EXPECT_TRUE(entry.mxfp8) << layer;
+  for (const auto& [layer, entry] : opened.quantization.layers) EXPECT_TRUE(entry.element) << layer;
 
   const auto values = read_values(opened);
-  const GoldenFile& expected_values = truth(variant());
+  const GoldenFile& expected_values = truth(variant(), form());
   EXPECT_EQ(values.size(), expected_values.names().size());
   for (const std::string& name : expected_values.names()) {
     ASSERT_TRUE(values.contains(name)) << name;
@@ -170,7 +194,7 @@ std::vector<std::unique_ptr<quantization::LinearMethod>> load_layers(
 }
 
 // The weight [n, k] that a layer without bias multiplies with, seen from outside: unit vectors are
-// exact in MXFP8, and so is a sum of one product, as the format defines it.
+// exact in MXFP8 and MXINT8, and so is a sum of one product, as the format defines it.
 std::vector<float> weight_seen_by_unit_vectors(const quantization::LinearMethod& layer) {
   const int64_t n = layer.shape().out_features, k = layer.shape().in_features;
   std::vector<float> x(static_cast<size_t>(k * k)), y(static_cast<size_t>(k * n));
@@ -197,8 +221,10 @@ TEST_P(LoadedExport, MultipliesByWhatTheScriptSays) {
   const auto layers = load_layers(opened);
   ASSERT_EQ(layers.size(), 20u);
   for (const auto& layer : layers) {
-    EXPECT_STREQ(layer->scheme(), "mxfp8");
-    const std::vector<float> expected = truth("i2v-a14b", true).f32(layer->name() + ".weight");
+    const auto& weight = opened.checkpoint.tensors().at(layer->name() + ".weight").view;
+    EXPECT_STREQ(layer->scheme(), holds_int8(weight) ? "mxint8" : "mxfp8");
+    const std::vector<float> expected =
+        truth("i2v-a14b", GetParam(), true).f32(layer->name() + ".weight");
     const std::vector<float> seen = weight_seen_by_unit_vectors(*layer);
     ASSERT_EQ(seen.size(), expected.size());
     // Not by bits: -0 · 1 + 0 is +0.
@@ -232,6 +258,9 @@ const Form kForms[] = {
     {"vllm_omni_e8m0_shards", "config", {"--scale-dtype", "F8_E8M0", "--shards", "2"}, kConfig},
     {"sglang_cuda", "config", {"--style", "sglang-cuda"}, kConfig},
     {"compressed_tensors", "config", {"--style", "compressed-tensors"}, kConfig},
+    {"modelslim_mxint8", "modelslim", {"--shards", "2"}, kModelSlim, {"--int8-layers", "*"}},
+    {"sglang_mxint8", "sglang", {}, kModelSlim, {"--int8-layers", "*", "--rule", "rceil"}},
+    {"sglang_mixed", "sglang", {}, kModelSlim, {"--int8-layers", "*.to_k,*.ffn.net.2"}},
 };
 
 std::string case_name(const testing::TestParamInfo<ExportFiles::ParamType>& parameters) {

@@ -15,6 +15,7 @@ import numpy as np
 
 import forms
 import mxfp8
+import mxint8
 import safetensors_file as st
 import wan_model
 import wan_names
@@ -29,7 +30,7 @@ def golden(name):
 
 def options(**changes):
     """What export.py's command line gives without options."""
-    defaults = {"float_layers": [], "rule": "floor", "rounding": "half-away", "zero_bias": False,
+    defaults = {"float_layers": [], "int8_layers": [], "rule": "floor", "rounding": "half-away", "zero_bias": False,
                 "shards": 1, "scale_dtype": "U8", "omit_float": False, "rotations": False,
                 "attention_type": None, "description_names": "original", "prefix": "",
                 "markers": "tensors", "style": "vllm-omni"}
@@ -79,6 +80,34 @@ class Codecs(unittest.TestCase):
     def test_short_block_is_refused(self):
         with self.assertRaises(ValueError):
             mxfp8.quantize(np.zeros((2, 48), np.float32))
+
+
+class Int8(unittest.TestCase):
+    def test_microxcaling(self):
+        blocks = golden("formats/blocks_microxcaling")
+        for rounding, name in (("half-away", "half_away"), ("even", "rne")):
+            got = mxint8.dequantize(*mxint8.quantize(st.values(blocks["input"]), "floor", rounding))
+            np.testing.assert_array_equal(st.values(blocks[f"int8.floor.{name}"]), got)
+
+    def test_rceil_loses_less_than_half_a_step(self):
+        """1 63/64 is the largest element: what lies beyond doubles the scale."""
+        for largest, byte in ((1.0, 127), (127 / 64, 127), (1.99, 128), (2.0, 128)):
+            weight = np.array([[largest] + 31 * [0.25]], np.float32)
+            codes, scales = mxint8.quantize(weight, "rceil", "even")
+            self.assertEqual(scales[0, 0], byte)
+            error = np.abs(mxint8.dequantize(codes, scales) - weight).max()
+            self.assertLessEqual(error, 2.0**(byte - 127) / 128)
+
+    def test_every_code(self):
+        codes = np.arange(256, dtype=np.uint8).reshape(1, 256)
+        values = mxint8.dequantize(codes, np.full((1, 8), 133, np.uint8))
+        self.assertEqual(values[0].tolist(), [*range(128), *range(-128, 0)])
+        again, _ = mxint8.quantize(values[:, 96:128], "floor", "even")
+        np.testing.assert_array_equal(again, codes[:, 96:128])
+
+    def test_zero_block(self):
+        codes, scales = mxint8.quantize(np.zeros((1, 32), np.float32))
+        self.assertEqual((codes.max(), scales.max()), (0, 0))
 
 
 class ComfyKitchen(unittest.TestCase):

@@ -6,13 +6,23 @@ import shutil
 from pathlib import Path
 
 import mxfp8
+import mxint8
 import safetensors_file as st
 import wan_model
 import wan_names
 
-RAW_STEM = "quant_model_weight_w8a8_mxfp8"
-RAW_DESCRIPTION = "quant_model_description_w8a8_mxfp8.json"
+RAW_STEM = "quant_model_weight_"  # then the type of most layers
+RAW_DESCRIPTION = "quant_model_description_"
 DIFFUSERS_STEM = "diffusion_pytorch_model"
+
+
+def _type(layer, options):
+    return "W8A8_MXINT8" if wan_model.is_int8_layer(layer, options) else "W8A8_MXFP8"
+
+
+def _dominant_type(layers, options):
+    types = [_type(layer, options) for layer in layers]
+    return "W8A8_MXINT8" if 2 * types.count("W8A8_MXINT8") > len(types) else "W8A8_MXFP8"
 
 
 def _description(tensors, layers, options, rename):
@@ -21,8 +31,8 @@ def _description(tensors, layers, options, rename):
     for name in tensors:
         layer = name.rpartition(".")[0]
         scaled = layer in layers and name.rpartition(".")[2] in ("weight", "weight_scale")
-        types[rename(name)] = "W8A8_MXFP8" if scaled else "FLOAT"
-    return {"model_quant_type": "W8A8_MXFP8", "version": "1.0.0", "group_size": 0,
+        types[rename(name)] = _type(layer, options) if scaled else "FLOAT"
+    return {"model_quant_type": _dominant_type(layers, options), "version": "1.0.0", "group_size": 0,
             "metadata": {"exporter": "independent"}, "optional": {}, **types}
 
 
@@ -47,8 +57,9 @@ def write_modelslim(model, out, options):
                 for name in (f"{attention}.q_rot", f"{attention}.k_rot"):
                     saved[name] = wan_model.rotation(config["attention_head_dim"], block)
                     description[name] = "FLOAT"
-        wan_model.write_tensors(target, RAW_STEM, saved, options.shards)
-        wan_model.write_json(target / RAW_DESCRIPTION, description)
+        suffix = _dominant_type(layers, options).lower()
+        wan_model.write_tensors(target, RAW_STEM + suffix, saved, options.shards)
+        wan_model.write_json(target / f"{RAW_DESCRIPTION}{suffix}.json", description)
         wan_model.write_json(target / "config.json", wan_model.original_config(config, model))
 
 
@@ -77,6 +88,11 @@ def write_sglang(raw, model, out):
         shutil.copyfile(Path(model) / folder / "config.json", target / "config.json")
 
 
+def _refuse_int8(options):
+    if options.int8_layers:
+        raise ValueError("only the forms with a description know MXINT8")
+
+
 def _comfy_file_name(model, noise):
     kind = wan_model.original_config(
         wan_model.read_json(Path(model) / "transformer" / "config.json"), model)["model_type"]
@@ -85,6 +101,7 @@ def _comfy_file_name(model, noise):
 
 def write_comfy(model, out, options):
     """ComfyUI's single files: original names, marked layers, scales in tiles of 128 x 4."""
+    _refuse_int8(options)
     Path(out).mkdir(parents=True)
     for folder, _, noise in wan_model.experts(model):
         source = Path(model) / folder
@@ -135,6 +152,7 @@ def _quantization_config(style, float_layers):
 
 def write_config_json(model, out, options):
     """Diffusers names and "quantization_config" in config.json, in three dialects."""
+    _refuse_int8(options)
     wan_model.copy_model(model, out)
     for folder, _, _ in wan_model.experts(model):
         source, target = Path(model) / folder, Path(out) / folder
@@ -171,13 +189,14 @@ def dequantize(path):
     for name, tensor in tensors.items():
         if name in marked or name.endswith(("weight_scale", "weight_scale_inv", "_rot")):
             continue
-        if tensor.dtype == "F8_E4M3":
+        if tensor.dtype in ("F8_E4M3", "I8"):
             scale = tensors[name + ("_scale" if name + "_scale" in tensors else "_scale_inv")]
             n, k = tensor.shape
             scales = st.codes(scale)
             if swizzled:
                 scales = mxfp8.unswizzle(scales, n, k // mxfp8.BLOCK)
-            value = mxfp8.dequantize(st.codes(tensor), scales)
+            form = mxint8 if tensor.dtype == "I8" else mxfp8
+            value = form.dequantize(st.codes(tensor), scales)
         else:
             value = st.values(tensor)
         result[canonical.get(name, name)] = st.f32(value)

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 import mxfp8
+import mxint8
 import safetensors_file as st
 import wan_names
 
@@ -69,16 +70,22 @@ def is_float_layer(layer, options):
     return any(fnmatch.fnmatchcase(layer, glob) for glob in options.float_layers)
 
 
+def is_int8_layer(layer, options):
+    return any(fnmatch.fnmatchcase(layer, glob) for glob in options.int8_layers)
+
+
 def quantized(tensors, config, options):
-    """Diffusers-named tensors with MXFP8 weights, scales and F32 biases; the layers quantized."""
+    """Diffusers-named tensors with MXFP8 or MXINT8 weights, scales and F32 biases; the layers
+    quantized."""
     result = dict(tensors)
     layers = {layer: original
               for layer, original in wan_names.quantized_layers(block_count(config)).items()
               if not is_float_layer(layer, options)}
     for layer in layers:
         weight = st.values(tensors[layer + ".weight"])
-        codes, scales = mxfp8.quantize(weight, options.rule, options.rounding)
-        result[layer + ".weight"] = st.Tensor("F8_E4M3", weight.shape, codes.tobytes())
+        form, dtype = (mxint8, "I8") if is_int8_layer(layer, options) else (mxfp8, "F8_E4M3")
+        codes, scales = form.quantize(weight, options.rule, options.rounding)
+        result[layer + ".weight"] = st.Tensor(dtype, weight.shape, codes.tobytes())
         result[layer + ".weight_scale"] = st.u8(scales)
         bias = st.values(tensors[layer + ".bias"])
         result[layer + ".bias"] = st.f32(0 * bias if options.zero_bias else bias)
