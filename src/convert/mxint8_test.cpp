@@ -153,6 +153,23 @@ TEST_F(Mxint8, RoundTripsAreBitIdentical) {
   }
 }
 
+// Some exports describe weights and leave their scales out.
+TEST_F(Mxint8, ScalesThatADescriptionOmitsAreOfTheirLayersType) {
+  const fs::path raw = mixed();
+  edit_json(raw / kRawDescription, [](nlohmann::ordered_json& json) {
+    const nlohmann::ordered_json before = json;
+    for (const auto& [name, type] : before.items()) {
+      if (name.ends_with(".weight_scale")) json.erase(name);
+    }
+  });
+  RepackOptions options = repack_options(raw, out(), Layout::kDiffusers);
+  options.original = golden_model(kModel);
+  repack_model(options, {});
+  const auto description = json_of_file(out() / "transformer/quant_model_description.json");
+  EXPECT_EQ(description["blocks.0.attn1.to_q.weight_scale"], "W8A8_MXINT8");
+  EXPECT_EQ(description["blocks.0.ffn.net.2.weight_scale"], "W8A8_MXFP8");
+}
+
 TEST_F(Mxint8, FilesAreNamedAfterMostLayers) {
   const fs::path raw = mixed();
   const auto make_float = [&](const std::string& fragment) {
