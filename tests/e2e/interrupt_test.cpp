@@ -107,6 +107,7 @@ TEST_F(InterruptTest, FullDiskUnderTheReport) {
 }
 
 TEST_F(InterruptTest, NoMemory) {
+  if (!require_plain_memory("a limited address space")) GTEST_SKIP();
   ProcessOptions options =
       command(generate("t2v-a14b", {"--size", "4096x4096", "--num-frames", "401", "--threads", "1",
                                     "--output", "v.mp4"}));

@@ -42,13 +42,16 @@ class PlanTest : public CliTest {
   static void compare(const nlohmann::json& plan, const nlohmann::json& report) {
     const auto& stages = report.at("stages");
     ASSERT_EQ(plan.at("stages").size(), stages.size()) << plan.at("stages");
+    const bool measured = require_plain_memory("the peak of each stage, as planned");
     for (size_t i = 0; i < stages.size(); ++i) {
       const auto& planned = plan.at("stages")[i];
       EXPECT_EQ(planned.at("name"), stages[i].at("name"));
       const double ratio =
           planned.at("peak_rss_bytes").get<double>() / stages[i].at("peak_rss_bytes").get<double>();
       std::cout << stages[i].at("name") << " planned / measured " << ratio << "\n";
-      EXPECT_NEAR(ratio, 1, 0.1) << planned;
+      if (measured) {
+        EXPECT_NEAR(ratio, 1, 0.1) << planned;
+      }
     }
     const auto& components = report.at("components");
     ASSERT_EQ(plan.at("components").size(), components.size());

@@ -60,6 +60,18 @@ bool require_mount(bool available, const std::string& what) {
   return available;
 }
 
+bool require_plain_memory(const std::string& what) {
+#if defined(__SANITIZE_ADDRESS__)
+  constexpr bool kPlain = false;
+#elif defined(__has_feature)
+  constexpr bool kPlain = !__has_feature(address_sanitizer);
+#else
+  constexpr bool kPlain = true;
+#endif
+  if (!kPlain) note_skip(what + " (needs a build without AddressSanitizer)", false);
+  return kPlain;
+}
+
 std::vector<std::string> skipped_checks() { return skip_log().skipped; }
 
 bool required_check_was_skipped() { return skip_log().required_skipped; }

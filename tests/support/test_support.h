@@ -19,6 +19,9 @@ namespace mxvideo::test {
 bool require_cpu(CpuFeatures features, const std::string& what);
 // The same for a test that mounts a file system of its own, which MXVIDEO_REQUIRE calls "mount".
 bool require_mount(bool available, const std::string& what);
+// False in a build with AddressSanitizer, which keeps freed memory and reserves its own: then a
+// test that measures or limits the memory of a process is skipped.
+bool require_plain_memory(const std::string& what);
 std::vector<std::string> skipped_checks();
 bool required_check_was_skipped();
 
