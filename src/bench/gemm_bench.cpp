@@ -105,6 +105,7 @@ class ProblemBench {
   RowState try_row(const GemmRow& row, const GemmBench& request) {
     kernels::Context& context = contexts_[row.kernel];
     context.forced_rows[row.op] = row.kernel;
+    context.compute = kernels::Compute::kFast;
     try {
       layer_.apply(x_, y_, context);
     } catch (const Error& error) {
@@ -134,9 +135,10 @@ std::string op_of_scheme(const std::string& scheme) {
 }
 
 Json gemm_row_json(const GemmRow& row) {
-  Json json = {{"op", row.op},         {"scheme", row.scheme},  {"compute", kCompute},
-               {"kernel", row.kernel}, {"m", row.problem.m},    {"k", row.problem.k},
-               {"n", row.problem.n},   {"threads", row.threads}};
+  Json json = {
+      {"op", row.op},         {"scheme", row.scheme},  {"compute", row_compute(row.kernel)},
+      {"kernel", row.kernel}, {"m", row.problem.m},    {"k", row.problem.k},
+      {"n", row.problem.n},   {"threads", row.threads}};
   add_rate(json, row.kernel, flops_of(row.problem), row.seconds);
   for (size_t i = 0; i < kRivalTypes.size(); ++i) {
     const double ratio = row.seconds > 0 ? row.rival_seconds[i] / row.seconds : 0;

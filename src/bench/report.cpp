@@ -4,6 +4,7 @@
 
 #include "base/cpu_features.h"
 #include "base/parallel.h"
+#include "kernels/common/context.h"
 
 namespace mxvideo::bench {
 namespace {
@@ -43,6 +44,11 @@ Json loop_json(const RoofLoop& loop) {
 }
 
 }  // namespace
+
+const char* row_compute(std::string_view kernel) {
+  return compute_name(kernel.ends_with("_fast") ? kernels::Compute::kFast
+                                                : kernels::Compute::kExact);
+}
 
 RowState state_on_this_cpu(const kernels::RowInfo& row) {
   if (cpu_has(cpu_features(), row.requires_cpu)) return {};

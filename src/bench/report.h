@@ -17,9 +17,8 @@ namespace mxvideo::bench {
 
 using Json = nlohmann::ordered_json;
 
-// How products are computed: every row that exists keeps to the definition of its format within the
-// bound of its contract.
-inline constexpr const char* kCompute = "exact";
+// "fast" for rows that round elements further than kernels::Compute::kExact allows, else "exact".
+const char* row_compute(std::string_view kernel);
 
 struct BenchOptions {
   int repeats = 5;

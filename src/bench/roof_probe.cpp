@@ -52,6 +52,7 @@ constexpr std::array kRowUnits = {
     RowUnit{"avx_vnni_int16", RoofUnit::kInt16Madd},
     RowUnit{"avx2_int16", RoofUnit::kInt16Madd},
     RowUnit{"avx512_vnni_int8", RoofUnit::kInt8Vnni},
+    RowUnit{"avx512_vnni_fast", RoofUnit::kInt8Vnni},
 };
 
 // Keeps the work behind `value` from being removed.

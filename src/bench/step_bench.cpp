@@ -153,7 +153,7 @@ double forward_flops(const WanTransformerConfig& config, int64_t tokens, int64_t
 Json step_row_json(const StepRow& row) {
   Json json = {{"op", "step"},
                {"scheme", row.scheme},
-               {"compute", kCompute},
+               {"compute", kernels::compute_name(kernels::Context().compute)},
                {"layers", row.layers},
                {"tokens", row.tokens},
                {"text_rows", row.text_rows},

@@ -145,6 +145,7 @@ std::unique_ptr<WanPipeline> save_quantized(const GenerateOptions& options,
   saved.quantization.mx = options.quantization.mx;
   saved.text_quantization = options.text_quantization;
   saved.forced_kernels = options.forced_kernels;
+  saved.compute = options.compute;
   saved.text_cache = options.text_cache;
   return std::make_unique<WanPipeline>(std::move(saved));
 }

@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 
+#include "kernels/common/context.h"
 #include "pipeline/generate_request.h"
 #include "quantization/quantization_config.h"
 
@@ -35,6 +36,7 @@ struct GenerateOptions {
   std::string report_path, save_latents_path, save_quantized;
   int threads = 0;  // 0: all
   std::map<std::string, std::string, std::less<>> forced_kernels;
+  kernels::Compute compute = kernels::Compute::kAuto;
   std::string text_cache;
   std::string progress = "auto";
   bool json = false;

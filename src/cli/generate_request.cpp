@@ -102,6 +102,7 @@ pipeline::PipelineOptions pipeline_options(const GenerateOptions& options) {
   result.quantization = options.quantization;
   result.text_quantization = options.text_quantization;
   result.forced_kernels = options.forced_kernels;
+  result.compute = options.compute;
   result.text_cache = options.text_cache;
   return result;
 }

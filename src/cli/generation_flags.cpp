@@ -214,6 +214,12 @@ void add_run_flags(CLI::App& app, GenerateOptions& o) {
          },
          "Force a kernel row, OP=ROW as `mxvideo doctor` lists them; may be repeated")
       ->group(kRunGroup);
+  app.add_option_function<std::string>(
+         "--compute", [&o](const std::string& name) { o.compute = kernels::parse_compute(name); },
+         "Products of mxfp8 layers: exact (of the format's definition), auto (default; also those "
+         "in int8 where they add little noise) or fast (int8 wherever this CPU has it)")
+      ->check(CLI::IsMember({"exact", "auto", "fast"}))
+      ->group(kRunGroup);
   app.add_option("--progress", o.progress, "auto, bar, plain, json or none")
       ->capture_default_str()
       ->group(kRunGroup);

@@ -15,6 +15,7 @@
 #include <span>
 #include <string>
 
+#include "kernels/common/context.h"
 #include "tensor/tensor.h"
 
 namespace mxvideo::pipeline {
@@ -25,6 +26,7 @@ struct TextEncoderSource {
   std::filesystem::path text_encoder;  // directory
   nlohmann::ordered_json quantization;
   std::map<std::string, std::string, std::less<>> forced_kernels = {};  // op -> row
+  kernels::Compute compute = kernels::Compute::kAuto;
   int64_t max_tokens = 0;
 };
 

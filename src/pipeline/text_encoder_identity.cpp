@@ -77,6 +77,7 @@ Json text_encoder_identity(const TextEncoderSource& source) {
                {"version", version()},
                {"cpu_features", cpu_features_to_string(cpu_features())},
                {"kernels", source.forced_kernels},
+               {"compute", kernels::compute_name(source.compute)},
                {"max_tokens", source.max_tokens},
                {"quantization", source.quantization}};
   json["tokenizer"] = hashes_of(

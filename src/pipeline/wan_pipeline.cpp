@@ -317,6 +317,7 @@ Tensor WanPipeline::decode(WanRun& run) const {
 GenerateResult WanPipeline::generate(const GenerateRequest& request, const RunHooks& hooks) const {
   WanRun run{.asked = request, .request = resolve(request), .hooks = hooks};
   run.context.forced_rows = options_.forced_kernels;
+  run.context.compute = options_.compute;
   reset_peak_resident_bytes();
   check_files();
   initial_latents(run);
@@ -328,6 +329,7 @@ GenerateResult WanPipeline::generate(const GenerateRequest& request, const RunHo
   denoise(run);
   trim_heap();
   Tensor video = decode(run);
+  run.report.compute = kernels::compute_name(run.context.compute);
   run.report.kernels = run.context.choices;
   return {.video = std::move(video),
           .latents = std::move(run.latents),

@@ -20,6 +20,7 @@
 #include "base/cancellation.h"
 #include "checkpoint/key_map.h"
 #include "checkpoint/model_index.h"
+#include "kernels/common/context.h"
 #include "models/umt5/umt5_encoder.h"
 #include "models/wan_transformer/wan_transformer.h"
 #include "models/wan_vae/wan_vae.h"
@@ -42,6 +43,7 @@ struct PipelineOptions {
   // Scheme of the text encoder, "none" or "mxfp8"; its scale rule is that of `quantization`.
   std::string text_quantization = "none";
   std::map<std::string, std::string, std::less<>> forced_kernels;  // op -> row
+  kernels::Compute compute = kernels::Compute::kAuto;
   // Directory of prompt embeddings (text_cache.h); empty: none is read or kept.
   std::filesystem::path text_cache = {};
   // Optional: called with "transformer" or "transformer_2" and how its layers are quantized;

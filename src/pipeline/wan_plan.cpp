@@ -83,6 +83,7 @@ struct WanPipeline::PlanRun {
   kernels::Context context(const PipelineOptions& options) const {
     kernels::Context context;
     context.forced_rows = options.forced_kernels;
+    context.compute = options.compute;
     return context;
   }
   template <class Model>

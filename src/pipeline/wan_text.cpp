@@ -68,6 +68,7 @@ std::optional<TextCache> WanPipeline::open_text_cache() const {
                                           .text_encoder = directory_.path("text_encoder"),
                                           .quantization = std::move(scheme),
                                           .forced_kernels = options_.forced_kernels,
+                                          .compute = options_.compute,
                                           .max_tokens = kTextRows}),
                    text_config_.d_model);
 }

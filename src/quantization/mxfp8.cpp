@@ -46,7 +46,8 @@ LinearPlan Mxfp8Linear::plan(int64_t m, kernels::Context& context) const {
   weight.n = shape().out_features;
   weight.k = k;
   weight.element = options_.element;
-  kernels::select("gemm_mxfp8", kernels::gemm_mxfp8_rows(), {.weight = &weight}, context);
+  kernels::select("gemm_mxfp8", kernels::gemm_mxfp8_rows(),
+                  {.weight = &weight, .compute = context.compute}, context);
   return {.input_bytes = m * (k + k / kMxBlockSize),
           .scratch_bytes = 0,
           .norm_bytes = kernels::layer_norm_mxfp8_workspace_bytes(m, k)};
@@ -61,6 +62,7 @@ void Mxfp8Linear::apply(LinearInput& input, const LinearOutput& output,
                        .bias = bias_.empty() ? nullptr : bias_.f32(),
                        .y = output.y,
                        .m = input.m(),
+                       .compute = context.compute,
                        .epilogue = output.epilogue,
                        .residual = output.residual,
                        .gate = output.gate,

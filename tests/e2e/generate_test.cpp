@@ -147,6 +147,7 @@ TEST_F(GenerateTest, ReportOfAQuantizedRun) {
   EXPECT_EQ(report.at("steps").at(0).at("expert"), "transformer");
   EXPECT_EQ(report.at("steps").at(1).at("expert"), "transformer_2");
   EXPECT_GT(report.at("peak_rss_bytes"), 1 << 20);
+  EXPECT_EQ(report.at("compute"), "auto");
   EXPECT_TRUE(report.at("kernels").contains("gemm_mxfp8"));
   EXPECT_TRUE(report.contains("version"));
   Names stages;

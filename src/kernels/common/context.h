@@ -13,9 +13,21 @@
 
 namespace mxvideo::kernels {
 
+// Which products a quantized layer may use.
+enum class Compute : uint8_t {
+  kExact,  // those of the format's definition: what a row's own rounding adds stays below 0.1 dB
+  kAuto,   // and those that round further, where the weights bound what that adds
+  kFast,   // any
+};
+// "exact", "auto", "fast"
+const char* compute_name(Compute compute) noexcept;
+// Throws Code::kInvalidArgument.
+Compute parse_compute(const std::string& name);
+
 struct Context {
   // Features that select() may use; tests narrow it to run one instruction set only.
   CpuFeatures cpu = cpu_features();
+  Compute compute = Compute::kAuto;
   // op -> row name, from `--kernel op=row`.
   std::map<std::string, std::string, std::less<>> forced_rows;
   // (op, row) -> number of calls; goes into the run report.

@@ -28,18 +28,8 @@ inline __m512i values_of(__m256i codes, Int8 /*element*/) { return _mm512_cvtepi
 
 inline __m512i values_of(__m256i codes, E4m3 /*element*/) {
   // 2^(exponent - 2) for exponents 2 to 15; what lies below rounds to zero.
-  const __m256i powers = _mm256_set_epi16(0x2000, 0x1000, 0x800, 0x400, 0x200, 0x100, 0x80, 0x40,
-                                          0x20, 0x10, 8, 4, 2, 1, 0, 0);
-  const __m512i table = _mm512_broadcast_i64x4(powers);  // by exponent, whatever the sign bit above
-  const __m512i words = _mm512_cvtepi8_epi16(codes);
-  const __m512i power = _mm512_permutexvar_epi16(_mm512_srli_epi16(words, 3), table);
-  // The significand with its hidden bit, times 2^11.
-  const __m512i significand =
-      _mm512_or_si512(_mm512_and_si512(_mm512_slli_epi16(words, 11), _mm512_set1_epi16(0x3800)),
-                      _mm512_set1_epi16(0x4000));
-  const __m512i magnitude = _mm512_mulhrs_epi16(significand, power);
-  const __m512i sign = _mm512_srai_epi16(words, 15);  // -1 or 0
-  return _mm512_sub_epi16(_mm512_xor_si512(magnitude, sign), sign);
+  return multiples_of(codes, _mm256_set_epi16(0x2000, 0x1000, 0x800, 0x400, 0x200, 0x100, 0x80,
+                                              0x40, 0x20, 0x10, 8, 4, 2, 1, 0, 0));
 }
 
 template <class Element>

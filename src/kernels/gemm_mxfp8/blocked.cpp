@@ -119,6 +119,15 @@ const char* reject_gemm_mxfp8_int8(const GemmMxfp8Args& args) noexcept {
   return reject_gemm_mxfp8_int16(args);
 }
 
+const char* reject_gemm_mxfp8_fast(const GemmMxfp8Args& args) noexcept {
+  if (args.weight->element != formats::MxElement::kE4m3) return "elements that are not E4M3";
+  if (args.compute == Compute::kExact) return "its elements are int8, which is not exact";
+  if (args.compute == Compute::kAuto && !(args.weight->fast_noise <= kAutoNoise)) {
+    return "weights that int8 elements would add more than 0.3 dB of noise to";
+  }
+  return reject_gemm_mxfp8_int16(args);
+}
+
 const char* reject_gemm_mxfp8_int16(const GemmMxfp8Args& args) noexcept {
   if (!args.weight->fills_scales) return "weights whose blocks use little of their scales' range";
   return reject_overflow(args);

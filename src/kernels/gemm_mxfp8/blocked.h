@@ -15,8 +15,9 @@ namespace mxvideo::kernels {
 // Both refuse scales so large that a decoded value or a partial sum might overflow fp32; the
 // reference, which accumulates in double, takes those. They read all activation scales. The fp32
 // rows refuse INT8 too, the int8 rows E4M3, and int8 and int16 rows weights that are not
-// PackedMxfp8Weight::fills_scales.
+// PackedMxfp8Weight::fills_scales; fast rows what GemmMxfp8Args::compute excludes.
 const char* reject_gemm_mxfp8_fp32(const GemmMxfp8Args& args) noexcept;
+const char* reject_gemm_mxfp8_fast(const GemmMxfp8Args& args) noexcept;
 const char* reject_gemm_mxfp8_int8(const GemmMxfp8Args& args) noexcept;
 const char* reject_gemm_mxfp8_int16(const GemmMxfp8Args& args) noexcept;
 

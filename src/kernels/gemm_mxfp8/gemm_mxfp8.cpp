@@ -23,6 +23,8 @@ void run_int16(const GemmMxfp8Args& args) noexcept {
 constexpr std::array kRows = {
     Row<GemmMxfp8Args>{"avx512_vnni_int8", kCpuAvx512 | kCpuAvx512Vnni, reject_gemm_mxfp8_int8,
                        run_blocked<kGemmMxint8Avx512VnniInt8>},
+    Row<GemmMxfp8Args>{"avx512_vnni_fast", kCpuAvx512 | kCpuAvx512Vnni, reject_gemm_mxfp8_fast,
+                       run_blocked<kGemmMxfp8Avx512VnniFast>},
     Row<GemmMxfp8Args>{"avx512_vnni_int16", kCpuAvx512 | kCpuAvx512Vnni, reject_gemm_mxfp8_int16,
                        run_int16<kGemmMxfp8Avx512VnniInt16, kGemmMxint8Avx512VnniInt16>},
     Row<GemmMxfp8Args>{"avx512", kCpuAvx512, reject_gemm_mxfp8_fp32, run_blocked<kGemmMxfp8Avx512>},

@@ -12,8 +12,11 @@
 // orders depend on k only, so bits depend on neither the thread count nor m or n. Bound of every
 // row for acc, per output, against the exact value:
 //   2·(k+8)·2^-24·Σ|x·w| + k·2^-149, the last term for sums among the fp32 subnormals; and
-//   int16 rows on E4M3: + (1 + k·2^-24) · 2^-5 · Σ_b 2^(sx-127) · 2^(sw-127) · (Σ_t (|x| + |w|) +
-//   1).
+//   int16 rows on E4M3: + (1 + k·2^-24) · Σ_b 2^(sx-127) · 2^(sw-127) · Σ_t (d·(|x| + |w|) + d²)
+//   with d = 2^-5.
+// Rows "…_fast" take E4M3 elements as int8 multiples of 4: exact from 32 on, others move by at most
+// 2, which is d in their bound. Compute::kAuto has them where fast_noise <= kAutoNoise; of
+// activations nothing is known before the call.
 // common/epilogue.h adds its own. Needs FTZ and DAZ off.
 // Scales so large that a sum might overflow fp32 (their bytes together above about 350) make the
 // fast rows decline; the reference computes them.
@@ -48,6 +51,8 @@ struct PackedMxfp8Weight {
   // Each block is zero, or has a scale byte from 32 to 220 and, with E4M3, an element of at least
   // 64: true for blocks of ordinary values under every scale rule.
   bool fills_scales = true;
+  // At least Σ (w' - w)² / Σ w² of the weights w' that rows "…_fast" multiply by; 0 of INT8.
+  double fast_noise = 0;
 
   int64_t bytes() const { return codes.bytes() + scales.bytes(); }
 };
@@ -59,6 +64,8 @@ class Mxfp8WeightPacker {
   struct Survey {
     uint8_t max_scale = 0;
     bool fills_scales = true;
+    double fast_noise = 0;  // upper bound of Σ (w' - w)²
+    double signal = 0;      // lower bound of Σ w²
   };
 
   // k a multiple of 32. Throws Code::kOutOfMemory.
@@ -85,6 +92,9 @@ int64_t packed_mxfp8_weight_bytes(int64_t n, int64_t k);
 // Inverse of packing; for saving and for tests. Arrays sized as above.
 void unpack_mxfp8_weight(const PackedMxfp8Weight& weight, uint8_t* codes, uint8_t* scales);
 
+// 7 % of the noise that E4M3 has itself, about -31.5 dB: 0.3 dB.
+inline constexpr double kAutoNoise = 5e-5;
+
 struct GemmMxfp8Args {
   const uint8_t* x_codes = nullptr;   // [m, k]
   const uint8_t* x_scales = nullptr;  // [m, k/32]
@@ -92,6 +102,7 @@ struct GemmMxfp8Args {
   const float* bias = nullptr;  // [n] or null
   float* y = nullptr;           // [m, n]
   int64_t m = 0;
+  Compute compute = Compute::kAuto;
   Epilogue epilogue = Epilogue::kNone;
   const float* residual = nullptr;    // [m, n], kGatedResidual only
   const float* gate = nullptr;        // [gate_rows, n] with the row stride below; null means 1

@@ -55,6 +55,10 @@ extern const GemmMicroKernel kGemmMxint8Avx2Int16;
 extern const GemmMicroKernel kGemmMxint8AvxVnniInt16;
 extern const GemmMicroKernel kGemmMxint8Avx512VnniInt16;
 
+// int8 on E4M3 elements: multiples of 4 of their block's scale, to the nearest (halves away from
+// zero).
+extern const GemmMicroKernel kGemmMxfp8Avx512VnniFast;
+
 // int8 on INT8 elements: the same results as int16.
 extern const GemmMicroKernel kGemmMxint8Avx512VnniInt8;
 

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 #include <ostream>
+#include <random>
 
 #include "base/parallel.h"
 #include "support/test_support.h"
@@ -21,6 +23,7 @@ void run_kernel(const GemmMxfp8Args& args) noexcept {
 Kind kind_of(const std::string& name) {
   if (name == "reference") return Kind::kReference;
   if (name.ends_with("_int16")) return Kind::kInt16;
+  if (name.ends_with("_fast")) return Kind::kFast;
   return name.ends_with("_int8") ? Kind::kInt8 : Kind::kFp32;
 }
 
@@ -35,6 +38,8 @@ std::vector<TestRow> all_rows() {
        run_kernel<kGemmMxfp8Avx512VnniInt16Emulated, kGemmMxint8Avx512VnniInt16Emulated>},
       {"avx_vnni_int16", kCpuNone, reject_gemm_mxfp8_int16,
        run_kernel<kGemmMxfp8AvxVnniInt16Emulated, kGemmMxint8AvxVnniInt16Emulated>},
+      {"avx512_vnni_fast", kCpuNone, reject_gemm_mxfp8_fast,
+       run_kernel<kGemmMxfp8Avx512VnniFastEmulated>},
       {"avx512_vnni_int8", kCpuNone, reject_gemm_mxfp8_int8,
        run_kernel<kGemmMxint8Avx512VnniInt8Emulated>},
   };
@@ -45,6 +50,22 @@ std::vector<TestRow> all_rows() {
 }
 
 }  // namespace
+
+std::vector<float> characteristic_floats(const std::string& kind, int64_t rows, int64_t k,
+                                         uint32_t seed) {
+  std::mt19937 random(seed);
+  std::normal_distribution<float> normal;
+  std::vector<float> values(static_cast<size_t>(rows * k));
+  for (size_t i = 0; i < values.size(); ++i) {
+    values[i] = normal(random);
+    if (kind == "heavy tails") values[i] /= std::sqrt(std::fabs(normal(random)) + 1e-3f);
+    // Massive activations: every 37th channel a thousand times as large.
+    if (kind == "outlier channels" && static_cast<int64_t>(i) % k % 37 == 5) values[i] *= 1000;
+    // Neighbouring blocks 2^40 apart.
+    if (kind == "spread scales") values[i] *= i / kBlock % 2 == 0 ? 0x1p20f : 0x1p-20f;
+  }
+  return values;
+}
 
 void PrintTo(const TestRow& row, std::ostream* out) { *out << row.name; }
 
@@ -77,6 +98,7 @@ Guarded GemmRowTest::run(const Problem& p, GemmMxfp8Args args) const {
   args.weight = &weight;
   args.y = y.data();
   args.m = p.shape().m;
+  args.compute = Compute::kFast;
   EXPECT_EQ(GetParam().row.reject(args), nullptr);
   GetParam().row.run(args);
   EXPECT_TRUE(y.intact());

@@ -17,6 +17,7 @@ namespace mxvideo::kernels {
 extern const GemmMicroKernel kGemmMxfp8Avx512Emulated;
 extern const GemmMicroKernel kGemmMxfp8Avx512VnniInt16Emulated;
 extern const GemmMicroKernel kGemmMxfp8AvxVnniInt16Emulated;
+extern const GemmMicroKernel kGemmMxfp8Avx512VnniFastEmulated;
 extern const GemmMicroKernel kGemmMxint8Avx512VnniInt8Emulated;
 extern const GemmMicroKernel kGemmMxint8Avx512VnniInt16Emulated;
 extern const GemmMicroKernel kGemmMxint8AvxVnniInt16Emulated;
@@ -24,7 +25,7 @@ extern const GemmMicroKernel kGemmMxint8AvxVnniInt16Emulated;
 namespace test {
 
 // What a row computes in; rows of a kind agree bit for bit, and so do int16 and int8 on INT8.
-enum class Kind { kReference, kFp32, kInt16, kInt8 };
+enum class Kind { kReference, kFp32, kInt16, kInt8, kFast };
 
 struct TestRow {
   std::string name;
@@ -32,11 +33,17 @@ struct TestRow {
   Kind kind;
 
   bool takes(formats::MxElement element) const {
-    return kind != (element == formats::MxElement::kInt8 ? Kind::kFp32 : Kind::kInt8);
+    const bool fp8_only = kind == Kind::kFp32 || kind == Kind::kFast;
+    return element == formats::MxElement::kInt8 ? !fp8_only : kind != Kind::kInt8;
   }
 };
 
 void PrintTo(const TestRow& row, std::ostream* out);
+
+// [rows, k] of the kind "gaussian", "heavy tails", "outlier channels" (a thousand times as large)
+// or "spread scales" (neighbouring blocks 2^40 apart).
+std::vector<float> characteristic_floats(const std::string& kind, int64_t rows, int64_t k,
+                                         uint32_t seed);
 
 // Those that take `element`.
 std::vector<TestRow> test_rows(formats::MxElement element);
@@ -52,7 +59,11 @@ class GemmRowTest : public testing::TestWithParam<TestRow> {
   // Runs the row on `p`, which it must take; `args` may carry an epilogue.
   mxvideo::test::Guarded run(const Problem& p, GemmMxfp8Args args = {}) const;
 
-  bool int16() const { return GetParam().kind == Kind::kInt16; }
+  bool fast() const { return GetParam().kind == Kind::kFast; }
+  // E4M3 elements become integers.
+  bool integer() const { return GetParam().kind == Kind::kInt16 || fast(); }
+  // By how much an element moves at most, in its block's scale.
+  double rounding() const { return fast() ? 2 : integer() ? 0x1p-5 : 0; }
 
  private:
   int threads_ = 0;

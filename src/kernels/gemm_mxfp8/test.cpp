@@ -20,7 +20,7 @@ using mxvideo::test::Guarded;
 class GemmMxfp8Row : public GemmRowTest {
  protected:
   double bound(const Shape& shape, const ExactSum& sum) const {
-    return accumulator_bound(shape, sum, int16());
+    return accumulator_bound(shape, sum, rounding());
   }
 
   void expect_in_bound(const Problem& p, const Guarded& y) const {
@@ -82,7 +82,7 @@ TEST_P(GemmMxfp8Row, EveryBlockUsesItsOwnScales) {
 // Row i of one operand has scale byte i, and holds each code once; the other operand has one
 // non-zero element per row, so that each output is a single exact product.
 TEST_P(GemmMxfp8Row, EveryCodeAndScaleIsRight) {
-  const int smallest = int16() ? 32 : 0, largest = int16() ? 220 : 246;  // others are declined
+  const int smallest = integer() ? 32 : 0, largest = integer() ? 220 : 246;  // others are declined
   const int64_t scale_count = largest - smallest + 1;
   for (const bool scale_of_x : {true, false}) {
     for (const int other_scale : {smallest, 40, 93}) {
@@ -105,7 +105,9 @@ TEST_P(GemmMxfp8Row, EveryCodeAndScaleIsRight) {
       for (int64_t i = 0; i < shape.m; ++i) {
         for (int64_t j = 0; j < shape.n; ++j) {
           const double element = e4m3_value(codes[static_cast<size_t>(scale_of_x ? j : i)]);
-          const double taken = int16() ? std::round(element * 16) / 16 : element;
+          const double taken = fast()      ? std::round(element / 4) * 4
+                               : integer() ? std::round(element * 16) / 16
+                                           : element;
           const auto scale = static_cast<uint8_t>(smallest + (scale_of_x ? i : j));
           const double expected =
               taken * 256 * e8m0_value(scale) * e8m0_value(static_cast<uint8_t>(other_scale));
@@ -118,7 +120,7 @@ TEST_P(GemmMxfp8Row, EveryCodeAndScaleIsRight) {
 }
 
 TEST_P(GemmMxfp8Row, SubnormalSumsStayInTheBound) {
-  if (!int16()) {
+  if (!integer()) {
     const Problem p = Problem::random({5, 33, 96}, 1, 0, 3);
     expect_in_bound(p, run(p));
   }
@@ -205,24 +207,27 @@ TEST_P(GemmMxfp8Row, RowsOfAKindAgreeBitForBit) {
   const Problem p = Problem::random({31, 70, 544}, 9);
   const PackedMxfp8Weight weight = p.packed();
   Guarded emulated(31 * 70);
-  run_gemm_mxfp8_blocked(
-      {.x_codes = p.x_codes.data(),
-       .x_scales = p.x_scales.data(),
-       .weight = &weight,
-       .y = emulated.data(),
-       .m = 31},
-      int16() ? emulated_int16(formats::MxElement::kE4m3) : kGemmMxfp8Avx512Emulated);
+  const GemmMicroKernel& kernel = fast()      ? kGemmMxfp8Avx512VnniFastEmulated
+                                  : integer() ? emulated_int16(formats::MxElement::kE4m3)
+                                              : kGemmMxfp8Avx512Emulated;
+  run_gemm_mxfp8_blocked({.x_codes = p.x_codes.data(),
+                          .x_scales = p.x_scales.data(),
+                          .weight = &weight,
+                          .y = emulated.data(),
+                          .m = 31},
+                         kernel);
   expect_same_bits(emulated, run(p));
 }
 
 // A block of small elements would lose too much to rounding; a tiny or huge scale, to fp32's range.
-TEST_P(GemmMxfp8Row, Int16DeclinesWeightsThatDoNotFillTheirScales) {
+TEST_P(GemmMxfp8Row, IntegersDeclineWeightsThatDoNotFillTheirScales) {
   const auto rejects = [](const Problem& p) {
     const PackedMxfp8Weight weight = p.packed();
     return GetParam().row.reject({.x_codes = p.x_codes.data(),
                                   .x_scales = p.x_scales.data(),
                                   .weight = &weight,
-                                  .m = p.shape().m}) != nullptr;
+                                  .m = p.shape().m,
+                                  .compute = Compute::kFast}) != nullptr;
   };
   const Problem good = Problem::random({2, 40, 96}, 21, 60, 70);
   EXPECT_FALSE(rejects(good));
@@ -232,15 +237,15 @@ TEST_P(GemmMxfp8Row, Int16DeclinesWeightsThatDoNotFillTheirScales) {
   EXPECT_FALSE(rejects(zero_block));
   Problem small_block = good;
   std::fill_n(small_block.w_codes.begin() + 39 * 96 + 64, 32, uint8_t{0xe7});  // -60
-  EXPECT_EQ(rejects(small_block), int16());
+  EXPECT_EQ(rejects(small_block), integer());
   small_block.w_codes[39 * 96 + 95] = 0xe8;  // -64
   EXPECT_FALSE(rejects(small_block));
   Problem tiny_scale = good;
   tiny_scale.w_scales[119] = 31;
-  EXPECT_EQ(rejects(tiny_scale), int16());
+  EXPECT_EQ(rejects(tiny_scale), integer());
   Problem large_scale = good;
   large_scale.w_scales[119] = 221;
-  EXPECT_EQ(rejects(large_scale), int16());
+  EXPECT_EQ(rejects(large_scale), integer());
 }
 
 std::vector<float> random_floats(int64_t count, uint32_t seed) {
@@ -367,9 +372,8 @@ TEST_P(GemmMxfp8Row, AgreesWithTorchaoGoldens) {
     const Guarded y = run(p, {.bias = bias.data()});
     for (int64_t i = 0; i < y.count(); ++i) {
       const auto at = static_cast<size_t>(i);
-      const ExactSum sum = {
-          .magnitude = magnitude[at],
-          .element_rounding = p.exact_sum(i / shape.n, i % shape.n).element_rounding};
+      ExactSum sum = p.exact_sum(i / shape.n, i % shape.n);
+      sum.magnitude = magnitude[at];
       ASSERT_NEAR(y[i], expected[at], bound(shape, sum) + 0x1p-23 * std::fabs(expected[at]))
           << entry.path() << " at " << i;
     }
@@ -378,24 +382,8 @@ TEST_P(GemmMxfp8Row, AgreesWithTorchaoGoldens) {
   EXPECT_GE(files, 5);
 }
 
-// [rows, k], with a character; both operands of a product together.
-std::vector<float> characteristic_floats(const std::string& kind, int64_t rows, int64_t k,
-                                         uint32_t seed) {
-  std::mt19937 random(seed);
-  std::normal_distribution<float> normal;
-  std::vector<float> values(static_cast<size_t>(rows * k));
-  for (size_t i = 0; i < values.size(); ++i) {
-    values[i] = normal(random);
-    if (kind == "heavy tails") values[i] /= std::sqrt(std::fabs(normal(random)) + 1e-3f);
-    // Massive activations: every 37th channel a thousand times as large.
-    if (kind == "outlier channels" && static_cast<int64_t>(i) % k % 37 == 5) values[i] *= 1000;
-    // Neighbouring blocks 2^40 apart.
-    if (kind == "spread scales") values[i] *= i / kBlock % 2 == 0 ? 0x1p20f : 0x1p-20f;
-  }
-  return values;
-}
-
-// What a row rounds beyond the definition adds less than 0.1 dB to the noise of quantizing.
+// What a row rounds beyond the definition adds less than 0.1 dB to the noise of quantizing, and
+// where Compute::kAuto takes a fast row, less than 0.3 dB.
 TEST_P(GemmMxfp8Row, RoundingIsSmallBesideThatOfTheFormat) {
   const Shape shape = {24, 40, 512};
   for (const std::string kind : {"gaussian", "heavy tails", "outlier channels", "spread scales"}) {
@@ -414,6 +402,10 @@ TEST_P(GemmMxfp8Row, RoundingIsSmallBesideThatOfTheFormat) {
     };
     quantize(x, p.x_codes, p.x_scales);
     quantize(w, p.w_codes, p.w_scales);
+    if (fast() && p.packed().fast_noise > kAutoNoise) {
+      EXPECT_NE(kind, "gaussian");
+      continue;
+    }
     const Guarded y = run(p);
     double noise = 0, defined_noise = 0;
     for (int64_t i = 0; i < y.count(); ++i) {
@@ -425,7 +417,7 @@ TEST_P(GemmMxfp8Row, RoundingIsSmallBesideThatOfTheFormat) {
       noise += std::pow(y[i] - exact, 2);
       defined_noise += std::pow(p.exact_sum(i / shape.n, i % shape.n).value - exact, 2);
     }
-    EXPECT_LT(10 * std::log10(noise / defined_noise), 0.1) << kind;
+    EXPECT_LT(10 * std::log10(noise / defined_noise), fast() ? 0.3 : 0.1) << kind;
     std::cout << GetParam().name << " " << kind << " " << 10 * std::log10(noise / defined_noise)
               << " dB\n";
   }
@@ -434,39 +426,6 @@ TEST_P(GemmMxfp8Row, RoundingIsSmallBesideThatOfTheFormat) {
 TEST_P(GemmMxfp8Row, NoRowsIsNoWork) {
   Problem p({0, 33, 64});
   run(p);
-}
-
-TEST(GemmMxfp8Pack, LayoutIsTheDocumentedOne) {
-  const Problem p = Problem::random({1, 70, 96}, 19, 1, 200);
-  const PackedMxfp8Weight weight = p.packed();
-  const auto* codes = reinterpret_cast<const uint8_t*>(weight.codes.data());
-  const auto* scales = reinterpret_cast<const uint8_t*>(weight.scales.data());
-  ASSERT_EQ(weight.codes.bytes(), 96 * 96);
-  ASSERT_EQ(weight.scales.bytes(), 96 * 3);
-  for (int64_t j = 0; j < 96; ++j) {
-    for (int64_t t = 0; t < 96; ++t) {
-      const uint8_t expected = j < 70 ? p.w_codes[static_cast<size_t>(j * 96 + t)] : 0;
-      ASSERT_EQ(codes[(j / 32 * 96 + t) * 32 + j % 32], expected);
-    }
-    for (int64_t b = 0; b < 3; ++b) {
-      const uint8_t expected = j < 70 ? p.w_scales[static_cast<size_t>(j * 3 + b)] : 0;
-      ASSERT_EQ(scales[(j / 32 * 3 + b) * 32 + j % 32], expected);
-    }
-  }
-  EXPECT_EQ(weight.max_scale, *std::max_element(p.w_scales.begin(), p.w_scales.end()));
-}
-
-TEST(GemmMxfp8Pack, UnpackIsTheInverse) {
-  for (const int64_t n : {1, 31, 32, 33, 64, 100}) {
-    for (const int64_t k : {32, 96, 320}) {
-      const Problem p = Problem::random({1, n, k}, 20, 0, 254);
-      std::vector<uint8_t> codes(p.w_codes.size());
-      std::vector<uint8_t> scales(p.w_scales.size());
-      unpack_mxfp8_weight(p.packed(), codes.data(), scales.data());
-      ASSERT_EQ(codes, p.w_codes);
-      ASSERT_EQ(scales, p.w_scales);
-    }
-  }
 }
 
 TEST(GemmMxfp8Table, EndsWithTheReference) {

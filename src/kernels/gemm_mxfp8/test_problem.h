@@ -35,11 +35,12 @@ inline double e8m0_value(uint8_t byte) {
 }
 
 // Of one output, exact up to double rounding: Σ x·w, Σ |x·w|, and by how much the sum may change
-// when each element of a block moves by at most 2^-5 of its scale.
+// when each element of a block moves by at most d of its scale: d · moved + d² · moved_twice.
 struct ExactSum {
   double value = 0;
   double magnitude = 0;
-  double element_rounding = 0;
+  double moved = 0;
+  double moved_twice = 0;
 };
 
 class Problem {
@@ -112,11 +113,10 @@ class Problem {
                        table().scale[w_scales[static_cast<size_t>((j * k + t) / kBlock)]];
       sum.value += x * w;
       sum.magnitude += std::fabs(x * w);
-      const double x_step =
-          0x1p-5 * table().scale[x_scales[static_cast<size_t>((i * k + t) / kBlock)]];
-      const double w_step =
-          0x1p-5 * table().scale[w_scales[static_cast<size_t>((j * k + t) / kBlock)]];
-      sum.element_rounding += x_step * std::fabs(w) + w_step * std::fabs(x) + x_step * w_step;
+      const double x_step = table().scale[x_scales[static_cast<size_t>((i * k + t) / kBlock)]];
+      const double w_step = table().scale[w_scales[static_cast<size_t>((j * k + t) / kBlock)]];
+      sum.moved += x_step * std::fabs(w) + w_step * std::fabs(x);
+      sum.moved_twice += x_step * w_step;
     }
     return sum;
   }
@@ -156,11 +156,13 @@ class Problem {
   std::vector<uint8_t> w_scales;  // [n, k/32]
 };
 
-// |fast - exact| of the accumulator that the contract allows, of rows that round elements or not.
-inline double accumulator_bound(const Shape& shape, const ExactSum& sum, bool rounds_elements) {
+// |row - exact| of the accumulator that the contract allows rows that move elements by at most
+// `rounding` of the scale.
+inline double accumulator_bound(const Shape& shape, const ExactSum& sum, double rounding) {
   const auto k = static_cast<double>(shape.k);
   const double bound = 2 * (k + 8) * 0x1p-24 * sum.magnitude + k * 0x1p-149;
-  return rounds_elements ? bound + (1 + k * 0x1p-24) * sum.element_rounding : bound;
+  const double moved = rounding * sum.moved + rounding * rounding * sum.moved_twice;
+  return bound + (1 + k * 0x1p-24) * moved;
 }
 
 }  // namespace mxvideo::kernels::test
