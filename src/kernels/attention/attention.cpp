@@ -21,7 +21,7 @@ constexpr int64_t kPackedBytes = int64_t{16} << 20;
 
 int64_t heads_at_a_time(const PackedKeyValues& layout, int64_t heads) {
   const int64_t head_bytes = layout.head_floats() * static_cast<int64_t>(sizeof(float));
-  return std::clamp<int64_t>(kPackedBytes / head_bytes, 1, heads);
+  return std::max<int64_t>(std::min(kPackedBytes / head_bytes, heads), 1);
 }
 
 int64_t packed_bytes(const PackedKeyValues& layout, int64_t heads) {

@@ -205,7 +205,9 @@ INSTANTIATE_TEST_SUITE_P(
     Shapes, AttentionRows,
     testing::Values(Case{1, 1, 1, 1}, Case{5, 1, 2, 24}, Case{45, 45, 4, 24}, Case{97, 13, 1, 128},
                     Case{14, 193, 2, 128, 1, false, 5}, Case{200, 301, 2, 32, 1, true, 0},
-                    Case{64, 64, 3, 16, 1, true, 3}, Case{33, 50, 1, 384}, Case{7, 30, 1, 1000},
+                    Case{64, 64, 3, 16, 1, true, 3},
+                    Case{2, 4200, 5, 128, 2},  // more keys and values than are packed at a time
+                    Case{33, 50, 1, 384}, Case{7, 30, 1, 1000},
                     // Scores of about ±80 and far beyond what exp can represent.
                     Case{20, 150, 1, 32, 8, false, 0}, Case{20, 150, 1, 64, 60, true, 0}));
 
