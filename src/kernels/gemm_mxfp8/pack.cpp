@@ -1,7 +1,6 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
-#include <iterator>
 #include <utility>
 
 #include "base/checked.h"
@@ -71,28 +70,33 @@ using Survey = Mxfp8WeightPacker::Survey;
 // move by 2, those from 8 to 16 by up to 2 as their remainder says, and smaller ones by at most 2;
 // the signal takes elements of at least 64 for the next half octave below.
 void add_fast_noise(const uint8_t* codes, uint8_t scale, Survey& survey) {
-  constexpr uint8_t k8 = 0x50, k16 = 0x58, k32 = 0x60;
-  constexpr uint8_t kSteps[] = {0x68, 0x6c, 0x70, 0x74, 0x78, 0x7c};  // 64, 96, 128, 192, 256, 384
-  constexpr double kGains[] = {4096, 5120, 7168, 20480, 28672, 81920};  // of squares, step to step
-  uint8_t by_two = 0, by_one = 0;
-  uint8_t from[std::size(kSteps)] = {};
-  for (int64_t t = 0; t < formats::kMxBlockSize; ++t) {
-    const auto magnitude = static_cast<uint8_t>(codes[t] & 0x7f);
-    const bool small = magnitude > 0 && magnitude < k8;
-    const bool from_8 = magnitude >= k8 && magnitude < k16;
-    const bool from_16 = magnitude >= k16 && magnitude < k32;
-    const bool odd = (magnitude & 1) != 0;
-    const bool two = small || (from_8 && (magnitude & 3) == 2) || (from_16 && odd);
-    by_two = static_cast<uint8_t>(by_two + two);
-    by_one = static_cast<uint8_t>(by_one + (from_8 && odd));
-    for (size_t i = 0; i < std::size(kSteps); ++i) {
-      from[i] = static_cast<uint8_t>(from[i] + (magnitude >= kSteps[i]));
+  constexpr int8_t k8 = 0x50, k16 = 0x58, k32 = 0x60;
+  constexpr int8_t k64 = 0x68, k96 = 0x6c, k128 = 0x70, k192 = 0x74, k256 = 0x78, k384 = 0x7c;
+  using Signed [[gnu::vector_size(kSide)]] = int8_t;
+  const auto where = [](Signed mask, uint8_t value) {
+    return reinterpret_cast<Bytes>(mask) & value;
+  };
+  int noise_sum = 0, signal_sum = 0;
+  for (int64_t first = 0; first < formats::kMxBlockSize; first += kSide) {
+    Signed m;
+    std::memcpy(&m, codes + first, sizeof m);
+    m &= 0x7f;
+    const Signed from_8 = (m >= k8) & (m < k16), from_16 = (m >= k16) & (m < k32);
+    const Signed odd = (m & 1) == 1;
+    const Signed by_two = ((m > 0) & (m < k8)) | (from_8 & ((m & 3) == 2)) | (from_16 & odd);
+    const Bytes noise = where(by_two, 4) + where(from_8 & odd, 1);
+    // Squares in units of 2^10, as steps from one to the next.
+    const Bytes signal = where(m >= k64, 4) + where(m >= k96, 5) + where(m >= k128, 7) +
+                         where(m >= k192, 20) + where(m >= k256, 28) + where(m >= k384, 80);
+    for (int64_t t = 0; t < kSide; ++t) {
+      noise_sum += noise[t];
+      signal_sum += signal[t];
     }
   }
   const int exponent = scale - 127;
   const auto square = std::bit_cast<double>(static_cast<uint64_t>(1023 + 2 * exponent) << 52);
-  survey.fast_noise += square * (4.0 * by_two + by_one);
-  for (size_t i = 0; i < std::size(kSteps); ++i) survey.signal += square * kGains[i] * from[i];
+  survey.fast_noise += square * noise_sum;
+  survey.signal += square * 1024 * signal_sum;
 }
 
 Survey survey_rows(const uint8_t* codes, const uint8_t* scales, int64_t blocks,
