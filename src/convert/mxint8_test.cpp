@@ -237,9 +237,9 @@ TEST_F(Mxint8, AnotherFormatIsAnotherJob) {
 TEST_F(Mxint8, InspectSaysWhatEachLayerIsAndRunsAs) {
   const auto json = inspect_json(inspect_model(mixed()), {.layers = true, .tensors = false});
   const auto& part = json["components"][0];
-  EXPECT_EQ(part["effective"], (nlohmann::json{{"mxfp8", 4}, {"mxint8", 16}, {"none", 6}}));
-  EXPECT_EQ(part["layer_types"]["attn1.to_q"], (nlohmann::json{{"W8A8_MXINT8", 2}}));
-  EXPECT_EQ(part["layer_types"]["ffn.net.2"], (nlohmann::json{{"W8A8_MXFP8", 2}}));
+  EXPECT_EQ(part["effective"], (nlohmann::ordered_json{{"mxfp8", 4}, {"mxint8", 16}, {"none", 6}}));
+  EXPECT_EQ(part["layer_types"]["attn1.to_q"], (nlohmann::ordered_json{{"W8A8_MXINT8", 2}}));
+  EXPECT_EQ(part["layer_types"]["ffn.net.2"], (nlohmann::ordered_json{{"W8A8_MXFP8", 2}}));
   for (const auto& layer : part["layers"]) {
     if (layer["name"] != "blocks.1.attn2.to_v") continue;
     EXPECT_EQ(layer["declared"], "W8A8_MXINT8");

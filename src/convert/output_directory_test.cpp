@@ -36,7 +36,7 @@ class OutputDirectoryTest : public testing::Test {
     output.commit();
   }
   fs::path write(const std::string& name, const std::string& text) const {
-    const fs::path path = root_ / name;
+    fs::path path = root_ / name;
     fs::create_directories(path.parent_path());
     write_file_atomically(path, text);
     return path;

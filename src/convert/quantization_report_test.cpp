@@ -111,8 +111,8 @@ TEST(QuantizationReport, MatchesADoubleReference) {
 }
 
 TEST(QuantizationReport, SameBitsForAnyThreadCount) {
-  std::vector<float> values;
-  for (int i = 0; i < 64 * 320; ++i) values.push_back(std::sin(static_cast<float>(i)));
+  std::vector<float> values(64 * 320);
+  for (size_t i = 0; i < values.size(); ++i) values[i] = std::sin(static_cast<float>(i));
   std::vector<std::string> texts;
   for (const int threads : {1, 2, 7}) {
     set_num_threads(threads);

@@ -30,7 +30,7 @@ class QuantizeTest : public testing::Test {
 
   // A writable copy of a golden model.
   fs::path copy_of(const std::string& model) const {
-    const fs::path copy = folder_.path() / "model";
+    fs::path copy = folder_.path() / "model";
     fs::copy(golden_model(model), copy, fs::copy_options::recursive);
     return copy;
   }

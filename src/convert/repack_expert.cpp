@@ -253,8 +253,8 @@ OrderEvidence order_evidence(const RepackExpert& expert, const TransformerSource
     const auto theirs = other.tensors().find(name);
     if (mine == expert.original->tensors().end() || theirs == other.tensors().end()) continue;
     const std::array<const StoredTensor*, 3> all = {&tensor, &mine->second, &theirs->second};
-    const bool comparable = std::ranges::all_of(all, [&](const StoredTensor* stored) {
-      return is_float(stored->view.dtype) && stored->view.shape == tensor.view.shape;
+    const bool comparable = std::ranges::all_of(all, [&all](const StoredTensor* stored) {
+      return is_float(stored->view.dtype) && stored->view.shape == all[0]->view.shape;
     });
     if (!comparable) continue;
     const Tensor values = to_f32(tensor.view);

@@ -245,7 +245,7 @@ TEST_F(RepackTest, RenamesDescriptionOnlyKeysBothWays) {
 TEST_F(RepackTest, KeepsRotationsUnderBothSpellings) {
   const fs::path raw = raw_model("ti2v-5b");
   edit_tensors(raw / kRawWeights, [](StoredTensors& tensors) {
-    std::string identity(24 * 24 * 4, '\0');
+    std::string identity(size_t{24} * 24 * 4, '\0');
     for (size_t i = 0; i < 24; ++i) identity.replace((i * 24 + i) * 4, 4, "\0\0\x80\x3f", 4);
     for (const char* name : {"blocks.0.self_attn.q_rot", "blocks.0.self_attn.k_rot"}) {
       tensors[name] = {.dtype = DType::kF32, .shape = {24, 24}, .bytes = identity};

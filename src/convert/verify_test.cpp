@@ -149,7 +149,7 @@ TEST_F(VerifyValuesTest, NanCodesAreNamedWithTheirRow) {
 class VerifyFilesTest : public testing::Test {
  protected:
   fs::path write(const fs::path& relative, const std::string& text) const {
-    const fs::path path = temporary_.path() / relative;
+    fs::path path = temporary_.path() / relative;
     fs::create_directories(path.parent_path());
     std::ofstream(path) << text;
     return path;
