@@ -66,10 +66,11 @@ double best_rate(double work, const Body& body) {
   double best = 0;
   for (int trial = 0; trial < kTrials; ++trial) {
     std::vector<double> rates(static_cast<size_t>(num_threads()));
+    const auto rate_of = [&](int64_t thread) {
+      return work / thread_seconds_of([&] { body(thread); });
+    };
     parallel_for(num_threads(), 1, [&](int64_t begin, int64_t end) {
-      for (int64_t thread = begin; thread < end; ++thread) {
-        rates[static_cast<size_t>(thread)] = work / thread_seconds_of([&] { body(thread); });
-      }
+      for (int64_t i = begin; i < end; ++i) rates[static_cast<size_t>(i)] = rate_of(i);
     });
     best = std::max(best, std::accumulate(rates.begin(), rates.end(), 0.0));
   }
