@@ -334,6 +334,18 @@ struct Conv3dPlan::State {
     if (first_is_plain) forms.erase(forms.begin());
     first_is_plain = false;
   }
+
+  // Working memory of oneDNN's row; the first call of an extent makes its primitive.
+  int64_t onednn_scratch(const VideoExtent& extent, MemoryTrace& trace) {
+    const std::pair key{extent, num_threads()};
+    const auto found = scratch.find(key);
+    if (found != scratch.end()) return found->second;
+    const auto desc = describe(shape, extent);
+    find_or_make_form(desc.weights_desc(), trace);
+    primitives.emplace_back(desc);
+    const auto bytes = static_cast<int64_t>(desc.scratchpad_desc().get_size());
+    return scratch.emplace(key, bytes).first->second;
+  }
 };
 
 Conv3dPlan::Conv3dPlan(const Conv3dShape& shape) : state_(std::make_unique<State>()) {
@@ -356,25 +368,15 @@ void Conv3dPlan::load(MemoryTrace& trace) {
 
 void Conv3dPlan::run(const VideoExtent& extent, Context& context, MemoryTrace& trace) {
   const Conv3dShape& shape = state_->shape;
-  const std::pair key{extent, num_threads()};
   try {
     switch (select_row(shape, context)) {
       case ConvRow::kProduct:
         state_->find_or_make_form(tiled_weights(shape, false), trace);
         trace.pass(product_workspace_bytes(shape, extent));
         break;
-      case ConvRow::kOnednn: {
-        auto found = state_->scratch.find(key);
-        if (found == state_->scratch.end()) {
-          const auto desc = describe(shape, extent);
-          state_->find_or_make_form(desc.weights_desc(), trace);
-          state_->primitives.emplace_back(desc);
-          const auto bytes = static_cast<int64_t>(desc.scratchpad_desc().get_size());
-          found = state_->scratch.emplace(key, bytes).first;
-        }
-        trace.pass(found->second);
+      case ConvRow::kOnednn:
+        trace.pass(state_->onednn_scratch(extent, trace));
         break;
-      }
       case ConvRow::kReference:
         trace.pass(static_cast<int64_t>(plain_weights(shape).get_size()));
         break;
