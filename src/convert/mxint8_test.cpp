@@ -48,7 +48,7 @@ class Mxint8 : public testing::Test {
     quantize_model(quantize_options(golden_model(kModel), out("fp8"), Layout::kModelSlim), {});
     const StoredTensors fp8 =
         read_tensors(out("fp8") / "quant_model_weight_w8a8_mxfp8.safetensors");
-    const fs::path raw = quantized("mixed", Layout::kModelSlim);
+    fs::path raw = quantized("mixed", Layout::kModelSlim);
     fs::remove(raw / "complete.json");
     edit_tensors(raw / kRawWeights, [&](StoredTensors& tensors) {
       for (auto& [name, tensor] : tensors) {
