@@ -37,7 +37,8 @@ struct AttentionArgs {
 
 std::span<const Row<AttentionArgs>> attention_rows();
 void attention(const AttentionArgs& args, Context& context);
-// Working memory of a call with these lengths: it grows with kv_length, never with q_length.
+// Working memory of a call with these lengths: grows with kv_length, and with q_length only until
+// every thread has a block of queries.
 int64_t attention_workspace_bytes(int64_t q_length, int64_t kv_length, int64_t heads,
                                   int64_t head_dim);
 
