@@ -340,25 +340,31 @@ TEST(QuantizeBlock, RoundTripsEveryCodeAtEveryScale) {
   }
 }
 
+void expect_exact_products(const Block& block) {
+  const Values values = dequantize(block);
+  for (int i = 0; i < kMxBlockSize; ++i) {
+    const double element = decode_e4m3(block.codes[i]);
+    if (std::isnan(element)) {
+      EXPECT_TRUE(std::isnan(values[i]));
+      continue;
+    }
+    const double exact = std::ldexp(element, block.scale - 127);
+    if (std::fabs(exact) < 0x1p128) {
+      ASSERT_EQ(static_cast<double>(values[i]), exact)
+          << int{block.scale} << " " << int{block.codes[i]};
+    } else {
+      ASSERT_EQ(std::fabs(values[i]), std::numeric_limits<float>::infinity());
+    }
+  }
+}
+
 TEST(DequantizeBlock, IsTheExactProductAtEveryScale) {
   for (int scale = 0; scale < 255; ++scale) {
     for (int first = 0; first < 256; first += kMxBlockSize) {
       Block block{.scale = static_cast<uint8_t>(scale)};
       for (int i = 0; i < kMxBlockSize; ++i) block.codes[i] = static_cast<uint8_t>(first + i);
-      const Values values = dequantize(block);
-      for (int i = 0; i < kMxBlockSize; ++i) {
-        const double element = decode_e4m3(block.codes[i]);
-        if (std::isnan(element)) {
-          EXPECT_TRUE(std::isnan(values[i]));
-          continue;
-        }
-        const double exact = std::ldexp(element, scale - 127);
-        if (std::fabs(exact) < 0x1p128) {
-          ASSERT_EQ(static_cast<double>(values[i]), exact) << scale << " " << first + i;
-        } else {
-          ASSERT_EQ(std::fabs(values[i]), std::numeric_limits<float>::infinity());
-        }
-      }
+      expect_exact_products(block);
+      if (HasFatalFailure()) return;
     }
   }
 }
@@ -399,7 +405,22 @@ TEST(QuantizeInt8Block, RoundTripsEveryCodeAtEveryScale) {
   }
 }
 
-// By searching all codes, in double.
+// By rounding in double.
+void expect_nearest_int8_codes(const Values& values, ScaleRule rule, ElementRounding rounding) {
+  const Block block =
+      quantize(values, {.element = MxElement::kInt8, .scale_rule = rule, .rounding = rounding});
+  const double step = std::ldexp(1.0, block.scale - 127 - 6);
+  for (int i = 0; i < kMxBlockSize; ++i) {
+    const double steps = values[i] / step;
+    const double rounded = rounding == ElementRounding::kHalfAway
+                               ? std::round(steps)
+                               : steps - std::remainder(steps, 1.0);
+    const double expected = std::clamp(rounded, -127.0, 127.0);
+    ASSERT_EQ(static_cast<int8_t>(block.codes[i]), expected)
+        << scale_rule_name(rule) << " " << values[i];
+  }
+}
+
 TEST(QuantizeInt8Block, TakesTheNearestCode) {
   std::mt19937 random(8);
   std::normal_distribution<float> normal;
@@ -413,18 +434,8 @@ TEST(QuantizeInt8Block, TakesTheNearestCode) {
     }
     for (const ScaleRule rule : kRules) {
       for (const auto rounding : {ElementRounding::kNearestEven, ElementRounding::kHalfAway}) {
-        const Block block = quantize(
-            values, {.element = MxElement::kInt8, .scale_rule = rule, .rounding = rounding});
-        const double step = std::ldexp(1.0, block.scale - 127 - 6);
-        for (int i = 0; i < kMxBlockSize; ++i) {
-          const double steps = values[i] / step;
-          const double rounded = rounding == ElementRounding::kHalfAway
-                                     ? std::round(steps)
-                                     : steps - std::remainder(steps, 1.0);
-          const double expected = std::clamp(rounded, -127.0, 127.0);
-          ASSERT_EQ(static_cast<int8_t>(block.codes[i]), expected)
-              << scale_rule_name(rule) << " " << values[i];
-        }
+        expect_nearest_int8_codes(values, rule, rounding);
+        if (HasFatalFailure()) return;
       }
     }
   }
@@ -446,9 +457,12 @@ TEST(QuantizeBlock, DoesNotDependOnFlushToZeroOrRoundingMode) {
   const GoldenFile golden("formats/blocks_torchao.safetensors");
   const std::vector<float> rows = golden.f32("fp32.input");
   const auto with_mxcsr = [&](uint32_t extra, float factor) {
+    const size_t count = rows.size() / kMxBlockSize;
     std::vector<Block> blocks;
     std::vector<Values> inputs;
-    for (size_t i = 0; i < rows.size() / kMxBlockSize; ++i) {
+    blocks.reserve(count);
+    inputs.reserve(count);
+    for (size_t i = 0; i < count; ++i) {
       inputs.push_back(block_at(rows, i));
       for (float& value : inputs.back()) value *= factor;
     }

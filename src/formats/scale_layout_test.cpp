@@ -18,7 +18,7 @@ std::vector<uint8_t> numbered(const ScaleGrid& grid) {
 TEST(ScaleLayout, PlacesScalesAsTheTileSays) {
   const ScaleGrid grid{.rows = 256, .columns = 8};
   const std::vector<uint8_t> row_major = numbered(grid);
-  std::vector<uint8_t> swizzled(256 * 8);
+  std::vector<uint8_t> swizzled(size_t{256} * 8);
   swizzle_scales(grid, row_major.data(), swizzled.data());
   const auto at = [&](int64_t row, int64_t column) {
     return row_major[static_cast<size_t>(row * 8 + column)];
