@@ -24,7 +24,7 @@ struct Fp32Fma {
 // The product takes part of the sum: a constant one would leave the loop.
 struct Int16Madd {
   using Vec = __m256i;
-  static constexpr int64_t kOperations = 2 * 16;
+  static constexpr int64_t kOperations = int64_t{2} * 16;
   static constexpr int64_t kChains = 12;
   static Vec start(int64_t i) { return _mm256_set1_epi32(static_cast<int>(i)); }
   static Vec join(Vec a, Vec b) { return _mm256_add_epi32(a, b); }

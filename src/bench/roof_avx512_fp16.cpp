@@ -7,7 +7,7 @@ namespace {
 
 struct Fp16Fma {
   using Vec = __m512h;
-  static constexpr int64_t kOperations = 2 * 32;
+  static constexpr int64_t kOperations = int64_t{2} * 32;
   static constexpr int64_t kChains = 24;
   static Vec start(int64_t i) {
     return _mm512_cvtepi16_ph(_mm512_set1_epi16(static_cast<short>(i)));

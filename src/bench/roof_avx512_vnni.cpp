@@ -14,14 +14,14 @@ struct Int32Sums {
 };
 
 struct Int8Dot : Int32Sums {
-  static constexpr int64_t kOperations = 2 * 64;
+  static constexpr int64_t kOperations = int64_t{2} * 64;
   static Vec step(Vec sum) {
     return _mm512_dpbusd_epi32(sum, _mm512_set1_epi8(3), _mm512_set1_epi8(5));
   }
 };
 
 struct Int16Dot : Int32Sums {
-  static constexpr int64_t kOperations = 2 * 32;
+  static constexpr int64_t kOperations = int64_t{2} * 32;
   static Vec step(Vec sum) {
     return _mm512_dpwssd_epi32(sum, _mm512_set1_epi16(3), _mm512_set1_epi16(5));
   }

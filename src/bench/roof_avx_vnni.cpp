@@ -16,14 +16,14 @@ struct Int32Sums {
 };
 
 struct Int8Dot : Int32Sums {
-  static constexpr int64_t kOperations = 2 * 32;
+  static constexpr int64_t kOperations = int64_t{2} * 32;
   static Vec step(Vec sum) {
     return _mm256_dpbusd_avx_epi32(sum, _mm256_set1_epi8(3), _mm256_set1_epi8(5));
   }
 };
 
 struct Int16Dot : Int32Sums {
-  static constexpr int64_t kOperations = 2 * 16;
+  static constexpr int64_t kOperations = int64_t{2} * 16;
   static Vec step(Vec sum) {
     return _mm256_dpwssd_avx_epi32(sum, _mm256_set1_epi16(3), _mm256_set1_epi16(5));
   }

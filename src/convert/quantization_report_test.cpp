@@ -111,7 +111,7 @@ TEST(QuantizationReport, MatchesADoubleReference) {
 }
 
 TEST(QuantizationReport, SameBitsForAnyThreadCount) {
-  std::vector<float> values(64 * 320);
+  std::vector<float> values(size_t{64} * 320);
   for (size_t i = 0; i < values.size(); ++i) values[i] = std::sin(static_cast<float>(i));
   std::vector<std::string> texts;
   for (const int threads : {1, 2, 7}) {

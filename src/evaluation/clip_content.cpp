@@ -84,6 +84,7 @@ Color median_background(const std::vector<FrameContent>& frames) {
   Color result{};
   for (size_t c = 0; c < 3; ++c) {
     std::vector<double> values;
+    values.reserve(frames.size());
     for (const FrameContent& frame : frames) values.push_back(frame.background[c]);
     const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
     std::ranges::nth_element(values, middle);

@@ -13,8 +13,8 @@ namespace mxvideo::evaluation {
 namespace {
 
 const GoldenClips& golden() {
-  static const GoldenClips clips = read_golden_clips();
-  return clips;
+  static const GoldenClips kClips = read_golden_clips();
+  return kClips;
 }
 
 ClipContent measure(const GoldenClip& clip) {

@@ -131,7 +131,7 @@ TEST_F(LinearFidelityTest, MeasuresWhatTheFormatsDefine) {
     EXPECT_NEAR(layer.weight_error.sqnr_db(), weights.sqnr_db, 1e-9);
     EXPECT_NEAR(layer.weight_error.cosine(), weights.cosine, 1e-12);
     const Expected outputs = error_between(exact, quantized);
-    EXPECT_EQ(layer.output_error.count(), 2 * 5 * kOut);
+    EXPECT_EQ(layer.output_error.count(), 2 * (5 * kOut));
     EXPECT_NEAR(layer.output_error.sqnr_db(), outputs.sqnr_db, 1e-3);
     EXPECT_NEAR(layer.output_error.cosine(), outputs.cosine, 1e-6);
     EXPECT_EQ(layer.component, "transformer");

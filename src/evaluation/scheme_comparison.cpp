@@ -17,7 +17,7 @@ using pipeline::WanPipeline;
 
 namespace {
 
-pipeline::RunHooks run_hooks(const ComparisonHooks& hooks, std::string run) {
+pipeline::RunHooks run_hooks(const ComparisonHooks& hooks, const std::string& run) {
   pipeline::RunHooks result;
   if (hooks.progress) {
     result.progress = [&hooks, run](std::string_view phase, int64_t done, int64_t total) {
