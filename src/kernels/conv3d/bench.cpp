@@ -41,7 +41,7 @@ void bench_conv(benchmark::State& state, const Crop& crop) {
   const kernels::Conv3d conv(shape, weight, bias);
   const VideoExtent out = kernels::conv3d_output(shape, extent);
   const int64_t outputs = channels * out.t * out.h * out.w;
-  const Work work = {.flops = static_cast<double>(2 * 27 * channels * outputs),
+  const Work work = {.flops = static_cast<double>(2 * (27 * channels * outputs)),
                      .bytes = static_cast<double>((x.count() + weight.count() + outputs) * 4)};
   measure(state, work, [&] { benchmark::DoNotOptimize(conv.run(x, context).data()); });
 }

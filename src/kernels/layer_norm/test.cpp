@@ -142,7 +142,7 @@ TEST_P(LayerNormRows, StayInsideTheBound) {
   for (float& value : x) value += c.offset;
   const std::vector<float> weight = test::random_floats(c.dim, 1, 2);
   const std::vector<float> bias = test::random_floats(c.dim, 1, 3);
-  const std::vector<float> modulation = test::random_floats(3 * 6 * c.dim, 1, 4);
+  const std::vector<float> modulation = test::random_floats(3 * (6 * c.dim), 1, 4);
   std::vector<int32_t> vector_of_row(c.rows);
   for (int64_t r = 0; r < c.rows; ++r) vector_of_row[r] = static_cast<int32_t>(r * 7 % 3);
   LayerNormArgs args = {.x = x.data(), .rows = c.rows, .dim = c.dim};
@@ -189,12 +189,12 @@ INSTANTIATE_TEST_SUITE_P(Shapes, LayerNormRows,
 // The quantizing entry against the two steps, codes and scales one behind the other.
 TEST(LayerNormMxfp8, HasTheBitsOfNormThenQuantize) {
   for (const auto& size : {std::pair{1, 32}, {5, 96}, {13, 1056}, {3, 5120}}) {
-    const int rows = size.first, dim = size.second;
+    const int64_t rows = size.first, dim = size.second;
     SCOPED_TRACE(std::to_string(rows) + " x " + std::to_string(dim));
-    const std::vector<float> x = test::random_floats(int64_t{rows} * dim, 2, 1);
-    const std::vector<float> vectors = test::random_floats(4 * 2 * dim, 1, 2);
-    std::vector<int32_t> vector_of_row;
-    for (int r = 0; r < rows; ++r) vector_of_row.push_back(r * 7 % 3);
+    const std::vector<float> x = test::random_floats(rows * dim, 2, 1);
+    const std::vector<float> vectors = test::random_floats(4 * (2 * dim), 1, 2);
+    std::vector<int32_t> vector_of_row(rows);
+    for (int64_t r = 0; r < rows; ++r) vector_of_row[r] = static_cast<int32_t>(r * 7 % 3);
     const LayerNormArgs args = {.x = x.data(),
                                 .rows = rows,
                                 .dim = dim,
@@ -205,7 +205,7 @@ TEST(LayerNormMxfp8, HasTheBitsOfNormThenQuantize) {
                                 .modulation_stride = 2 * dim,
                                 .modulation_row = vector_of_row.data()};
     const formats::MxOptions options{.scale_rule = formats::ScaleRule::kCeil};
-    const auto codes = static_cast<int64_t>(rows) * dim;
+    const int64_t codes = rows * dim;
     for (const auto& row : layer_norm_rows()) {
       test::sweep(
           {"layer_norm", row.name},
