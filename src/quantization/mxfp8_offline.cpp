@@ -103,6 +103,27 @@ void decode_row(const uint8_t* codes, const uint8_t* scales, int64_t k, MxElemen
   }
 }
 
+// Cuts what does not fit into BF16; returns whether all of it did.
+bool decode_row_to_bf16(const uint8_t* codes, const uint8_t* scales, int64_t k, MxElement element,
+                        uint16_t* bf16) {
+  uint32_t lost = 0;
+  decode_row(codes, scales, k, element, [&](int64_t i, const auto& values) {
+    for (const float value : values) {
+      const auto bits = std::bit_cast<uint32_t>(value);
+      bf16[i++] = static_cast<uint16_t>(bits >> 16);
+      lost |= bits & 0xffff;
+    }
+  });
+  return lost == 0;
+}
+
+void decode_row_to_f32(const uint8_t* codes, const uint8_t* scales, int64_t k, MxElement element,
+                       float* f32) {
+  decode_row(codes, scales, k, element, [&](int64_t i, const auto& values) {
+    std::copy(values.begin(), values.end(), f32 + i);
+  });
+}
+
 }  // namespace
 
 Tensor dequantize_mx_weight(const uint8_t* codes, const uint8_t* scales, const Shape& shape,
@@ -114,24 +135,15 @@ Tensor dequantize_mx_weight(const uint8_t* codes, const uint8_t* scales, const S
   std::vector<uint8_t> inexact(static_cast<size_t>(n));
   parallel_for(n, 1, [&](int64_t first, int64_t last) {
     for (int64_t row = first; row < last; ++row) {
-      decode_row(codes + row * k, scales + row * blocks, k, element,
-                 [&](int64_t i, const auto& values) {
-                   for (int64_t t = 0; t < kMxBlockSize; ++t) {
-                     const auto bits = std::bit_cast<uint32_t>(values[static_cast<size_t>(t)]);
-                     bf16[row * k + i + t] = static_cast<uint16_t>(bits >> 16);
-                     inexact[static_cast<size_t>(row)] |= (bits & 0xffff) != 0;
-                   }
-                 });
+      inexact[static_cast<size_t>(row)] =
+          !decode_row_to_bf16(codes + row * k, scales + row * blocks, k, element, bf16 + row * k);
     }
   });
   if (std::find(inexact.begin(), inexact.end(), 1) == inexact.end()) return narrow;
   Tensor wide(DType::kF32, {n, k});
   parallel_for(n, 1, [&](int64_t first, int64_t last) {
     for (int64_t row = first; row < last; ++row) {
-      decode_row(codes + row * k, scales + row * blocks, k, element,
-                 [&](int64_t i, const auto& values) {
-                   std::copy(values.begin(), values.end(), wide.f32() + row * k + i);
-                 });
+      decode_row_to_f32(codes + row * k, scales + row * blocks, k, element, wide.f32() + row * k);
     }
   });
   return wide;
