@@ -45,6 +45,10 @@ struct SizeCase {
   ImageSize area_720p;  // area 1280 * 720, multiple 16
   ImageSize area_480p;  // area 832 * 480, multiple 16
 };
+constexpr int64_t kArea1280x704 = int64_t{1280} * 704;
+constexpr int64_t kArea96x64 = int64_t{96} * 64;
+constexpr int64_t kArea1280x720 = int64_t{1280} * 720;
+constexpr int64_t kArea832x480 = int64_t{832} * 480;
 const SizeCase kSizeCases[] = {
     {{704, 1280}, {704, 1280}, {64, 96}, {704, 1280}, {464, 848}},
     {{1280, 704}, {1280, 704}, {96, 64}, {1280, 704}, {848, 464}},
@@ -60,10 +64,10 @@ const SizeCase kSizeCases[] = {
 
 TEST(ImagePreprocess, SizesOfTheEngines) {
   for (const SizeCase& c : kSizeCases) {
-    EXPECT_EQ(best_output_size(c.image, 1280 * 704, 32), c.best_720p);
-    EXPECT_EQ(best_output_size(c.image, 96 * 64, 32), c.best_tiny);
-    EXPECT_EQ(size_from_area(c.image, 1280 * 720, 16), c.area_720p);
-    EXPECT_EQ(size_from_area(c.image, 832 * 480, 16), c.area_480p);
+    EXPECT_EQ(best_output_size(c.image, kArea1280x704, 32), c.best_720p);
+    EXPECT_EQ(best_output_size(c.image, kArea96x64, 32), c.best_tiny);
+    EXPECT_EQ(size_from_area(c.image, kArea1280x720, 16), c.area_720p);
+    EXPECT_EQ(size_from_area(c.image, kArea832x480, 16), c.area_480p);
   }
 }
 
@@ -71,9 +75,9 @@ TEST(ImagePreprocess, RefusesImagesThatFitNoSize) {
   const auto code = [](const std::function<void()>& action) {
     return test::expect_error(action).code();
   };
-  EXPECT_EQ(code([] { best_output_size({1, 30000}, 1280 * 704, 32); }), Code::kInvalidArgument);
-  EXPECT_EQ(code([] { best_output_size({30000, 1}, 1280 * 704, 32); }), Code::kInvalidArgument);
-  EXPECT_EQ(code([] { size_from_area({1, 30000}, 1280 * 704, 16); }), Code::kInvalidArgument);
+  EXPECT_EQ(code([] { best_output_size({1, 30000}, kArea1280x704, 32); }), Code::kInvalidArgument);
+  EXPECT_EQ(code([] { best_output_size({30000, 1}, kArea1280x704, 32); }), Code::kInvalidArgument);
+  EXPECT_EQ(code([] { size_from_area({1, 30000}, kArea1280x704, 16); }), Code::kInvalidArgument);
   const RgbImage strip{.size = {.height = 1, .width = 1000}, .pixels = std::vector<uint8_t>(3000)};
   EXPECT_EQ(code([&] { cover_and_crop(strip, {64, 64}); }), Code::kInvalidArgument);
 }

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <span>
 #include <string>
 
 #include "base/parallel.h"
@@ -116,6 +117,22 @@ TEST_P(Umt5Golden, PromptGivesTheIdsAndTheEmbeddingOfThePipeline) {
 INSTANTIATE_TEST_SUITE_P(Prompts, Umt5Golden,
                          testing::Values("empty", "word", "english", "mixed", "long", "truncated"));
 
+// A layer's table, [32 buckets, 3 heads], against `expected`: [head, first/last query, key].
+void expect_bias_rows(std::span<const float> table, std::span<const int64_t> buckets,
+                      int64_t length, std::span<const float> expected) {
+  size_t next = 0;
+  for (int64_t head = 0; head < 3; ++head) {
+    for (const int64_t query : {int64_t{0}, length - 1}) {
+      for (int64_t key = 0; key < length; ++key) {
+        const auto distance = static_cast<size_t>(std::abs(key - query));
+        const int64_t bucket = buckets[distance] + (key > query ? 16 : 0);
+        ASSERT_EQ(table[static_cast<size_t>(bucket * 3 + head)], expected[next++])
+            << "head " << head << " query " << query << " key " << key;
+      }
+    }
+  }
+}
+
 // The rows of the bias that the goldens hold belong to the first and the last query, which together
 // see every relative position.
 TEST(Umt5Encoder, BiasTableRowsMatchTheReference) {
@@ -125,23 +142,17 @@ TEST(Umt5Encoder, BiasTableRowsMatchTheReference) {
     const std::vector<float> expected = file.f32("bias");  // [layer, head, first/last, key]
     const auto length = static_cast<int64_t>(file.i64("ids").size());
     const std::vector<int64_t> buckets = umt5_relative_buckets(load_config("t2v-a14b"), length);
-    size_t next = 0;
-    for (int layer = 0; layer < 2; ++layer) {
+    const auto layer_size = static_cast<size_t>(3 * (2 * length));
+    ASSERT_EQ(expected.size(), 2 * layer_size);
+    for (size_t layer = 0; layer < 2; ++layer) {
+      SCOPED_TRACE(std::string(name) + " layer " + std::to_string(layer));
       const std::vector<float> table =
           weights.f32("encoder.block." + std::to_string(layer) +
-                      ".layer.0.SelfAttention.relative_attention_bias.weight");  // [32, 3]
-      for (int64_t head = 0; head < 3; ++head) {
-        for (const int64_t query : {int64_t{0}, length - 1}) {
-          for (int64_t key = 0; key < length; ++key) {
-            const auto distance = static_cast<size_t>(std::abs(key - query));
-            const int64_t bucket = buckets[distance] + (key > query ? 16 : 0);
-            ASSERT_EQ(table[static_cast<size_t>(bucket * 3 + head)], expected[next++])
-                << name << " layer " << layer << " query " << query << " key " << key;
-          }
-        }
-      }
+                      ".layer.0.SelfAttention.relative_attention_bias.weight");
+      expect_bias_rows(table, buckets, length,
+                       std::span(expected).subspan(layer * layer_size, layer_size));
+      if (HasFatalFailure()) return;
     }
-    EXPECT_EQ(next, expected.size());
   }
 }
 
@@ -176,7 +187,7 @@ TEST(Umt5Encoder, BucketsBeginWhereTheReferenceHasThem) {
 TEST(Umt5Encoder, KeepsWeightsInTheirStoredType) {
   // Matrices and the embedding as stored; norms and bias tables in fp32.
   constexpr int64_t kBlockMatrices = 4 * 48 * 64 + 3 * 96 * 64;
-  constexpr int64_t kStored = 1216 * 64 + 2 * kBlockMatrices;
+  constexpr int64_t kStored = int64_t{1216} * 64 + 2 * kBlockMatrices;
   constexpr int64_t kFloats = 2 * (2 * 64 + 32 * 3) + 64;
   EXPECT_EQ(load("t2v-a14b").weight_bytes(), kStored * 2 + kFloats * 4);  // bf16
   EXPECT_EQ(load("ti2v-5b").weight_bytes(), kStored * 2 + kFloats * 4);   // fp16
