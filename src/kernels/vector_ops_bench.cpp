@@ -49,26 +49,26 @@ void register_elementwise(const std::string& variant, ElementwiseOp op, double s
 }  // namespace
 
 void register_vector_ops() {
-  static const std::vector<float> ones(kRows * kDim, 1.0f);
+  static const std::vector<float> kOnes(kRows * kDim, 1.0f);
   register_rows("layer_norm", "", kernels::layer_norm_rows(), 2,
                 [](float* x, float* y, Context& context) {
                   kernels::layer_norm({.x = x,
                                        .y = y,
                                        .rows = kRows,
                                        .dim = kDim,
-                                       .scale = ones.data(),
-                                       .shift = ones.data()},
+                                       .scale = kOnes.data(),
+                                       .shift = kOnes.data()},
                                       context);
                 });
-  register_rows("rms_norm", "", kernels::rms_norm_rows(), 2,
-                [](float* x, float* y, Context& context) {
-                  kernels::rms_norm(
-                      {.x = x, .y = y, .rows = kRows, .dim = kDim, .weight = ones.data()}, context);
-                });
+  register_rows(
+      "rms_norm", "", kernels::rms_norm_rows(), 2, [](float* x, float* y, Context& context) {
+        kernels::rms_norm({.x = x, .y = y, .rows = kRows, .dim = kDim, .weight = kOnes.data()},
+                          context);
+      });
   register_rows("rope", "", kernels::rope_rows(), 2, [](float* x, float*, Context& context) {
     kernels::rope({.x = x,
-                   .cos = ones.data(),
-                   .sin = ones.data(),
+                   .cos = kOnes.data(),
+                   .sin = kOnes.data(),
                    .rows = kRows,
                    .heads = kHeads,
                    .head_dim = kHeadDim},

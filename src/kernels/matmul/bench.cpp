@@ -60,6 +60,16 @@ void bench_row(benchmark::State& state, const MatmulRow& row, DType dtype, const
       dense_rivals(shape.m, shape.n, shape.k));
 }
 
+void add_row(const MatmulRow& row, const Shape& shape) {
+  for (const DType dtype : {DType::kF32, DType::kBF16, DType::kF16}) {
+    const std::string name = std::string("matmul/") + row.name + "/" +
+                             std::string(dtype_name(dtype)) + "/" + shape.name();
+    add_bench(name, [&row, dtype, shape](benchmark::State& state) {
+      bench_row(state, row, dtype, shape);
+    });
+  }
+}
+
 }  // namespace
 
 void register_matmul() {
@@ -67,14 +77,7 @@ void register_matmul() {
     if (!cpu_has(cpu_features(), row.requires_cpu)) continue;
     if (std::string(row.name) == "reference") continue;  // minutes on these shapes
     for (const Shape& shape : kShapes) {
-      if (row.reject({.m = shape.m}) != nullptr) continue;
-      for (const DType dtype : {DType::kF32, DType::kBF16, DType::kF16}) {
-        const std::string name = std::string("matmul/") + row.name + "/" +
-                                 std::string(dtype_name(dtype)) + "/" + shape.name();
-        add_bench(name, [&row, dtype, shape](benchmark::State& state) {
-          bench_row(state, row, dtype, shape);
-        });
-      }
+      if (row.reject({.m = shape.m}) == nullptr) add_row(row, shape);
     }
   }
 }

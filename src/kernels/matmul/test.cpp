@@ -205,7 +205,7 @@ TEST(Matmul, MatvecRefusesManyRows) {
 // All 65,536 codes of both 16-bit types against formats/, at an odd address.
 TEST(Matmul, DecodesEveryCode) {
   std::vector<std::byte> stored(2 * 65536 + 1);
-  for (uint32_t code = 0; code < 65536; ++code) {
+  for (size_t code = 0; code < 65536; ++code) {
     const auto bits = static_cast<uint16_t>(code);
     std::memcpy(stored.data() + 1 + 2 * code, &bits, 2);
   }

@@ -208,7 +208,7 @@ Matrix random_matrix(int64_t m, int64_t k, uint32_t seed, float spread) {
 Matrix random_bits(bool finite) {
   std::mt19937 random(3);
   Matrix matrix;
-  while (matrix.values.size() < 4096 * kMxBlockSize) {
+  while (matrix.values.size() < size_t{4096} * kMxBlockSize) {
     const auto value = std::bit_cast<float>(static_cast<uint32_t>(random()));
     if (!finite || std::isfinite(value)) matrix.values.push_back(value);
   }
