@@ -115,11 +115,11 @@ fs::path first_transformer(const std::string& variant, const Form& form, bool ze
 // What the script reads in its own raw export of what means the same; tests/exports/exports_test.py
 // shows that it reads the same in every other form.
 const GoldenFile& truth(const std::string& variant, const Form& form, bool zero_bias = false) {
-  static const TemporaryDirectory folder;
+  static const TemporaryDirectory kFolder;
   static std::map<std::tuple<std::string, std::vector<std::string>, bool>, GoldenFile> files;
   const auto key = std::tuple(variant, form.meaning, zero_bias);
   if (const auto found = files.find(key); found != files.end()) return found->second;
-  const fs::path file = folder.path() / std::to_string(files.size());
+  const fs::path file = kFolder.path() / std::to_string(files.size());
   const Form raw{
       .name = "", .form = "modelslim", .options = {}, .source = {}, .meaning = form.meaning};
   dequantize_with_script(first_transformer(variant, raw, zero_bias), file);

@@ -26,7 +26,7 @@ void export_script(const std::vector<std::string>& arguments) {
 
 std::filesystem::path cached_export(const std::string& form, const std::string& variant,
                                     const std::vector<std::string>& options) {
-  static const TemporaryDirectory folder;
+  static const TemporaryDirectory kFolder;
   static std::map<std::vector<std::string>, std::filesystem::path> made;
   std::vector<std::string> key = {form, variant};
   key.insert(key.end(), options.begin(), options.end());
@@ -35,7 +35,7 @@ std::filesystem::path cached_export(const std::string& form, const std::string& 
   std::vector<std::string> command = {form, model};
   if (form == "sglang")
     command.insert(command.begin() + 1, cached_export("modelslim", variant, options));
-  const std::filesystem::path out = folder.path() / std::to_string(made.size());
+  const std::filesystem::path out = kFolder.path() / std::to_string(made.size());
   command.push_back(out);
   if (form != "sglang") command.insert(command.end(), options.begin(), options.end());
   export_script(command);

@@ -23,12 +23,12 @@ using Tree = std::map<std::string, std::string>;
 const char* fast_directory() { return ::access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp"; }
 
 struct FastTemporaryDirectory {
-  fs::path path() const { return fs::canonical(directory.path()); }
+  fs::path path() const { return fs::canonical(directory_.path()); }
 
  private:
-  // Before `directory`, which asks for it.
-  const int environment = ::setenv("TMPDIR", fast_directory(), 1);
-  const test::TemporaryDirectory directory;
+  // Before `directory_`, which asks for it.
+  const int environment_ = ::setenv("TMPDIR", fast_directory(), 1);
+  const test::TemporaryDirectory directory_;
 };
 
 class OutputDirectoryFaults : public testing::TestWithParam<bool> {
