@@ -21,7 +21,7 @@ using formats::ScaleLayout;
 using test::expect_error;
 
 constexpr LinearShape kShape{.out_features = 33, .in_features = 96, .bias = true};
-constexpr int64_t kScales = 33 * 3;
+constexpr int64_t kScales = int64_t{33} * 3;
 
 // One layer "l" stored in MXFP8: random finite codes, scales about 1.
 class OfflineLayer : public testing::Test {
@@ -72,7 +72,7 @@ class OfflineLayer : public testing::Test {
   // Packed back into files' order: the bytes that the layer multiplies with.
   void expect_stored_bytes(const LinearMethod& linear) {
     const auto& weight = dynamic_cast<const Mxfp8Linear&>(linear).weight();
-    std::vector<uint8_t> got_codes(33 * 96), got_scales(kScales);
+    std::vector<uint8_t> got_codes(size_t{33} * 96), got_scales(kScales);
     kernels::unpack_mxfp8_weight(weight, got_codes.data(), got_scales.data());
     EXPECT_EQ(std::memcmp(got_codes.data(), codes(), got_codes.size()), 0);
     EXPECT_EQ(std::memcmp(got_scales.data(), scales(), got_scales.size()), 0);

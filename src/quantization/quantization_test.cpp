@@ -73,7 +73,7 @@ TEST_F(OneLayer, NoneMultipliesTheStoredWeights) {
   EXPECT_EQ(linear->checkpoint_bytes(), (33 * 96 + 33) * 4);
   const Tensor x = random_tensor({5, 96}, 3);
   const std::vector<float> y = apply(*linear, x);
-  for (int64_t i = 0; i < 5 * 33; ++i) {
+  for (int64_t i = 0; i < int64_t{5} * 33; ++i) {
     const float* row = x.f32() + i / 33 * 96;
     const float* weights = weight_.f32() + i % 33 * 96;
     const double expected = dot([&](int64_t k) { return double{row[k]}; },
@@ -90,7 +90,7 @@ struct RoundTrip {
 
 RoundTrip round_trip(const float* row, const formats::MxOptions& mx) {
   RoundTrip result;
-  for (int block = 0; block < 3; ++block) {
+  for (int64_t block = 0; block < 3; ++block) {
     std::array<uint8_t, 32> codes;
     std::array<float, 32> decoded;
     const uint8_t scale =
@@ -118,7 +118,7 @@ TEST_F(OneLayer, MxSchemesMultiplyWhatTheFormatsDefine) {
     if (options.scheme == "mxint8") mx.element = formats::MxElement::kInt8;
     const Tensor x = random_tensor({4, 96}, 3);
     const std::vector<float> y = apply(*linear, x);
-    for (int64_t i = 0; i < 4 * 33; ++i) {
+    for (int64_t i = 0; i < int64_t{4} * 33; ++i) {
       const RoundTrip row = round_trip(x.f32() + i / 33 * 96, mx);
       const RoundTrip weights = round_trip(weight_.f32() + i % 33 * 96, mx);
       double expected = bias_.f32()[i % 33], magnitude = 0, moves = 0;
@@ -143,7 +143,7 @@ TEST_F(OneLayer, OneInputIsQuantizedOnceForAllItsConsumers) {
   const auto plain = load({});
   const Tensor x = random_tensor({5, 96}, 3);
   LinearInput input(x.f32(), 5, 96);
-  std::vector<float> y(5 * 33);
+  std::vector<float> y(size_t{5} * 33);
   for (const LinearMethod* linear : {q.get(), plain.get(), k.get()}) {
     linear->apply(input, {.y = y.data()}, context_);
   }
@@ -173,7 +173,7 @@ TEST_F(OneLayer, NormedInputGivesEveryLayerTheValuesOfTheNorm) {
     std::vector<std::byte> memory(5 * 96 + 5 * 3);
     LinearInput input(norm, memory);
     for (const LinearMethod* linear : {order.first, order.second}) {
-      std::vector<float> y(5 * 33);
+      std::vector<float> y(size_t{5} * 33);
       linear->apply(input, {.y = y.data()}, context_);
       EXPECT_EQ(y, apply(*linear, stored)) << linear->scheme();
     }
