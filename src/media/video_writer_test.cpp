@@ -26,6 +26,12 @@ namespace {
 
 namespace fs = std::filesystem;
 
+void append_smooth_color(double u, double v, std::vector<uint8_t>* pixels) {
+  for (const double value : {std::sin(3 * u), std::cos(3 * v), std::sin(2 * (u + v))}) {
+    pixels->push_back(static_cast<uint8_t>(127.5 + 110 * value));
+  }
+}
+
 // A smooth clip that moves; colours cover most of the cube.
 RgbVideo smooth_clip(int64_t frames, pipeline::ImageSize size) {
   RgbVideo video{.frames = frames, .size = size, .pixels = {}};
@@ -34,9 +40,7 @@ RgbVideo smooth_clip(int64_t frames, pipeline::ImageSize size) {
       for (int64_t x = 0; x < size.width; ++x) {
         const double u = static_cast<double>(x + t) / static_cast<double>(size.width);
         const double v = static_cast<double>(y) / static_cast<double>(size.height);
-        for (double value : {std::sin(3 * u), std::cos(3 * v), std::sin(2 * (u + v))}) {
-          video.pixels.push_back(static_cast<uint8_t>(127.5 + 110 * value));
-        }
+        append_smooth_color(u, v, &video.pixels);
       }
     }
   }

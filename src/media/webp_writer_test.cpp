@@ -81,7 +81,7 @@ TEST(WebpWriter, KeepsFramesTimesAndPixels) {
   EXPECT_EQ(read.end_times, (std::vector<int>{42, 83, 125, 167, 208}));
   // Far nearer to these frames than they are to the next ones.
   RgbVideo next = moving_square(6, {.height = 32, .width = 48});
-  next.pixels.erase(next.pixels.begin(), next.pixels.begin() + 32 * 48 * 3);
+  next.pixels.erase(next.pixels.begin(), next.pixels.begin() + std::ptrdiff_t{32} * 48 * 3);
   EXPECT_LT(difference(read.video, video), difference(next, video) / 3);
 }
 

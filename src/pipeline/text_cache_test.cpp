@@ -129,6 +129,7 @@ TEST_F(TextCacheTest, SaysWhereItCannotWrite) {
 TEST_F(TextCacheTest, ReadersAndWritersMayShareAnEntry) {
   const Tensor rows = some_rows();
   std::vector<std::thread> threads;
+  threads.reserve(4);
   std::atomic<int> hits{0}, defects{0}, wrong{0};
   for (int t = 0; t < 4; ++t) {
     threads.emplace_back([&, t] {

@@ -31,7 +31,7 @@ TEST(WanText, PromptAloneGivesTheRowsOfThePaddedAndMaskedPrompt) {
     const std::vector<int64_t> ids = golden.i64("ids");
     std::vector<float> expected = golden.f32("encode_prompt");
     ASSERT_EQ(expected.size(), ids.size() * 64);
-    expected.resize(512 * 64, 0.0f);
+    expected.resize(size_t{512} * 64, 0.0f);
     kernels::Context context;
     const Tensor text =
         pad_text(encoder.encode(std::vector<int32_t>(ids.begin(), ids.end()), context));

@@ -18,8 +18,8 @@ using Ids = std::vector<int32_t>;
 const std::filesystem::path kDirectory = MXVIDEO_GOLDEN_DIR "/models/t2v-a14b/tokenizer";
 
 const Umt5Tokenizer& tokenizer() {
-  static const Umt5Tokenizer instance = Umt5Tokenizer::open(kDirectory);
-  return instance;
+  static const Umt5Tokenizer kInstance = Umt5Tokenizer::open(kDirectory);
+  return kInstance;
 }
 
 // A copy of the golden directory without the files in `without`.
