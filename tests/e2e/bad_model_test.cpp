@@ -83,13 +83,9 @@ std::vector<BadModel> damaged_files() {
   return cases;
 }
 
-std::vector<BadModel> damaged_configs() {
+// The index of the components and their folders.
+std::vector<BadModel> damaged_indexes() {
   const std::string index = "model_index.json";
-  const std::string dit = "transformer/config.json";
-  const std::string dit_2 = "transformer_2/config.json";
-  const std::string vae = "vae/config.json";
-  const std::string text = "text_encoder/config.json";
-  const std::string scheduler = "scheduler/scheduler_config.json";
   return {
       {"index_array", kT2v, [=](const fs::path& m) { write_text(m / index, "[]"); }, index},
       {"index_deep", kT2v,
@@ -129,6 +125,16 @@ std::vector<BadModel> damaged_configs() {
          write_text(m / "vae", "x");
        },
        "component 'vae': no folder"},
+  };
+}
+
+std::vector<BadModel> damaged_configs() {
+  const std::string dit = "transformer/config.json";
+  const std::string dit_2 = "transformer_2/config.json";
+  const std::string vae = "vae/config.json";
+  const std::string text = "text_encoder/config.json";
+  const std::string scheduler = "scheduler/scheduler_config.json";
+  return {
       {"dit_class", kT2v, set(dit, "_class_name", "UNet2D"),
        "expected WanTransformer3DModel or WanModel, got 'UNet2D'"},
       {"dit_channels", kT2v, set(dit, "in_channels", 17), "in_channels"},
@@ -222,6 +228,11 @@ std::vector<BadModel> damaged_tensors() {
       {"vae_missing", kT2v,
        tensors("vae/" + kWeights, [](TensorFile& f) { f.entries.erase(f.entries.begin()); }),
        "1 missing"},
+  };
+}
+
+std::vector<BadModel> damaged_shards() {
+  return {
       {"shard_missing", kI2v,
        [](const fs::path& m) {
          fs::remove(m / "transformer/diffusion_pytorch_model-00002-of-00003.safetensors");
@@ -263,6 +274,11 @@ std::vector<BadModel> damaged_tensors() {
        "weight_map"},
       {"index_map_type", kI2v, json("transformer/" + kIndex, [](Json& j) { j["weight_map"] = 3; }),
        "weight_map"},
+  };
+}
+
+std::vector<BadModel> damaged_tokenizers() {
+  return {
       {"tokenizer_other", kT2v,
        [](const fs::path& m) {
          fs::copy_file(m / "vae" / kWeights, m / "tokenizer/spiece.model",
@@ -274,6 +290,13 @@ std::vector<BadModel> damaged_tensors() {
          write_text(m / "tokenizer/tokenizer_config.json", "{\"added_tokens_decoder\": 3}");
        },
        "tokenizer/tokenizer_config.json"},
+  };
+}
+
+// NaN in the weights: refused where they are quantized, else found in the run.
+std::vector<BadModel> nan_weights() {
+  const std::string dit = "transformer/" + kWeights;
+  return {
       {"nan_mxfp8",
        kT2v,
        tensors(dit, [](TensorFile& f) { f.fill_nan(kQuery); }),
@@ -329,8 +352,12 @@ TEST_P(BadModelTest, OneLineAndNothingWritten) {
 
 const auto kName = [](const auto& each) { return each.param.name; };
 INSTANTIATE_TEST_SUITE_P(Files, BadModelTest, testing::ValuesIn(damaged_files()), kName);
+INSTANTIATE_TEST_SUITE_P(Indexes, BadModelTest, testing::ValuesIn(damaged_indexes()), kName);
 INSTANTIATE_TEST_SUITE_P(Configs, BadModelTest, testing::ValuesIn(damaged_configs()), kName);
 INSTANTIATE_TEST_SUITE_P(Tensors, BadModelTest, testing::ValuesIn(damaged_tensors()), kName);
+INSTANTIATE_TEST_SUITE_P(Shards, BadModelTest, testing::ValuesIn(damaged_shards()), kName);
+INSTANTIATE_TEST_SUITE_P(Tokenizers, BadModelTest, testing::ValuesIn(damaged_tokenizers()), kName);
+INSTANTIATE_TEST_SUITE_P(Nan, BadModelTest, testing::ValuesIn(nan_weights()), kName);
 
 }  // namespace
 }  // namespace mxvideo::test

@@ -136,7 +136,7 @@ class BenchCheckTest : public BenchTest {
     const nlohmann::json json = {
         {"machine", {{"cpu", cpu}, {"features", "avx2"}, {"threads", 2}}},
         {"rows", {{{"op", "gemm"}, {"kernel", "fast"}, {"ratio_onednn_f32", ratio}}}}};
-    const auto path = scratch() / ("result-" + cpu + "-" + std::to_string(ratio) + ".json");
+    auto path = scratch() / ("result-" + cpu + "-" + std::to_string(ratio) + ".json");
     write_text(path, json.dump());
     return path;
   }

@@ -109,7 +109,7 @@ fs::path CliTest::picture() const {
   for (int64_t i = 0; i < kHeight * kWidth * 3; ++i) {
     image.pixels.push_back(static_cast<uint8_t>(i * 37 / 11));
   }
-  const fs::path path = scratch() / "picture.png";
+  fs::path path = scratch() / "picture.png";
   media::write_png(path, image);
   return path;
 }

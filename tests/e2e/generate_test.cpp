@@ -85,7 +85,7 @@ TEST_F(GenerateTest, Y4mOnStandardOutput) {
   expect_success(result);
   const std::string header = "YUV4MPEG2 W32 H32 F12:1 Ip A1:1 C444 XCOLORRANGE=LIMITED\n";
   EXPECT_EQ(result.out.substr(0, header.size()), header);
-  EXPECT_EQ(result.out.size(), header.size() + 5 * (6 + 3 * 32 * 32));
+  EXPECT_EQ(result.out.size(), header.size() + size_t{5} * (6 + 3 * 32 * 32));
   EXPECT_EQ(outputs(), Names());
 }
 

@@ -22,7 +22,7 @@ class Mxint8Test : public QuantizedTest {
   // A new path below scratch().
   fs::path target() const {
     for (int i = 0;; ++i) {
-      const fs::path path = scratch() / ("out" + std::to_string(i));
+      fs::path path = scratch() / ("out" + std::to_string(i));
       if (!fs::exists(path)) return path;
     }
   }
@@ -37,12 +37,12 @@ class Mxint8Test : public QuantizedTest {
                   extra);
   }
   fs::path repacked(const fs::path& source, const Arguments& extra) const {
-    const fs::path out = target();
+    fs::path out = target();
     expect_success(run(repack(source, out, extra)));
     return out;
   }
   fs::path quantized(const std::string& variant, const Arguments& extra) const {
-    const fs::path out = target();
+    fs::path out = target();
     expect_success(run(quantize(variant, out, extra)));
     return out;
   }
@@ -170,7 +170,7 @@ TEST_F(Mxint8Test, TheOtherSchemeIsAContradiction) {
 TEST_F(Mxint8Test, CodesOfTheOtherTypeAreRefused) {
   const std::string layer = "blocks.1.attn1.to_q";
   const auto relabelled = [&](const fs::path& source, const char* type) {
-    const fs::path model = copy_of(source);
+    fs::path model = copy_of(source);
     edit_json(model / "transformer/quant_model_description.json", [&](Json& json) {
       json[layer + ".weight"] = type;
       json[layer + ".weight_scale"] = type;

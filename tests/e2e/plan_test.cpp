@@ -12,7 +12,7 @@ namespace fs = std::filesystem;
 class PlanTest : public CliTest {
  protected:
   fs::path demo_model(const std::string& variant) const {
-    const fs::path path = scratch() / "demo";
+    fs::path path = scratch() / "demo";
     const ProcessResult made =
         run_process({.program = MXVIDEO_MAKE_CHECKPOINT,
                      .arguments = {"--variant", variant, "--output", path.string()}});
@@ -39,6 +39,17 @@ class PlanTest : public CliTest {
               plan.at("disk").at("video_bytes").get<uint64_t>() / 1000);
   }
 
+  // Whether the plan has `row` among the kernels of `op`.
+  static bool is_planned(const nlohmann::json& plan, const std::string& op,
+                         const std::string& row) {
+    return std::ranges::any_of(plan.at("kernels"), [&](const auto& layers) {
+      const auto& planned = layers.at("kernels");
+      if (!planned.contains(op)) return false;
+      const auto names = planned.at(op).template get<std::vector<std::string>>();
+      return std::ranges::count(names, row) == 1;
+    });
+  }
+
   static void compare(const nlohmann::json& plan, const nlohmann::json& report) {
     const auto& stages = report.at("stages");
     ASSERT_EQ(plan.at("stages").size(), stages.size()) << plan.at("stages");
@@ -63,13 +74,7 @@ class PlanTest : public CliTest {
     // Every kernel that ran was planned.
     for (const auto& [op, rows] : report.at("kernels").items()) {
       for (const auto& [row, calls] : rows.items()) {
-        const bool found = std::ranges::any_of(plan.at("kernels"), [&](const auto& layers) {
-          const auto& planned = layers.at("kernels");
-          if (!planned.contains(op)) return false;
-          const auto names = planned.at(op).template get<std::vector<std::string>>();
-          return std::ranges::count(names, row) == 1;
-        });
-        EXPECT_TRUE(found) << op << " " << row;
+        EXPECT_TRUE(is_planned(plan, op, row)) << op << " " << row;
       }
     }
   }

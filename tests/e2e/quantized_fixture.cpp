@@ -25,7 +25,7 @@ fs::path QuantizedTest::config_export(const std::string& variant, const Argument
 
 fs::path QuantizedTest::copy_of(const fs::path& source) const {
   for (int i = 0;; ++i) {
-    const fs::path target = scratch() / ("copy" + std::to_string(i));
+    fs::path target = scratch() / ("copy" + std::to_string(i));
     if (fs::exists(target)) continue;
     fs::copy(source, target, fs::copy_options::recursive);
     return target;

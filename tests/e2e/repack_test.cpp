@@ -34,14 +34,14 @@ class RepackTest : public QuantizedTest {
   // A new path below scratch().
   fs::path target() const {
     for (int i = 0;; ++i) {
-      const fs::path path = scratch() / ("out" + std::to_string(i));
+      fs::path path = scratch() / ("out" + std::to_string(i));
       if (!fs::exists(path)) return path;
     }
   }
 
   fs::path repacked(const std::string& variant, const fs::path& quant,
                     const Arguments& extra = {}) const {
-    const fs::path out = target();
+    fs::path out = target();
     const ProcessResult result = run(repack(variant, quant, out, extra));
     EXPECT_EQ(result.exit_code, 0) << result.err;
     return out;
@@ -230,7 +230,7 @@ TEST_F(RepackTest, ModelTypeThatTheFilesAreNotIsRefused) {
 // KeyError on one and keeps the other.
 TEST_F(RepackTest, DescriptionThatDoesNotFitTheTensors) {
   const auto edited = [&](const std::function<void(Json&)>& edit) {
-    const fs::path raw = copy_of(raw_export("t2v-a14b"));
+    fs::path raw = copy_of(raw_export("t2v-a14b"));
     edit_json(raw / "low_noise_model" / kRawDescription, edit);
     return raw;
   };
@@ -277,7 +277,7 @@ TEST_F(RepackTest, TwoWeightFilesAreAmbiguous) {
 
 TEST_F(RepackTest, BadScalesAreRefused) {
   const auto edited = [&](const std::function<void(TensorFile&)>& edit) {
-    const fs::path raw = copy_of(raw_export("t2v-a14b"));
+    fs::path raw = copy_of(raw_export("t2v-a14b"));
     edit_tensors(raw / "high_noise_model" / kRawWeights, edit);
     return raw;
   };

@@ -10,7 +10,7 @@ namespace fs = std::filesystem;
 class VerifyTest : public CliTest {
  protected:
   fs::path copy(const std::string& variant) const {
-    const fs::path path = scratch() / "model";
+    fs::path path = scratch() / "model";
     fs::copy(tiny_model(variant), path, fs::copy_options::recursive);
     return path;
   }
