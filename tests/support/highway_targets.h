@@ -8,16 +8,25 @@
 
 namespace mxvideo::test {
 
+// Highway dispatches to `target` alone from now on.
+inline void use_highway_target(int64_t target) {
+  hwy::SetSupportedTargetsForTest(target);
+  hwy::GetChosenTarget().Update(target);
+}
+
+inline void use_every_highway_target() {
+  hwy::SetSupportedTargetsForTest(0);
+  hwy::GetChosenTarget().Update(hwy::SupportedTargets());
+}
+
 // `check` receives the target's name and runs while Highway dispatches to that target only.
 template <class Check>
 void for_each_highway_target(const Check& check) {
   for (const int64_t target : hwy::SupportedAndGeneratedTargets()) {
-    hwy::SetSupportedTargetsForTest(target);
-    hwy::GetChosenTarget().Update(target);
+    use_highway_target(target);
     check(hwy::TargetName(target));
   }
-  hwy::SetSupportedTargetsForTest(0);
-  hwy::GetChosenTarget().Update(hwy::SupportedTargets());
+  use_every_highway_target();
   require_cpu(kCpuAvx2, "Highway target AVX2");
   require_cpu(kCpuAvx512, "Highway target AVX3");
 }

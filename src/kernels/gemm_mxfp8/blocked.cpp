@@ -4,6 +4,7 @@
 #include <bit>
 #include <cstddef>
 #include <numeric>
+#include <span>
 
 #include "base/checked.h"
 #include "base/parallel.h"
@@ -88,8 +89,22 @@ void compute_block(const GemmMxfp8Args& args, const GemmMicroKernel& kernel, con
   }
 }
 
-// Null when no sum can overflow.
-const char* reject_overflow(const GemmMxfp8Args& args) {
+// Whether a block of activations that is not zero has a smaller scale than fills_scales allows.
+bool has_tiny_block(const GemmMxfp8Args& args) {
+  const int zero_mask = args.weight->element == formats::MxElement::kInt8 ? 0xff : 0x7f;
+  for (int64_t i = 0; i < args.m * (args.weight->k / kBlock); ++i) {
+    if (args.x_scales[i] >= PackedMxfp8Weight::kSmallestScale) continue;
+    const std::span block(args.x_codes + i * kBlock, static_cast<size_t>(kBlock));
+    if (std::ranges::any_of(block, [&](uint8_t code) { return (code & zero_mask) != 0; })) {
+      return true;
+    }
+  }
+  return false;
+}
+
+}  // namespace
+
+const char* reject_gemm_mxfp8_overflow(const GemmMxfp8Args& args) noexcept {
   const int64_t k = args.weight->k;
   int largest = 0;
   for (int64_t i = 0; i < args.m * (k / kBlock); ++i) {
@@ -107,11 +122,9 @@ const char* reject_overflow(const GemmMxfp8Args& args) {
   return nullptr;
 }
 
-}  // namespace
-
 const char* reject_gemm_mxfp8_fp32(const GemmMxfp8Args& args) noexcept {
   if (args.weight->element != formats::MxElement::kE4m3) return "elements that are not E4M3";
-  return reject_overflow(args);
+  return reject_gemm_mxfp8_overflow(args);
 }
 
 const char* reject_gemm_mxfp8_int8(const GemmMxfp8Args& args) noexcept {
@@ -130,7 +143,12 @@ const char* reject_gemm_mxfp8_fast(const GemmMxfp8Args& args) noexcept {
 
 const char* reject_gemm_mxfp8_int16(const GemmMxfp8Args& args) noexcept {
   if (!args.weight->fills_scales) return "weights whose blocks use little of their scales' range";
-  return reject_overflow(args);
+  return reject_gemm_mxfp8_overflow(args);
+}
+
+const char* reject_gemm_mxfp8_bf16(const GemmMxfp8Args& args) noexcept {
+  if (has_tiny_block(args)) return "activations among the fp32 subnormals";
+  return reject_gemm_mxfp8_int16(args);
 }
 
 void run_gemm_mxfp8_blocked(const GemmMxfp8Args& args, const GemmMicroKernel& kernel) noexcept {

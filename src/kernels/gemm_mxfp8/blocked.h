@@ -4,7 +4,8 @@
 // kGemmDepth of k a block decodes its activations once and then, panel by panel, its weights; sums
 // stay in thread-local scratch until the epilogue stores them. Each output is summed in an order
 // that depends on k alone, so neither the cut nor the thread count changes a bit, and all fp32 rows
-// agree bit for bit before the epilogue (products are exact in fp32), as do all int16 rows.
+// agree bit for bit before the epilogue (products are exact in fp32), as do all int16 rows; the
+// bf16 row, whose products are exact too, adds in another order.
 #pragma once
 
 #include "kernels/gemm_mxfp8/gemm_mxfp8.h"
@@ -12,14 +13,17 @@
 
 namespace mxvideo::kernels {
 
-// Both refuse scales so large that a decoded value or a partial sum might overflow fp32; the
-// reference, which accumulates in double, takes those. They read all activation scales. The fp32
-// rows refuse INT8 too, the int8 rows E4M3, and int8 and int16 rows weights that are not
-// PackedMxfp8Weight::fills_scales; fast rows what GemmMxfp8Args::compute excludes.
+// All refuse scales so large that a decoded value or a partial sum might overflow fp32; the
+// reference, which accumulates in double, takes those. They read all activation scales. Besides,
+// _fp32 and _fast refuse INT8, and _int8 refuses E4M3; _int16, _int8, _fast and _bf16 refuse
+// weights that are not PackedMxfp8Weight::fills_scales; _fast, what GemmMxfp8Args::compute
+// excludes; _bf16, activations whose scales are smaller than those of such weights.
+const char* reject_gemm_mxfp8_overflow(const GemmMxfp8Args& args) noexcept;
 const char* reject_gemm_mxfp8_fp32(const GemmMxfp8Args& args) noexcept;
 const char* reject_gemm_mxfp8_fast(const GemmMxfp8Args& args) noexcept;
 const char* reject_gemm_mxfp8_int8(const GemmMxfp8Args& args) noexcept;
 const char* reject_gemm_mxfp8_int16(const GemmMxfp8Args& args) noexcept;
+const char* reject_gemm_mxfp8_bf16(const GemmMxfp8Args& args) noexcept;
 
 void run_gemm_mxfp8_blocked(const GemmMxfp8Args& args, const GemmMicroKernel& kernel) noexcept;
 

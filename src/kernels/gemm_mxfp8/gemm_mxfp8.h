@@ -3,15 +3,17 @@
 //
 //   acc[i][j] = Σ_b 2^(sx[i][b]-127) · 2^(sw[j][b]-127) · Σ_{t<32} x[i][32b+t] · w[j][32b+t]
 //
-// Numerics: the reference accumulates in double and rounds once. fp32 rows ("avx2", "avx512")
-// decode exactly, have exact products and accumulate in fp32. int16 rows ("…_int16") take E4M3
-// elements as multiples of 2^-4 of their block's scale: exact from 1/2 of the scale on, where
-// blocks made by any scale rule reach to between 224 and 448; a smaller element moves by at most
-// 2^-5 of the scale, 1/512 of the step of the block's largest; INT8 elements are integers already.
-// int16 and int8 rows add the products of a block as integers, exactly, and the blocks in fp32. All
-// orders depend on k only, so bits depend on neither the thread count nor m or n. Bound of every
-// row for acc, per output, against the exact value:
-//   2·(k+8)·2^-24·Σ|x·w| + k·2^-149, the last term for sums among the fp32 subnormals; and
+// Numerics: the reference accumulates in double and rounds once. fp32 rows ("avx2", "avx512",
+// "highway") decode exactly, have exact products and accumulate in fp32. int16 rows ("…_int16")
+// take E4M3 elements as multiples of 2^-4 of their block's scale: exact from 1/2 of the scale on,
+// where blocks made by any scale rule reach to between 224 and 448; a smaller element moves by at
+// most 2^-5 of the scale, 1/512 of the step of the block's largest; INT8 elements are integers
+// already. int16 and int8 rows add the products of a block as integers, exactly, and the blocks in
+// fp32. The row "amx_bf16" decodes exactly, has exact products and adds in fp32 without subnormals.
+// All orders depend on k only, so bits depend on neither the thread count nor m or n. Bound of
+// every row for acc, per output, against the exact value:
+//   2·(k+8)·2^-24·Σ|x·w| + k·2^-149, the last term for sums among the fp32 subnormals, on AMX
+//   2·k·2^-126; and
 //   int16 rows on E4M3: + (1 + k·2^-24) · Σ_b 2^(sx-127) · 2^(sw-127) · Σ_t (d·(|x| + |w|) + d²)
 //   with d = 2^-5.
 // Rows "…_fast" take E4M3 elements as int8 multiples of 4: exact from 32 on, others move by at most
@@ -41,6 +43,7 @@ namespace mxvideo::kernels {
 // The last panel is padded with zero codes. Packed once at load, never unpacked.
 struct PackedMxfp8Weight {
   static constexpr int64_t kPanel = 32;
+  static constexpr uint8_t kSmallestScale = 32, kLargestScale = 220;  // of fills_scales
 
   Tensor codes;   // U8 [ceil(n/32), k, 32]
   Tensor scales;  // U8 [ceil(n/32), k/32, 32]
@@ -48,8 +51,8 @@ struct PackedMxfp8Weight {
   int64_t k = 0;  // multiple of 32
   formats::MxElement element = formats::MxElement::kE4m3;
   uint8_t max_scale = 0;  // largest scale byte
-  // Each block is zero, or has a scale byte from 32 to 220 and, with E4M3, an element of at least
-  // 64: true for blocks of ordinary values under every scale rule.
+  // Each block is zero, or has a scale byte in the range above and, with E4M3, an element of at
+  // least 64: true for blocks of ordinary values under every scale rule.
   bool fills_scales = true;
   // At least Σ (w' - w)² / Σ w² of the weights w' that rows "…_fast" multiply by; 0 of INT8.
   double fast_noise = 0;

@@ -44,6 +44,9 @@ struct GemmMicroKernel {
 extern const GemmMicroKernel kGemmMxfp8Avx2;
 extern const GemmMicroKernel kGemmMxfp8Avx512;
 
+// fp32 on either element, by the widest vectors of this CPU that Highway knows: the same results.
+const GemmMicroKernel& gemm_mxfp8_highway(bool int8);
+
 // int16: E4M3 elements as multiples of 2^-4 of their block's scale, to the nearest (halves away
 // from zero), which is exact for those of at least 1/2; INT8 elements exactly. The 32 products of a
 // block are added in int32, which holds them exactly; the sum of each block joins the fp32 sums by
@@ -61,5 +64,11 @@ extern const GemmMicroKernel kGemmMxfp8Avx512VnniFast;
 
 // int8 on INT8 elements: the same results as int16.
 extern const GemmMicroKernel kGemmMxint8Avx512VnniInt8;
+
+// bf16: both elements exactly, in an order of sums of its own (amx_bf16.cpp). Scales of activations
+// and weights from 32 on, or of blocks of zeros: operands, products and sums among the fp32
+// subnormals count as zero.
+extern const GemmMicroKernel kGemmMxfp8AmxBf16;
+extern const GemmMicroKernel kGemmMxint8AmxBf16;
 
 }  // namespace mxvideo::kernels

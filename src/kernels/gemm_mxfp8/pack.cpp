@@ -103,7 +103,6 @@ Survey survey_rows(const uint8_t* codes, const uint8_t* scales, int64_t blocks,
                    formats::MxElement element) {
   const bool int8 = element == formats::MxElement::kInt8;
   const uint8_t smallest = int8 ? 0 : 0x68;  // the code of 64
-  constexpr uint8_t kSmallestScale = 32, kLargestScale = 220;
   const int mask = int8 ? 0xff : 0x7f;
   Survey result;
   for (int64_t b = 0; b < blocks; ++b) {
@@ -115,8 +114,8 @@ Survey survey_rows(const uint8_t* codes, const uint8_t* scales, int64_t blocks,
     }
     if (!int8) add_fast_noise(codes + b * formats::kMxBlockSize, scales[b], result);
     result.max_scale = std::max(result.max_scale, scales[b]);
-    const bool fills =
-        largest >= smallest && scales[b] >= kSmallestScale && scales[b] <= kLargestScale;
+    const bool fills = largest >= smallest && scales[b] >= PackedMxfp8Weight::kSmallestScale &&
+                       scales[b] <= PackedMxfp8Weight::kLargestScale;
     result.fills_scales = result.fills_scales && (fills || largest == 0);
   }
   return result;

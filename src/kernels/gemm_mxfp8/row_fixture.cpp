@@ -1,5 +1,7 @@
 #include "kernels/gemm_mxfp8/row_fixture.h"
 
+#include <hwy/targets.h>
+
 #include <algorithm>
 #include <bit>
 #include <cmath>
@@ -7,6 +9,7 @@
 #include <random>
 
 #include "base/parallel.h"
+#include "support/highway_targets.h"
 #include "support/test_support.h"
 
 namespace mxvideo::kernels::test {
@@ -14,9 +17,16 @@ namespace {
 
 using formats::MxElement;
 using mxvideo::test::Guarded;
+using mxvideo::test::use_every_highway_target;
+using mxvideo::test::use_highway_target;
 
-template <const GemmMicroKernel& e4m3, const GemmMicroKernel& int8 = e4m3>
+template <const GemmMicroKernel& kernel>
 void run_kernel(const GemmMxfp8Args& args) noexcept {
+  run_gemm_mxfp8_blocked(args, kernel);
+}
+
+template <const GemmMicroKernel& e4m3, const GemmMicroKernel& int8>
+void run_both(const GemmMxfp8Args& args) noexcept {
   run_gemm_mxfp8_blocked(args, args.weight->element == MxElement::kInt8 ? int8 : e4m3);
 }
 
@@ -24,20 +34,30 @@ Kind kind_of(const std::string& name) {
   if (name == "reference") return Kind::kReference;
   if (name.ends_with("_int16")) return Kind::kInt16;
   if (name.ends_with("_fast")) return Kind::kFast;
+  if (name.ends_with("_bf16")) return Kind::kBf16;
   return name.ends_with("_int8") ? Kind::kInt8 : Kind::kFp32;
 }
 
 std::vector<TestRow> all_rows() {
   std::vector<TestRow> rows;
   for (const Row<GemmMxfp8Args>& row : gemm_mxfp8_rows()) {
-    rows.push_back({row.name, row, kind_of(row.name)});
+    if (std::string_view(row.name) != "highway") {
+      rows.push_back({row.name, row, kind_of(row.name)});
+      continue;
+    }
+    for (const int64_t target : hwy::SupportedAndGeneratedTargets()) {
+      rows.push_back(
+          {row.name + std::string("_") + hwy::TargetName(target), row, Kind::kFp32, target});
+    }
   }
   const Row<GemmMxfp8Args> emulated[] = {
+      {"amx_bf16", kCpuNone, reject_gemm_mxfp8_bf16,
+       run_both<kGemmMxfp8AmxBf16Emulated, kGemmMxint8AmxBf16Emulated>},
       {"avx512", kCpuNone, reject_gemm_mxfp8_fp32, run_kernel<kGemmMxfp8Avx512Emulated>},
       {"avx512_vnni_int16", kCpuNone, reject_gemm_mxfp8_int16,
-       run_kernel<kGemmMxfp8Avx512VnniInt16Emulated, kGemmMxint8Avx512VnniInt16Emulated>},
+       run_both<kGemmMxfp8Avx512VnniInt16Emulated, kGemmMxint8Avx512VnniInt16Emulated>},
       {"avx_vnni_int16", kCpuNone, reject_gemm_mxfp8_int16,
-       run_kernel<kGemmMxfp8AvxVnniInt16Emulated, kGemmMxint8AvxVnniInt16Emulated>},
+       run_both<kGemmMxfp8AvxVnniInt16Emulated, kGemmMxint8AvxVnniInt16Emulated>},
       {"avx512_vnni_fast", kCpuNone, reject_gemm_mxfp8_fast,
        run_kernel<kGemmMxfp8Avx512VnniFastEmulated>},
       {"avx512_vnni_int8", kCpuNone, reject_gemm_mxfp8_int8,
@@ -82,13 +102,17 @@ const GemmMicroKernel& emulated_int16(MxElement element) {
 
 void GemmRowTest::SetUp() {
   threads_ = num_threads();
+  if (GetParam().highway_target != 0) use_highway_target(GetParam().highway_target);
   const char* test = testing::UnitTest::GetInstance()->current_test_info()->name();
   if (!mxvideo::test::require_cpu(GetParam().row.requires_cpu, std::string("gemm_mxfp8 ") + test)) {
     GTEST_SKIP();
   }
 }
 
-void GemmRowTest::TearDown() { set_num_threads(threads_); }
+void GemmRowTest::TearDown() {
+  set_num_threads(threads_);
+  use_every_highway_target();
+}
 
 Guarded GemmRowTest::run(const Problem& p, GemmMxfp8Args args) const {
   const PackedMxfp8Weight weight = p.packed();

@@ -1,4 +1,4 @@
-// What the tests of gemm_mxfp8 share: its rows, those of few machines once more on SIMDe, and how
+// What the tests of gemm_mxfp8 share: its rows, those of few machines once more emulated, and how
 // one is run on a problem.
 #pragma once
 
@@ -14,6 +14,8 @@
 
 namespace mxvideo::kernels {
 
+extern const GemmMicroKernel kGemmMxfp8AmxBf16Emulated;
+extern const GemmMicroKernel kGemmMxint8AmxBf16Emulated;
 extern const GemmMicroKernel kGemmMxfp8Avx512Emulated;
 extern const GemmMicroKernel kGemmMxfp8Avx512VnniInt16Emulated;
 extern const GemmMicroKernel kGemmMxfp8AvxVnniInt16Emulated;
@@ -25,15 +27,16 @@ extern const GemmMicroKernel kGemmMxint8AvxVnniInt16Emulated;
 namespace test {
 
 // What a row computes in; rows of a kind agree bit for bit, and so do int16 and int8 on INT8.
-enum class Kind { kReference, kFp32, kInt16, kInt8, kFast };
+enum class Kind { kReference, kFp32, kInt16, kInt8, kFast, kBf16 };
 
 struct TestRow {
   std::string name;
   Row<GemmMxfp8Args> row;
   Kind kind;
+  int64_t highway_target = 0;  // 0: no Highway row
 
   bool takes(formats::MxElement element) const {
-    const bool fp8_only = kind == Kind::kFp32 || kind == Kind::kFast;
+    const bool fp8_only = (kind == Kind::kFp32 && highway_target == 0) || kind == Kind::kFast;
     return element == formats::MxElement::kInt8 ? !fp8_only : kind != Kind::kInt8;
   }
 };
@@ -62,8 +65,13 @@ class GemmRowTest : public testing::TestWithParam<TestRow> {
   bool fast() const { return GetParam().kind == Kind::kFast; }
   // E4M3 elements become integers.
   bool integer() const { return GetParam().kind == Kind::kInt16 || fast(); }
+  bool bf16() const { return GetParam().kind == Kind::kBf16; }
+  // Takes weights only that are PackedMxfp8Weight::fills_scales.
+  bool needs_filled_scales() const { return integer() || bf16(); }
   // By how much an element moves at most, in its block's scale.
   double rounding() const { return fast() ? 2 : integer() ? 0x1p-5 : 0; }
+  // What a product, and a sum, below the smallest number that the row has loses at most.
+  double smallest() const { return bf16() ? 0x1p-126 : 0x1p-150; }
 
  private:
   int threads_ = 0;

@@ -1,4 +1,4 @@
-// Every row of the table that takes MXFP8, and those of few machines on SIMDe.
+// Every row of the table that takes MXFP8, and those of few machines emulated.
 #include <gtest/gtest.h>
 
 #include <bit>
@@ -20,7 +20,16 @@ using mxvideo::test::Guarded;
 class GemmMxfp8Row : public GemmRowTest {
  protected:
   double bound(const Shape& shape, const ExactSum& sum) const {
-    return accumulator_bound(shape, sum, rounding());
+    return accumulator_bound(shape, sum, rounding(), smallest());
+  }
+
+  bool rejects(const Problem& p) const {
+    const PackedMxfp8Weight weight = p.packed();
+    return GetParam().row.reject({.x_codes = p.x_codes.data(),
+                                  .x_scales = p.x_scales.data(),
+                                  .weight = &weight,
+                                  .m = p.shape().m,
+                                  .compute = Compute::kFast}) != nullptr;
   }
 
   void expect_in_bound(const Problem& p, const Guarded& y) const {
@@ -81,46 +90,61 @@ TEST_P(GemmMxfp8Row, EveryBlockUsesItsOwnScales) {
 
 // Row i of one operand has scale byte i, and holds each code once; the other operand has one
 // non-zero element per row, so that each output is a single exact product.
-TEST_P(GemmMxfp8Row, EveryCodeAndScaleIsRight) {
-  const int smallest = integer() ? 32 : 0, largest = integer() ? 220 : 246;  // others are declined
-  const int64_t scale_count = largest - smallest + 1;
-  for (const bool scale_of_x : {true, false}) {
-    for (const int other_scale : {smallest, 40, 93}) {
-      const Shape shape = {scale_of_x ? scale_count : 256, scale_of_x ? 256 : scale_count, 256};
-      Problem p(shape);
-      auto& codes = scale_of_x ? p.x_codes : p.w_codes;
-      auto& scales = scale_of_x ? p.x_scales : p.w_scales;
-      auto& other_codes = scale_of_x ? p.w_codes : p.x_codes;
-      auto& other_scales = scale_of_x ? p.w_scales : p.x_scales;
-      for (size_t i = 0; i < codes.size(); ++i) {  // small and large ones in each block
-        const auto code = static_cast<uint8_t>(i * 37);
-        codes[i] = (code & 0x7f) == 0x7f ? uint8_t{0} : code;
-      }
-      for (size_t i = 0; i < scales.size(); ++i) {
-        scales[i] = static_cast<uint8_t>(static_cast<size_t>(smallest) + i / 8);
-      }
-      for (size_t i = 0; i < 256; ++i) other_codes[i * 256 + i] = 0x78;  // 256
-      std::fill(other_scales.begin(), other_scales.end(), static_cast<uint8_t>(other_scale));
-      const Guarded y = run(p);
-      for (int64_t i = 0; i < shape.m; ++i) {
-        for (int64_t j = 0; j < shape.n; ++j) {
-          const double element = e4m3_value(codes[static_cast<size_t>(scale_of_x ? j : i)]);
-          const double taken = fast()      ? std::round(element / 4) * 4
-                               : integer() ? std::round(element * 16) / 16
-                                           : element;
-          const auto scale = static_cast<uint8_t>(smallest + (scale_of_x ? i : j));
-          const double expected =
-              taken * 256 * e8m0_value(scale) * e8m0_value(static_cast<uint8_t>(other_scale));
-          ASSERT_EQ(y[i * shape.n + j], static_cast<float>(expected))
-              << "row " << i << " column " << j << " other scale " << other_scale;
-        }
-      }
+class GemmMxfp8RowOnEveryCode : public GemmMxfp8Row {
+ protected:
+  int first_scale() const { return needs_filled_scales() ? PackedMxfp8Weight::kSmallestScale : 0; }
+  int last_scale() const { return needs_filled_scales() ? PackedMxfp8Weight::kLargestScale : 246; }
+
+  // What the row takes for an element.
+  double taken(uint8_t code) const {
+    const double element = e4m3_value(code);
+    if (fast()) return std::round(element / 4) * 4;
+    return integer() ? std::round(element * 16) / 16 : element;
+  }
+
+  void check(bool scale_of_x, int other_scale) const {
+    const int64_t scale_count = last_scale() - first_scale() + 1;
+    const Shape shape = {scale_of_x ? scale_count : 256, scale_of_x ? 256 : scale_count, 256};
+    Problem p(shape);
+    auto& codes = scale_of_x ? p.x_codes : p.w_codes;
+    auto& scales = scale_of_x ? p.x_scales : p.w_scales;
+    auto& other_codes = scale_of_x ? p.w_codes : p.x_codes;
+    auto& other_scales = scale_of_x ? p.w_scales : p.x_scales;
+    for (size_t i = 0; i < codes.size(); ++i) {  // small and large ones in each block
+      const auto code = static_cast<uint8_t>(i * 37);
+      codes[i] = (code & 0x7f) == 0x7f ? uint8_t{0} : code;
     }
+    for (size_t i = 0; i < scales.size(); ++i) {
+      scales[i] = static_cast<uint8_t>(static_cast<size_t>(first_scale()) + i / 8);
+    }
+    for (size_t i = 0; i < 256; ++i) other_codes[i * 256 + i] = 0x78;  // 256
+    std::fill(other_scales.begin(), other_scales.end(), static_cast<uint8_t>(other_scale));
+    const double factor = 256 * e8m0_value(static_cast<uint8_t>(other_scale));
+    const Guarded y = run(p);
+    for (int64_t i = 0; i < y.count(); ++i) {
+      const int64_t at = scale_of_x ? i % shape.n : i / shape.n;
+      const int64_t scale = first_scale() + (scale_of_x ? i / shape.n : i % shape.n);
+      double expected =
+          taken(codes[static_cast<size_t>(at)]) * factor * e8m0_value(static_cast<uint8_t>(scale));
+      if (bf16() && std::fabs(expected) < smallest()) expected = 0;
+      ASSERT_EQ(y[i], static_cast<float>(expected))
+          << "element " << at << " scale " << scale << " other scale " << other_scale;
+    }
+  }
+};
+
+INSTANTIATE_TEST_SUITE_P(Rows, GemmMxfp8RowOnEveryCode,
+                         testing::ValuesIn(test_rows(formats::MxElement::kE4m3)),
+                         [](const auto& instance) { return instance.param.name; });
+
+TEST_P(GemmMxfp8RowOnEveryCode, EveryScaleIsRight) {
+  for (const bool scale_of_x : {true, false}) {
+    for (const int other_scale : {first_scale(), 40, 93}) check(scale_of_x, other_scale);
   }
 }
 
 TEST_P(GemmMxfp8Row, SubnormalSumsStayInTheBound) {
-  if (!integer()) {
+  if (!needs_filled_scales()) {
     const Problem p = Problem::random({5, 33, 96}, 1, 0, 3);
     expect_in_bound(p, run(p));
   }
@@ -188,47 +212,44 @@ TEST_P(GemmMxfp8Row, SameBitsForAnyThreadCount) {
 }
 
 TEST_P(GemmMxfp8Row, BitsOfAnOutputDependOnItsRowAndColumnOnly) {
-  const Problem all = Problem::random({29, 70, 544}, 8);
+  constexpr int64_t kFirst = 30, kColumns = 35, kDepth = 544, kBlocks = kDepth / kBlock;
+  const Problem all = Problem::random({29, 70, kDepth}, 8);
   const Guarded y = run(all, {.epilogue = Epilogue::kGeluTanh});
   for (int64_t i = 0; i < 29; i += 4) {
-    Problem one({1, 35, 544});
-    std::copy_n(all.x_codes.begin() + i * 544, 544, one.x_codes.begin());
-    std::copy_n(all.x_scales.begin() + i * 17, 17, one.x_scales.begin());
-    std::copy_n(all.w_codes.begin() + 30 * 544, 35 * 544, one.w_codes.begin());
-    std::copy_n(all.w_scales.begin() + 30 * 17, 35 * 17, one.w_scales.begin());
+    Problem one({1, kColumns, kDepth});
+    std::copy_n(all.x_codes.begin() + i * kDepth, kDepth, one.x_codes.begin());
+    std::copy_n(all.x_scales.begin() + i * kBlocks, kBlocks, one.x_scales.begin());
+    std::copy_n(all.w_codes.begin() + kFirst * kDepth, kColumns * kDepth, one.w_codes.begin());
+    std::copy_n(all.w_scales.begin() + kFirst * kBlocks, kColumns * kBlocks, one.w_scales.begin());
     const Guarded part = run(one, {.epilogue = Epilogue::kGeluTanh});
-    for (int64_t j = 0; j < 35; ++j) ASSERT_TRUE(same_bits(part[j], y[i * 70 + 30 + j])) << j;
+    for (int64_t j = 0; j < kColumns; ++j) {
+      ASSERT_TRUE(same_bits(part[j], y[i * 70 + kFirst + j])) << j;
+    }
   }
 }
 
 // Rows of a kind take the same elements and add in the same order.
 TEST_P(GemmMxfp8Row, RowsOfAKindAgreeBitForBit) {
   if (GetParam().kind == Kind::kReference) return;
-  const Problem p = Problem::random({31, 70, 544}, 9);
+  const Shape shape = {31, 70, 544};
+  const Problem p = Problem::random(shape, 9);
   const PackedMxfp8Weight weight = p.packed();
-  Guarded emulated(31 * 70);
+  Guarded emulated(shape.m * shape.n);
   const GemmMicroKernel& kernel = fast()      ? kGemmMxfp8Avx512VnniFastEmulated
+                                  : bf16()    ? kGemmMxfp8AmxBf16Emulated
                                   : integer() ? emulated_int16(formats::MxElement::kE4m3)
                                               : kGemmMxfp8Avx512Emulated;
   run_gemm_mxfp8_blocked({.x_codes = p.x_codes.data(),
                           .x_scales = p.x_scales.data(),
                           .weight = &weight,
                           .y = emulated.data(),
-                          .m = 31},
+                          .m = shape.m},
                          kernel);
   expect_same_bits(emulated, run(p));
 }
 
 // A block of small elements would lose too much to rounding; a tiny or huge scale, to fp32's range.
-TEST_P(GemmMxfp8Row, IntegersDeclineWeightsThatDoNotFillTheirScales) {
-  const auto rejects = [](const Problem& p) {
-    const PackedMxfp8Weight weight = p.packed();
-    return GetParam().row.reject({.x_codes = p.x_codes.data(),
-                                  .x_scales = p.x_scales.data(),
-                                  .weight = &weight,
-                                  .m = p.shape().m,
-                                  .compute = Compute::kFast}) != nullptr;
-  };
+TEST_P(GemmMxfp8Row, IntegersAndBf16DeclineWeightsThatDoNotFillTheirScales) {
   const Problem good = Problem::random({2, 40, 96}, 21, 60, 70);
   EXPECT_FALSE(rejects(good));
   Problem zero_block = good;
@@ -236,16 +257,30 @@ TEST_P(GemmMxfp8Row, IntegersDeclineWeightsThatDoNotFillTheirScales) {
   zero_block.w_scales[1] = 0;
   EXPECT_FALSE(rejects(zero_block));
   Problem small_block = good;
-  std::fill_n(small_block.w_codes.begin() + 39 * 96 + 64, 32, uint8_t{0xe7});  // -60
-  EXPECT_EQ(rejects(small_block), integer());
-  small_block.w_codes[39 * 96 + 95] = 0xe8;  // -64
+  std::fill_n(small_block.w_codes.end() - kBlock, kBlock, uint8_t{0xe7});  // -60
+  EXPECT_EQ(rejects(small_block), needs_filled_scales());
+  small_block.w_codes.back() = 0xe8;  // -64
   EXPECT_FALSE(rejects(small_block));
   Problem tiny_scale = good;
   tiny_scale.w_scales[119] = 31;
-  EXPECT_EQ(rejects(tiny_scale), integer());
+  EXPECT_EQ(rejects(tiny_scale), needs_filled_scales());
   Problem large_scale = good;
   large_scale.w_scales[119] = 221;
-  EXPECT_EQ(rejects(large_scale), integer());
+  EXPECT_EQ(rejects(large_scale), needs_filled_scales());
+}
+
+// AMX would take them for zero.
+TEST_P(GemmMxfp8Row, Bf16DeclinesActivationsAmongTheSubnormals) {
+  Problem p = Problem::random({2, 40, 96}, 23, 60, 70);
+  p.x_scales[5] = 32;
+  EXPECT_FALSE(rejects(p));
+  p.x_scales[5] = 31;
+  EXPECT_EQ(rejects(p), bf16());
+  std::fill_n(p.x_codes.begin() + 5 * kBlock, kBlock, uint8_t{0x80});
+  p.x_scales[5] = 0;
+  EXPECT_FALSE(rejects(p));
+  p.x_codes[5 * kBlock + 31] = 0x81;
+  EXPECT_EQ(rejects(p), bf16());
 }
 
 std::vector<float> random_floats(int64_t count, uint32_t seed) {
@@ -293,7 +328,7 @@ TEST_P(GemmMxfp8Row, GatedResidualMayBeInPlace) {
   const Shape shape = {9, 41, 288};
   const Problem p = Problem::random(shape, 14, 118, 126);
   const std::vector<float> bias = random_floats(shape.n, 15);
-  const std::vector<float> gate = random_floats(3 * 50, 16);
+  const std::vector<float> gate = random_floats(int64_t{3} * 50, 16);
   const std::vector<float> residual = random_floats(shape.m * shape.n, 17);
   const std::vector<int32_t> gate_row = {0, 2, 1, 1, 0, 2, 2, 0, 1};
   const PackedMxfp8Weight weight = p.packed();

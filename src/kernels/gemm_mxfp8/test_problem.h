@@ -157,10 +157,11 @@ class Problem {
 };
 
 // |row - exact| of the accumulator that the contract allows rows that move elements by at most
-// `rounding` of the scale.
-inline double accumulator_bound(const Shape& shape, const ExactSum& sum, double rounding) {
+// `rounding` of the scale and lose up to `smallest` of a product or a sum.
+inline double accumulator_bound(const Shape& shape, const ExactSum& sum, double rounding,
+                                double smallest) {
   const auto k = static_cast<double>(shape.k);
-  const double bound = 2 * (k + 8) * 0x1p-24 * sum.magnitude + k * 0x1p-149;
+  const double bound = 2 * (k + 8) * 0x1p-24 * sum.magnitude + 2 * k * smallest;
   const double moved = rounding * sum.moved + rounding * rounding * sum.moved_twice;
   return bound + (1 + k * 0x1p-24) * moved;
 }

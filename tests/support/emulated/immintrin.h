@@ -1,10 +1,12 @@
-// Stands in for the compiler's <immintrin.h> where a test compiles the source of an AVX-512 kernel
-// for any CPU: SIMDe under the native names, and what SIMDe 0.7.4 lacks.
+// Stands in for the compiler's <immintrin.h> where a test compiles the source of an AVX-512 or AMX
+// kernel for any CPU: SIMDe under the native names, and what SIMDe 0.7.4 lacks.
 #pragma once
 
 #define SIMDE_ENABLE_NATIVE_ALIASES
 #include <simde/x86/avx512.h>
 #include <simde/x86/f16c.h>
+
+#include "amx.h"
 
 static inline __m512 emulated_mm512_cvtph_ps(__m256i half) {
   return simde_mm512_insertf32x8(
@@ -30,6 +32,39 @@ static inline __m512 emulated_mm512_cvtepi32_ps(__m512i values) {
   return simde_mm512_loadu_ps(to);
 }
 #define _mm512_cvtepi32_ps emulated_mm512_cvtepi32_ps
+
+static inline __m512i emulated_mm512_cvtepi16_epi32(__m256i words) {
+  short narrow[16];
+  int wide[16];
+  simde_mm256_storeu_si256(narrow, words);
+  for (int i = 0; i < 16; ++i) wide[i] = narrow[i];
+  return simde_mm512_loadu_si512(wide);
+}
+#define _mm512_cvtepi16_epi32 emulated_mm512_cvtepi16_epi32
+
+static inline __m256i emulated_mm512_cvtepi32_epi16(__m512i values) {
+  int wide[16];
+  short narrow[16];
+  simde_mm512_storeu_si512(wide, values);
+  for (int i = 0; i < 16; ++i) narrow[i] = (short)wide[i];
+  return simde_mm256_loadu_si256(narrow);
+}
+#define _mm512_cvtepi32_epi16 emulated_mm512_cvtepi32_epi16
+
+static inline unsigned int emulated_mm512_cmpeq_epi16_mask(__m512i a, __m512i b) {
+  unsigned short x[32], y[32];
+  unsigned int mask = 0;
+  simde_mm512_storeu_si512(x, a);
+  simde_mm512_storeu_si512(y, b);
+  for (int i = 0; i < 32; ++i) mask |= (unsigned int)(x[i] == y[i]) << i;
+  return mask;
+}
+#define _mm512_cmpeq_epi16_mask emulated_mm512_cmpeq_epi16_mask
+
+static inline unsigned int emulated_mm512_cmplt_epu16_mask(__m512i a, __m512i b) {
+  return ~emulated_mm512_cmpeq_epi16_mask(simde_mm512_max_epu16(a, b), a);
+}
+#define _mm512_cmplt_epu16_mask emulated_mm512_cmplt_epu16_mask
 
 // The VEX form of AVX-VNNI.
 #define _mm256_dpwssd_avx_epi32 simde_mm256_dpwssd_epi32
