@@ -50,7 +50,12 @@ function(mxvideo_add_test name)
     MXVIDEO_GOLDEN_DIR="${PROJECT_SOURCE_DIR}/tests/golden"
     MXVIDEO_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
   add_test(NAME ${name} COMMAND ${name})
+  # Sanitizers slow the longest test down to about that.
+  set(timeout 900)
+  if(MXVIDEO_SANITIZE)
+    set(timeout 2700)
+  endif()
   # Spinning OpenMP threads of several test processes would starve each other.
-  set_tests_properties(${name} PROPERTIES LABELS ${ARG_LABEL} TIMEOUT 900
+  set_tests_properties(${name} PROPERTIES LABELS ${ARG_LABEL} TIMEOUT ${timeout}
     ENVIRONMENT OMP_WAIT_POLICY=passive)
 endfunction()
