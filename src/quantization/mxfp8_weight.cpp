@@ -21,10 +21,40 @@ constexpr int64_t kPanel = PackedMxfp8Weight::kPanel;
 
 int64_t panel_count(int64_t n) { return ceil_div(n, kPanel); }
 
-// Scratch of a thread: a decoded row, then codes and scales of a panel.
+// Elements that are decoded at a time: 8 KiB of floats, which stay in L1.
+constexpr int64_t kPiece = 2048;
+static_assert(kPiece % kMxBlockSize == 0);
+
+// Scratch of a thread: decoded elements, then codes and scales of a panel.
 int64_t scratch_floats(int64_t k) {
   const int64_t bytes = kPanel * (k + k / kMxBlockSize);
-  return k + ceil_div(bytes, static_cast<int64_t>(sizeof(float)));
+  return kPiece + ceil_div(bytes, static_cast<int64_t>(sizeof(float)));
+}
+
+// The processor does not fetch ahead across pages by itself.
+void prefetch(const std::byte* begin, const std::byte* end) {
+  constexpr int64_t kCacheLine = 64;
+  for (; begin < end; begin += kCacheLine) __builtin_prefetch(begin);
+}
+
+// Rows are whole blocks, so that consecutive rows are one sequence of blocks.
+void quantize_rows(const TensorView& stored, int64_t first, int64_t count,
+                   const kernels::Row<kernels::QuantizeMxfp8Args>& row,
+                   const kernels::QuantizeMxfp8Args& to, float* values) {
+  const int64_t size = dtype_size(stored.dtype);
+  const std::byte* const end = stored.data + stored.shape.count() * size;
+  for (int64_t done = 0; done < count; done += kPiece) {
+    const int64_t piece = std::min(kPiece, count - done);
+    const std::byte* const data = stored.data + (first + done) * size;
+    convert_to_f32({.data = data, .dtype = stored.dtype, .shape = {piece}}, values);
+    prefetch(data + piece * size, std::min(end, data + (piece + kPiece) * size));
+    row.run({.x = values,
+             .codes = to.codes + done,
+             .scales = to.scales + done / kMxBlockSize,
+             .m = 1,
+             .k = piece,
+             .options = to.options});
+  }
 }
 
 }  // namespace
@@ -40,22 +70,11 @@ kernels::PackedMxfp8Weight quantize_and_pack(const std::string& tensor, const Te
   kernels::ThreadScratch scratch(packer.panels(), scratch_floats(k));
   parallel_for(packer.panels(), 1, [&](int64_t begin, int64_t end) {
     float* const values = scratch.take();
-    auto* const codes = reinterpret_cast<uint8_t*>(values + k);
+    auto* const codes = reinterpret_cast<uint8_t*>(values + kPiece);
     uint8_t* const scales = codes + kPanel * k;
     for (int64_t panel = begin; panel < end; ++panel) {
-      for (int64_t i = 0; i < packer.rows(panel); ++i) {
-        const int64_t first = (panel * kPanel + i) * k;
-        convert_to_f32({.data = stored.data + first * dtype_size(stored.dtype),
-                        .dtype = stored.dtype,
-                        .shape = {k}},
-                       values);
-        row.run({.x = values,
-                 .codes = codes + i * k,
-                 .scales = scales + i * blocks,
-                 .m = 1,
-                 .k = k,
-                 .options = options});
-      }
+      quantize_rows(stored, panel * kPanel * k, packer.rows(panel) * k, row,
+                    {.codes = codes, .scales = scales, .options = options}, values);
       packer.pack(panel, codes, scales);
     }
   });

@@ -66,6 +66,20 @@ void unpack_panels(const uint8_t* panels, int64_t n, int64_t length, uint8_t* ro
 
 using Survey = Mxfp8WeightPacker::Survey;
 
+using Words [[gnu::vector_size(kSide)]] = uint16_t;
+
+Words sum_pairs(Bytes bytes) {
+  const auto words = reinterpret_cast<Words>(bytes);
+  return (words & 0xff) + (words >> 8);
+}
+
+// The sum must fit 16 bits.
+int sum_words(Words words) {
+  uint64_t halves[2];
+  std::memcpy(halves, &words, sizeof halves);
+  return static_cast<int>((halves[0] + halves[1]) * 0x0001000100010001u >> 48);
+}
+
 // One block's part. As int8 multiples of 4, the elements from 16 to 32 that are odd multiples of 2
 // move by 2, those from 8 to 16 by up to 2 as their remainder says, and smaller ones by at most 2;
 // the signal takes elements of at least 64 for the next half octave below.
@@ -76,7 +90,7 @@ void add_fast_noise(const uint8_t* codes, uint8_t scale, Survey& survey) {
   const auto where = [](Signed mask, uint8_t value) {
     return reinterpret_cast<Bytes>(mask) & value;
   };
-  int noise_sum = 0, signal_sum = 0;
+  Words noise_sum = {}, signal_sum = {};
   for (int64_t first = 0; first < formats::kMxBlockSize; first += kSide) {
     Signed m;
     std::memcpy(&m, codes + first, sizeof m);
@@ -88,15 +102,13 @@ void add_fast_noise(const uint8_t* codes, uint8_t scale, Survey& survey) {
     // Squares in units of 2^10, as steps from one to the next.
     const Bytes signal = where(m >= k64, 4) + where(m >= k96, 5) + where(m >= k128, 7) +
                          where(m >= k192, 20) + where(m >= k256, 28) + where(m >= k384, 80);
-    for (int64_t t = 0; t < kSide; ++t) {
-      noise_sum += noise[t];
-      signal_sum += signal[t];
-    }
+    noise_sum += sum_pairs(noise);
+    signal_sum += sum_pairs(signal);
   }
   const int exponent = scale - 127;
   const auto square = std::bit_cast<double>(static_cast<uint64_t>(1023 + 2 * exponent) << 52);
-  survey.fast_noise += square * noise_sum;
-  survey.signal += square * 1024 * signal_sum;
+  survey.fast_noise += square * sum_words(noise_sum);
+  survey.signal += square * 1024 * sum_words(signal_sum);
 }
 
 Survey survey_rows(const uint8_t* codes, const uint8_t* scales, int64_t blocks,
