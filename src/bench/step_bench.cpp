@@ -38,15 +38,22 @@ struct Inputs {
   }
 };
 
+kernels::Context context_for(kernels::Compute compute) {
+  kernels::Context context;
+  context.compute = compute;
+  return context;
+}
+
 // A model under one scheme, and what its forwards left.
 class SchemeRun {
  public:
   SchemeRun(const ModelDirectory& directory, const std::string& scheme, const Inputs& inputs,
-            const CancellationToken* cancellation)
+            kernels::Compute compute, const CancellationToken* cancellation)
       : transformer_(load_transformer(directory, scheme)),
         inputs_(inputs),
         cancellation_(cancellation),
         workspace_(*transformer_.model, inputs.latents.shape(), kTextRows),
+        context_(context_for(compute)),
         prompt_(transformer_.model->encode_text({.text = &inputs.text}, context_)) {
     context_.on_choice = [this](const char* op) { clock_.enter(class_of_op(op)); };
   }
@@ -153,7 +160,7 @@ double forward_flops(const WanTransformerConfig& config, int64_t tokens, int64_t
 Json step_row_json(const StepRow& row) {
   Json json = {{"op", "step"},
                {"scheme", row.scheme},
-               {"compute", kernels::compute_name(kernels::Context().compute)},
+               {"compute", kernels::compute_name(row.compute)},
                {"layers", row.layers},
                {"tokens", row.tokens},
                {"text_rows", row.text_rows},
@@ -183,7 +190,8 @@ std::vector<StepRow> bench_step(const StepBench& request, const BenchOptions& op
   std::vector<std::function<void()>> actions;
   for (const std::string& scheme : request.schemes) {
     options.say("step: loading with scheme " + scheme);
-    runs.push_back(std::make_unique<SchemeRun>(directory, scheme, inputs, options.cancellation));
+    runs.push_back(std::make_unique<SchemeRun>(directory, scheme, inputs, request.compute,
+                                               options.cancellation));
     actions.push_back([run = runs.back().get()] { run->forward(); });
   }
   trim_heap();
@@ -196,6 +204,7 @@ std::vector<StepRow> bench_step(const StepBench& request, const BenchOptions& op
   for (size_t i = 0; i < runs.size(); ++i) {
     check_finite(*runs[i], request.schemes[i]);
     rows.push_back({.scheme = request.schemes[i],
+                    .compute = request.compute,
                     .layers = config.num_layers,
                     .tokens = request.tokens,
                     .text_rows = kTextRows,

@@ -27,6 +27,7 @@ struct StepBench {
   std::vector<std::string> schemes = {"mxfp8"};
   int64_t layers = 4;
   int64_t tokens = 780;
+  kernels::Compute compute = kernels::Compute::kAuto;
   // With `keep`, what a peer needs to run the same is written beside the transformer:
   // inputs.safetensors (latents, text, timestep), output-SCHEME.safetensors (velocity), step.json.
   ModelLocation location;
@@ -34,6 +35,7 @@ struct StepBench {
 
 struct StepRow {
   std::string scheme;
+  kernels::Compute compute = kernels::Compute::kAuto;
   int64_t layers = 0, tokens = 0, text_rows = 0;
   int threads = 0;
   double flops = 0;

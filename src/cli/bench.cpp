@@ -253,6 +253,7 @@ struct StepFlags {
   ModelFlags model;
   std::vector<std::string> schemes = {"mxfp8"};
   int64_t tokens = 780;
+  kernels::Compute compute = kernels::Compute::kAuto;
 };
 
 Command add_step(CLI::App& app, const CancellationToken& cancellation) {
@@ -270,6 +271,7 @@ Command add_step(CLI::App& app, const CancellationToken& cancellation) {
   parser->add_option("--tokens", own.tokens, "Tokens of the latents")
       ->check(CLI::Range(1, 1 << 20))
       ->capture_default_str();
+  add_compute_flag(*parser, own.compute);
   add_keep_flag(*parser, own.model);
   return [leaf] {
     run_bench(leaf->common, [&](const BenchOptions& options) {
@@ -278,6 +280,7 @@ Command add_step(CLI::App& app, const CancellationToken& cancellation) {
       for (const bench::StepRow& row : bench::bench_step({.schemes = flags.schemes,
                                        .layers = flags.model.layers,
                                        .tokens = flags.tokens,
+                                       .compute = flags.compute,
                                        .location = flags.model.location()},
                                                          options)) {
         rows.push_back(bench::step_row_json(row));

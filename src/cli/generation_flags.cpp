@@ -214,15 +214,20 @@ void add_run_flags(CLI::App& app, GenerateOptions& o) {
          },
          "Force a kernel row, OP=ROW as `mxvideo doctor` lists them; may be repeated")
       ->group(kRunGroup);
-  app.add_option_function<std::string>(
-         "--compute", [&o](const std::string& name) { o.compute = kernels::parse_compute(name); },
-         "Products of mxfp8 layers: exact (of the format's definition), auto (default; also those "
-         "in int8 where they add little noise) or fast (int8 wherever this CPU has it)")
-      ->check(CLI::IsMember({"exact", "auto", "fast"}))
-      ->group(kRunGroup);
+  add_compute_flag(app, o.compute)->group(kRunGroup);
   app.add_option("--progress", o.progress, "auto, bar, plain, json or none")
       ->capture_default_str()
       ->group(kRunGroup);
+}
+
+CLI::Option* add_compute_flag(CLI::App& app, kernels::Compute& compute) {
+  return app
+      .add_option_function<std::string>(
+          "--compute",
+          [&compute](const std::string& name) { compute = kernels::parse_compute(name); },
+          "Products of mxfp8 layers: exact (of the format's definition), auto (default; also those "
+          "in int8 where they add little noise) or fast (int8 wherever this CPU has it)")
+      ->check(CLI::IsMember({"exact", "auto", "fast"}));
 }
 
 void apply_run_flags(const GenerateOptions& o) {
