@@ -17,6 +17,10 @@ Json layers_to_json(const std::vector<LayerReport>& layers) {
     if (!layer.reason.empty()) entry["reason"] = layer.reason;
     entry["checkpoint_bytes"] = layer.checkpoint_bytes;
     entry["weight_bytes"] = layer.weight_bytes;
+    if (layer.product) {
+      entry["kernel"] = layer.product->kernel;
+      entry["added_noise_db"] = layer.product->added_noise_db;
+    }
     list.push_back(std::move(entry));
   }
   return list;
@@ -31,13 +35,15 @@ Json text_cache_json(const TextCacheReport& report) {
 }
 
 void RunReport::add_layers(ComponentReport& component,
-                           const std::vector<const quantization::LinearMethod*>& linears) {
+                           const std::vector<const quantization::LinearMethod*>& linears,
+                           const kernels::Context& context) {
   for (const quantization::LinearMethod* linear : linears) {
     component.layers.push_back({.name = linear->name(),
                                 .scheme = linear->scheme(),
                                 .reason = linear->reason(),
                                 .checkpoint_bytes = linear->checkpoint_bytes(),
-                                .weight_bytes = linear->weight_bytes()});
+                                .weight_bytes = linear->weight_bytes(),
+                                .product = linear->product(context)});
   }
 }
 

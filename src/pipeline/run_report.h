@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <map>
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -34,6 +35,7 @@ struct LayerReport {
   std::string reason;  // why it is not quantized; empty when it is or when nothing was asked
   int64_t checkpoint_bytes = 0;
   int64_t weight_bytes = 0;
+  std::optional<quantization::LinearProduct> product;  // of quantized layers
 };
 
 // Weight bytes of a component as stored in its files and as held in memory.
@@ -68,7 +70,8 @@ struct RunReport {
   std::vector<StageTimer*> open_stages;
 
   static void add_layers(ComponentReport& component,
-                         const std::vector<const quantization::LinearMethod*>& linears);
+                         const std::vector<const quantization::LinearMethod*>& linears,
+                         const kernels::Context& context);
   nlohmann::ordered_json to_json() const;
 };
 

@@ -69,7 +69,7 @@ class WanPipeline::ExpertSlot {
     ComponentReport& component = run_.load_component(expert.name, files.checkpoint, loader, *model);
     component.quantization = expert.quantization->name();
     component.declared_in = expert.declared_origin;
-    RunReport::add_layers(component, model->linears());
+    RunReport::add_layers(component, model->linears(), run_.context);
     auto workspace = std::make_unique<WanTransformerWorkspace>(
         *model, pipeline_.latent_shape(run_.request), run_.text.dim(0));
     expert_ = {.index = index,

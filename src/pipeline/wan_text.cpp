@@ -126,7 +126,7 @@ void WanPipeline::encode_prompts(WanRun& run) const {
                                                     checkpoint::Component::kTextEncoder, encoder);
     if (options_.text_quantization != "none") {
       component.quantization = options_.text_quantization;
-      RunReport::add_layers(component, encoder.linears());
+      RunReport::add_layers(component, encoder.linears(), run.context);
     }
     run.progress("load text encoder", 1, 1);
   }

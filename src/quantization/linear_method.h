@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -86,6 +87,13 @@ struct LinearPlan {
   int64_t norm_bytes = 0;     // while that form is made of a LayerNorm's rows
 };
 
+// What multiplies a quantized layer.
+struct LinearProduct {
+  std::string kernel;  // row of the product's table
+  // Bound of what that row's rounding of the weights adds to their noise of quantizing.
+  double added_noise_db = 0;
+};
+
 class LinearMethod {
  public:
   LinearMethod(std::string name, const LinearShape& shape)
@@ -108,6 +116,10 @@ class LinearMethod {
                      kernels::Context& context) const = 0;
   // Plans apply() on `m` rows and notes the kernels that it would call. Needs no weights.
   virtual LinearPlan plan(int64_t m, kernels::Context& context) const = 0;
+  // Of a quantized layer, after loading: the product that apply() takes for ordinary activations.
+  virtual std::optional<LinearProduct> product(const kernels::Context& /*context*/) const {
+    return std::nullopt;
+  }
   // Bytes that the loaded weights occupy.
   virtual int64_t weight_bytes() const = 0;
   // Bytes of the same tensors in the checkpoint.

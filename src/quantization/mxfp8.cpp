@@ -1,6 +1,7 @@
 #include "quantization/mxfp8.h"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "base/error.h"
@@ -69,6 +70,12 @@ void Mxfp8Linear::apply(LinearInput& input, const LinearOutput& output,
                        .gate_stride = output.gate_stride,
                        .gate_row = output.gate_row},
                       context);
+}
+
+std::optional<LinearProduct> Mxfp8Linear::product(const kernels::Context& context) const {
+  const kernels::GemmMxfp8Choice choice = kernels::choose_gemm_mxfp8(weight_, context);
+  return LinearProduct{.kernel = choice.row,
+                       .added_noise_db = 10 * std::log10(1 + choice.noise / kernels::kE4m3Noise)};
 }
 
 OnlineMxfp8Linear::OnlineMxfp8Linear(std::string name, const LinearShape& shape,

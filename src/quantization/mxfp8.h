@@ -19,6 +19,7 @@ class Mxfp8Linear : public LinearMethod {
   void apply(LinearInput& input, const LinearOutput& output,
              kernels::Context& context) const override;
   LinearPlan plan(int64_t m, kernels::Context& context) const override;
+  std::optional<LinearProduct> product(const kernels::Context& context) const override;
   int64_t weight_bytes() const override { return weight_.bytes() + bias_.bytes(); }
 
   const kernels::PackedMxfp8Weight& weight() const { return weight_; }

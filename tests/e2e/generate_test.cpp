@@ -163,6 +163,10 @@ TEST_F(GenerateTest, ReportOfAQuantizedRun) {
     for (const auto& layer : component.at("layers")) {
       schemes[layer.at("name")] = layer.at("scheme");
       EXPECT_EQ(layer.contains("reason"), layer.at("scheme") == "none") << layer;
+      EXPECT_EQ(layer.contains("kernel"), layer.at("scheme") == "mxfp8") << layer;
+      if (!layer.contains("kernel")) continue;
+      EXPECT_TRUE(report.at("kernels").at("gemm_mxfp8").contains(layer.at("kernel"))) << layer;
+      EXPECT_LE(layer.at("added_noise_db"), 0.3) << layer;
     }
   }
   EXPECT_EQ(schemes.at("blocks.0.attn1.to_q"), "none");

@@ -1,6 +1,7 @@
 #include "kernels/gemm_mxfp8/gemm_mxfp8.h"
 
 #include <array>
+#include <string_view>
 
 #include "kernels/gemm_mxfp8/blocked.h"
 
@@ -50,6 +51,19 @@ std::span<const Row<GemmMxfp8Args>> gemm_mxfp8_rows() { return kRows; }
 
 void gemm_mxfp8(const GemmMxfp8Args& args, Context& context) {
   select("gemm_mxfp8", gemm_mxfp8_rows(), args, context).run(args);
+}
+
+GemmMxfp8Choice choose_gemm_mxfp8(const PackedMxfp8Weight& weight, const Context& context) {
+  // The other elements of a block move by at most 2^-5 each, its largest, at least 64, not at all.
+  constexpr double kInt16Noise = 31 * 0x1p-10 / 0x1p12;
+  Context unused = context;
+  unused.on_choice = nullptr;
+  const GemmMxfp8Args no_rows = {.weight = &weight, .compute = context.compute};
+  const char* row = select("gemm_mxfp8", gemm_mxfp8_rows(), no_rows, unused).name;
+  const bool exact = weight.element == formats::MxElement::kInt8;
+  if (!exact && std::string_view(row).ends_with("_fast")) return {row, weight.fast_noise};
+  if (!exact && std::string_view(row).ends_with("_int16")) return {row, kInt16Noise};
+  return {row, 0};
 }
 
 }  // namespace mxvideo::kernels

@@ -95,7 +95,9 @@ int64_t packed_mxfp8_weight_bytes(int64_t n, int64_t k);
 // Inverse of packing; for saving and for tests. Arrays sized as above.
 void unpack_mxfp8_weight(const PackedMxfp8Weight& weight, uint8_t* codes, uint8_t* scales);
 
-// 7 % of the noise that E4M3 has itself, about -31.5 dB: 0.3 dB.
+// Σ (w' - w)² / Σ w² of Gaussian weights w quantized to E4M3 by the rule rceil: -31.5 dB.
+inline constexpr double kE4m3Noise = 7.1e-4;
+// 0.3 dB of that.
 inline constexpr double kAutoNoise = 5e-5;
 
 struct GemmMxfp8Args {
@@ -115,5 +117,13 @@ struct GemmMxfp8Args {
 
 std::span<const Row<GemmMxfp8Args>> gemm_mxfp8_rows();
 void gemm_mxfp8(const GemmMxfp8Args& args, Context& context);
+
+// The row that multiplies `weight` with ordinary activations, and at least Σ (w' - w)² / Σ w² of
+// the weights w' that it multiplies by. Throws as select() does.
+struct GemmMxfp8Choice {
+  const char* row = nullptr;
+  double noise = 0;
+};
+GemmMxfp8Choice choose_gemm_mxfp8(const PackedMxfp8Weight& weight, const Context& context);
 
 }  // namespace mxvideo::kernels
