@@ -34,6 +34,7 @@ const BadBench kBad[] = {
     {"shapes_bad", {"gemm", "--shapes", "@file"}, 3, "bad.txt:1: expected `layer K N`"},
     {"layers", {"step", "--layers", "31"}, 2, "--layers"},
     {"tokens", {"step", "--tokens", "1031"}, 2, "--tokens: expected a product of two numbers"},
+    {"compute", {"step", "--compute", "int8"}, 2, "--compute"},
     {"model_path", {"load", "--model-path", "nowhere"}, 3, "nowhere/config.json"},
     {"model_and_keep",
      {"load", "--model-path", "a", "--keep", "b"},
@@ -105,7 +106,7 @@ TEST_F(BenchTest, GemmListsEveryRowOfTheTable) {
     EXPECT_EQ(result.at("rows").back().at("status"), "measured");  // the reference takes all
     EXPECT_EQ(result.at("machine").at("threads"), 2);
     EXPECT_GT(result.at("machine").at("copy_bytes_per_second"), 0.0);
-    EXPECT_EQ(result.at("machine").at("units").size(), 8u);
+    EXPECT_EQ(result.at("machine").at("units").size(), 9u);
   }
 }
 
