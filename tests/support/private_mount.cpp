@@ -34,7 +34,7 @@ std::string enter_user_namespace() {
 
 std::string enter() {
   if (::unshare(CLONE_NEWNS) != 0) {
-    const std::string error = enter_user_namespace();
+    std::string error = enter_user_namespace();
     if (!error.empty()) return error;
   }
   // What is mounted from now on stays here.
@@ -47,8 +47,8 @@ std::string size_option(int64_t bytes) { return "size=" + std::to_string(bytes);
 }  // namespace
 
 std::string enter_private_mounts() {
-  static const std::string error = enter();
-  return error;
+  static const std::string kError = enter();
+  return kError;
 }
 
 SmallDisk::SmallDisk(std::filesystem::path directory, int64_t bytes)
