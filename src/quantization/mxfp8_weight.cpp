@@ -32,9 +32,9 @@ int64_t scratch_floats(int64_t k) {
 }
 
 // The processor does not fetch ahead across pages by itself.
-void prefetch(const std::byte* begin, const std::byte* end) {
+void prefetch(const std::byte* data, int64_t bytes) {
   constexpr int64_t kCacheLine = 64;
-  for (; begin < end; begin += kCacheLine) __builtin_prefetch(begin);
+  for (int64_t i = 0; i < bytes; i += kCacheLine) __builtin_prefetch(data + i);
 }
 
 // Rows are whole blocks, so that consecutive rows are one sequence of blocks.
@@ -42,12 +42,12 @@ void quantize_rows(const TensorView& stored, int64_t first, int64_t count,
                    const kernels::Row<kernels::QuantizeMxfp8Args>& row,
                    const kernels::QuantizeMxfp8Args& to, float* values) {
   const int64_t size = dtype_size(stored.dtype);
-  const std::byte* const end = stored.data + stored.shape.count() * size;
   for (int64_t done = 0; done < count; done += kPiece) {
     const int64_t piece = std::min(kPiece, count - done);
+    const int64_t next = first + done + piece;
     const std::byte* const data = stored.data + (first + done) * size;
     convert_to_f32({.data = data, .dtype = stored.dtype, .shape = {piece}}, values);
-    prefetch(data + piece * size, std::min(end, data + (piece + kPiece) * size));
+    prefetch(stored.data + next * size, std::min(kPiece, stored.shape.count() - next) * size);
     row.run({.x = values,
              .codes = to.codes + done,
              .scales = to.scales + done / kMxBlockSize,
