@@ -1,29 +1,23 @@
 #include <immintrin.h>
 
 #include "bench/roof_kernels.h"
+#include "kernels/common/amx-inl.h"
 
 namespace mxvideo::bench {
 namespace {
 
-constexpr int64_t kSide = 16;      // rows and fp32 columns of a tile of sums
-constexpr int64_t kElements = 32;  // bf16 elements in a row of the others
-constexpr int64_t kChains = 4;     // tiles of sums
-constexpr int64_t kTileRowBytes = 64;
+using kernels::kTileRowBytes;
+using kernels::kTileSide;
+using kernels::TileConfig;
 
-// What LDTILECFG reads: palette 1, six full tiles.
-struct TileConfig {
-  uint8_t palette = 1;
-  uint8_t start_row = 0;
-  uint8_t reserved[14] = {};
-  uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64};
-  uint8_t rows[16] = {16, 16, 16, 16, 16, 16};
-};
+constexpr int64_t kElements = 32;  // bf16 numbers in a row of a tile
+constexpr int kChains = 4;         // tiles of sums; two more are multiplied
 
 float run(int64_t steps) {
-  const TileConfig config;
-  alignas(64) float sums[kSide * kSide];
-  asm volatile("" : : "r"(&config) : "memory");  // GCC's intrinsic says it reads eight bytes
-  _tile_loadconfig(&config);
+  TileConfig config;
+  for (int tile = 0; tile < kChains + 2; ++tile) config.set_rows(tile, kTileSide);
+  kernels::load_tile_config(config);
+  alignas(64) float sums[kTileSide * kTileSide];
   _tile_zero(0);
   _tile_zero(1);
   _tile_zero(2);
@@ -43,7 +37,7 @@ float run(int64_t steps) {
 
 }  // namespace
 
-const RoofKernel kRoofBf16Amx = {.operations_per_step = kChains * kSide * kSide * kElements * 2,
-                                 .run = run};
+const RoofKernel kRoofBf16Amx = {
+    .operations_per_step = kChains * kTileSide * kTileSide * kElements * 2, .run = run};
 
 }  // namespace mxvideo::bench

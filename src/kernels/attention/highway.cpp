@@ -1,8 +1,8 @@
 // Flash-style attention for one thread (online softmax: Milakov and Gimelshein, arXiv 1805.02867;
 // tiling over keys: Dao et al., arXiv 2205.14135), fp32.
 //
-// A block of queries meets the keys block by block. Both products are register tiles of kTile × 2
-// vectors fed by broadcasts, and neither K nor V is transposed:
+// A block of queries meets the keys block by block. Both products are register tiles of kTileRows ×
+// 2 vectors fed by broadcasts, and neither K nor V is transposed:
 //   scoresᵀ[key][query] = K · Qᵀ       K broadcast, Q packed as [head_dim][2 vectors of queries]
 //   out[query][d]      += weights · V  weights broadcast, V as it is
 // With queries along the lanes, softmax needs no reduction across lanes. The working set of a
@@ -23,16 +23,9 @@ HWY_BEFORE_NAMESPACE();
 namespace mxvideo::kernels::HWY_NAMESPACE {
 namespace {
 
-// Rows of a register tile; 2·kTile accumulators, two vectors and a broadcast fill the register
-// file.
-#if HWY_MAX_BYTES >= 64
-constexpr int64_t kTile = 12;
-#else
-constexpr int64_t kTile = 6;
-#endif
 constexpr int64_t kPanel = 2 * lanes();  // columns of a register tile
 static_assert(kAttentionQueryBlock % kPanel == 0 && kMaxPanel % kPanel == 0);
-static_assert(kAttentionKeyBlock % kTile == 0);
+static_assert(kAttentionKeyBlock % kTileRows == 0);
 
 // Where the parts of AttentionArgs::scratch lie, and how much of them this call uses.
 struct Block {
@@ -43,9 +36,9 @@ struct Block {
   int64_t head_dim;
   int64_t out_width;  // head_dim rounded up to whole panels
   float* q;           // [query_panels, head_dim, kPanel], scaled
-  const float* k;     // [keys rounded up to kTile, head_dim], zeros behind the last key
+  const float* k;     // [keys rounded up to kTileRows, head_dim], zeros behind the last key
   const float* v;     // [padded width / kMaxPanel, panel_keys, kMaxPanel], padded with zeros
-  float* weights;     // [keys rounded up to kTile, kAttentionQueryBlock]: scores, then weights
+  float* weights;     // [keys rounded up to kTileRows, kAttentionQueryBlock]: scores, then weights
   float* out;         // [queries, out_width], not yet divided by `sum`
   float* largest;     // [kAttentionQueryBlock] largest score so far
   float* sum;         // [kAttentionQueryBlock] sum of weights so far
@@ -84,24 +77,24 @@ void start_queries(const AttentionArgs& args, const Block& b) {
   std::fill_n(b.sum, kAttentionQueryBlock, 0.0f);
 }
 
-// Scores of kTile keys against one panel of queries.
+// Scores of kTileRows keys against one panel of queries.
 void score_tile(const Block& b, const float* k, const float* q, float* scores) {
   const FloatTag d;
-  FloatVec sums[kTile][2];
+  FloatVec sums[kTileRows][2];
   MXVIDEO_UNROLL
-  for (int64_t i = 0; i < kTile; ++i) sums[i][0] = sums[i][1] = hn::Zero(d);
+  for (int64_t i = 0; i < kTileRows; ++i) sums[i][0] = sums[i][1] = hn::Zero(d);
   for (int64_t t = 0; t < b.head_dim; ++t) {
     const FloatVec q0 = hn::Load(d, q + t * kPanel);
     const FloatVec q1 = hn::Load(d, q + t * kPanel + lanes());
     MXVIDEO_UNROLL
-    for (int64_t i = 0; i < kTile; ++i) {
+    for (int64_t i = 0; i < kTileRows; ++i) {
       const FloatVec key = hn::Set(d, k[i * b.head_dim + t]);
       sums[i][0] = hn::MulAdd(key, q0, sums[i][0]);
       sums[i][1] = hn::MulAdd(key, q1, sums[i][1]);
     }
   }
   MXVIDEO_UNROLL
-  for (int64_t i = 0; i < kTile; ++i) {
+  for (int64_t i = 0; i < kTileRows; ++i) {
     hn::Store(sums[i][0], d, scores + i * kAttentionQueryBlock);
     hn::Store(sums[i][1], d, scores + i * kAttentionQueryBlock + lanes());
   }
@@ -109,7 +102,7 @@ void score_tile(const Block& b, const float* k, const float* q, float* scores) {
 
 void score_block(const Block& b) {
   for (int64_t panel = 0; panel < b.query_panels; ++panel) {
-    for (int64_t key = 0; key < b.keys; key += kTile) {
+    for (int64_t key = 0; key < b.keys; key += kTileRows) {
       score_tile(b, b.k + key * b.head_dim, b.q + panel * b.head_dim * kPanel,
                  b.weights + key * kAttentionQueryBlock + panel * kPanel);
     }
@@ -181,8 +174,8 @@ void add_values(const Block& b) {
   for (int64_t column = 0; column < b.out_width; column += kPanel) {
     const float* v = b.v + column / kMaxPanel * b.panel_keys * kMaxPanel + column % kMaxPanel;
     int64_t query = 0;
-    for (; query + kTile <= b.queries; query += kTile) {
-      value_tile<kTile>(b, query, v, b.out + query * b.out_width + column);
+    for (; query + kTileRows <= b.queries; query += kTileRows) {
+      value_tile<kTileRows>(b, query, v, b.out + query * b.out_width + column);
     }
     for (; query < b.queries; ++query) {
       value_tile<1>(b, query, v, b.out + query * b.out_width + column);

@@ -22,6 +22,14 @@ using FloatVec = hn::Vec<FloatTag>;
 
 HWY_INLINE constexpr int64_t lanes() { return static_cast<int64_t>(hn::MaxLanes(FloatTag())); }
 
+// Rows of a register tile two vectors wide: its sums, two vectors and a broadcast fill the register
+// file.
+#if HWY_MAX_BYTES >= 64
+constexpr int64_t kTileRows = 12;
+#else
+constexpr int64_t kTileRows = 6;
+#endif
+
 // The first `count` < lanes() floats at p; zeros above. Reads nothing else.
 HWY_INLINE FloatVec load_partial(const float* p, int64_t count) {
   const FloatTag d;

@@ -12,14 +12,13 @@
 // tested on every machine through an emulation of that pseudocode.
 #include <immintrin.h>
 
-#include "kernels/gemm_mxfp8/micro_kernel.h"
+#include "kernels/common/amx-inl.h"
+#include "kernels/gemm_mxfp8/pairs-inl.h"
 
 namespace mxvideo::kernels {
 namespace {
 
-constexpr int64_t kBlock = 32;         // elements that share a scale, and that a tile row holds
-constexpr int64_t kTileSide = 16;      // rows of a tile, and fp32 sums in one
-constexpr int64_t kTileRowBytes = 64;  // of any tile
+constexpr int64_t kBlock = 32;  // elements that share a scale, and that a tile row holds
 constexpr int64_t kRowBytes = kGemmDepth * 2 + 64;
 constexpr int64_t kPairBytes = kGemmPanel * 4;  // two consecutive elements of each feature
 static_assert(kRowBytes <= kGemmRowBytes && kGemmDepth / 2 * kPairBytes <= kGemmPanelBytes);
@@ -112,48 +111,28 @@ inline __m512i pair_powers(const uint8_t* scales) {
 // panel: [kGemmDepth / 2][32][2], pairs of consecutive elements of one feature.
 template <class Element>
 void decode_panel(const uint8_t* codes, const uint8_t* scales, int64_t depth, void* panel) {
-  auto* pairs = static_cast<char*>(panel);
+  auto* values = static_cast<char*>(panel);
   for (int64_t block = 0; block < depth / kBlock; ++block) {
     const __m512i low_powers = pair_powers<Element>(scales + block * kGemmPanel);
     const __m512i high_powers = pair_powers<Element>(scales + block * kGemmPanel + kTileSide);
     for (int64_t t = block * kBlock; t < (block + 1) * kBlock; t += 2) {
-      const auto* row = reinterpret_cast<const __m256i*>(codes + t * kGemmPanel);
-      const __m256i even = _mm256_loadu_si256(row);
-      const __m256i odd = _mm256_loadu_si256(row + 1);
-      const __m256i outer = _mm256_unpacklo_epi8(even, odd);  // features 0 to 7, 16 to 23
-      const __m256i inner = _mm256_unpackhi_epi8(even, odd);  // features 8 to 15, 24 to 31
-      const __m256i low = _mm256_permute2x128_si256(outer, inner, 0x20);
-      const __m256i high = _mm256_permute2x128_si256(outer, inner, 0x31);
-      char* pair = pairs + t / 2 * kPairBytes;
-      _mm512_store_si512(pair, values_of<Element>(low, low_powers));
-      _mm512_store_si512(pair + kTileRowBytes, values_of<Element>(high, high_powers));
+      const CodePairs pairs = load_pairs(codes + t * kGemmPanel);
+      char* to = values + t / 2 * kPairBytes;
+      _mm512_store_si512(to, values_of<Element>(pairs.low, low_powers));
+      _mm512_store_si512(to + kTileRowBytes, values_of<Element>(pairs.high, high_powers));
     }
   }
 }
-
-// What LDTILECFG reads.
-struct TileConfig {
-  uint8_t palette;
-  uint8_t start_row;
-  uint8_t reserved[14];
-  uint16_t row_bytes[16];
-  uint8_t rows[16];
-};
-static_assert(sizeof(TileConfig) == 64);
 
 // The tile registers, numbers that the instructions need literally:
 //   0, 1   sums of the upper rows (features 0 to 15, 16 to 31); 2, 3 of the lower rows
 //   4, 5   activations of the upper and the lower rows; 6, 7 weights of both halves
 void configure(int64_t upper_rows, int64_t lower_rows) {
-  TileConfig config = {.palette = 1, .start_row = 0, .reserved = {}, .row_bytes = {}, .rows = {}};
-  const auto upper = static_cast<uint8_t>(upper_rows), lower = static_cast<uint8_t>(lower_rows);
-  const uint8_t rows[8] = {upper, upper, lower, lower, upper, lower, kTileSide, kTileSide};
-  for (int tile = 0; tile < 8; ++tile) {
-    config.rows[tile] = rows[tile];
-    config.row_bytes[tile] = rows[tile] == 0 ? 0 : kTileRowBytes;
-  }
-  asm volatile("" : : "r"(&config) : "memory");  // GCC's intrinsic says it reads eight bytes
-  _tile_loadconfig(&config);
+  const int64_t rows[kTiles] = {upper_rows, upper_rows, lower_rows, lower_rows,
+                                upper_rows, lower_rows, kTileSide,  kTileSide};
+  TileConfig config;
+  for (int tile = 0; tile < kTiles; ++tile) config.set_rows(tile, rows[tile]);
+  load_tile_config(config);
 }
 
 inline void load_sums(const float* c, bool lower) {

@@ -5,6 +5,7 @@
 //
 // Bound: VPDPWSSD. Not timed yet on a machine with AVX-512; its results are tested on every machine
 // through SIMDe.
+#include "kernels/gemm_mxfp8/pairs-inl.h"
 #include "kernels/gemm_mxfp8/vnni512-inl.h"
 
 namespace mxvideo::kernels {
@@ -48,14 +49,10 @@ void decode_panel(const uint8_t* codes, const uint8_t* scales, int64_t depth, vo
   auto* values = static_cast<char*>(panel);
   auto* factors = reinterpret_cast<float*>(values + Int16Pairs::kFactors);
   for (int64_t t = 0; t < depth; t += 2) {
-    const __m256i even = load(codes + t * kGemmPanel);
-    const __m256i odd = load(codes + (t + 1) * kGemmPanel);
-    const __m256i low = _mm256_unpacklo_epi8(even, odd);   // features 0 to 7, 16 to 23
-    const __m256i high = _mm256_unpackhi_epi8(even, odd);  // features 8 to 15, 24 to 31
-    char* pairs = values + t / 2 * kGroupBytes;
-    _mm512_store_si512(pairs, values_of(_mm256_permute2x128_si256(low, high, 0x20), Element()));
-    _mm512_store_si512(pairs + 64,
-                       values_of(_mm256_permute2x128_si256(low, high, 0x31), Element()));
+    const CodePairs pairs = load_pairs(codes + t * kGemmPanel);
+    char* to = values + t / 2 * kGroupBytes;
+    _mm512_store_si512(to, values_of(pairs.low, Element()));
+    _mm512_store_si512(to + 64, values_of(pairs.high, Element()));
   }
   for (int64_t i = 0; i < depth / kBlock * kGemmPanel; i += kLanes) {
     decode_factors(scales + i, Element::kUnit, factors + i);

@@ -2,11 +2,12 @@
 //
 // Idea: the seven lower bits of an E4M3 code, moved to the top of fp32's mantissa and into its
 // exponent, are its magnitude times 2^-120, subnormals included; two products with powers of two
-// scale it exactly. INT8 is converted. Tile: kTile activation rows x 2 vectors of features, fed by
-// broadcasts. One multiply-add per term in the order of t; products are exact in fp32, so that
+// scale it exactly. INT8 is converted. Tile: kTileRows activation rows x 2 vectors of features, fed
+// by broadcasts. One multiply-add per term in the order of t; products are exact in fp32, so that
 // targets without FMA give the same bits.
 //
 // Bound: the fp32 FMA roof. Tested on each vector target of the machine that runs the tests.
+#include "formats/e8m0.h"
 #include "kernels/gemm_mxfp8/micro_kernel.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -19,11 +20,6 @@ HWY_BEFORE_NAMESPACE();
 namespace mxvideo::kernels::HWY_NAMESPACE {
 namespace {
 
-#if HWY_MAX_BYTES >= 64
-constexpr int64_t kTile = 12;
-#else
-constexpr int64_t kTile = 6;
-#endif
 constexpr int64_t kStep = 2 * lanes();           // columns of a register tile
 constexpr int64_t kBlock = 32;                   // elements that share a scale
 constexpr int64_t kRowStride = kGemmDepth + 16;  // floats between decoded activation rows
@@ -69,10 +65,7 @@ void decode_activation(const uint8_t* codes, const uint8_t* scales, int64_t dept
   const FloatTag d;
   auto* out = static_cast<float*>(row);
   for (int64_t t = 0; t < depth; t += lanes()) {
-    const uint8_t scale = scales[t / kBlock];
-    uint8_t copies[lanes()];
-    for (uint8_t& copy : copies) copy = scale;
-    const FloatVec factor = scale == 0xff ? hn::NaN(d) : powers(copies);
+    const FloatVec factor = hn::Set(d, formats::decode_e8m0(scales[t / kBlock]));
     hn::Store(hn::Mul(Element::values(codes + t), factor), d, out + t);
   }
 }
@@ -128,9 +121,9 @@ void multiply(const void* activations, const void* panel, int64_t rows, int64_t 
   const auto* weights = static_cast<const float*>(panel);
   for (int64_t j = 0; j < kGemmPanel; j += kStep) {
     int64_t row = 0;
-    for (; row + kTile <= rows; row += kTile) {
-      multiply_tile<kTile>(x + row * kRowStride, weights + j, depth, accumulate,
-                           c + row * kGemmPanel + j);
+    for (; row + kTileRows <= rows; row += kTileRows) {
+      multiply_tile<kTileRows>(x + row * kRowStride, weights + j, depth, accumulate,
+                               c + row * kGemmPanel + j);
     }
     for (; row < rows; ++row) {
       multiply_tile<1>(x + row * kRowStride, weights + j, depth, accumulate,
