@@ -19,13 +19,6 @@ Arguments joined(Arguments left, const Arguments& right) {
 
 class Mxint8Test : public QuantizedTest {
  protected:
-  // A new path below scratch().
-  fs::path target() const {
-    for (int i = 0;; ++i) {
-      fs::path path = scratch() / ("out" + std::to_string(i));
-      if (!fs::exists(path)) return path;
-    }
-  }
   static Arguments quantize(const std::string& variant, const fs::path& out,
                             const Arguments& extra) {
     return joined({"quantize", "--quantization", "mxint8", "--model-path", tiny_model(variant),

@@ -23,6 +23,13 @@ fs::path QuantizedTest::config_export(const std::string& variant, const Argument
   return cached_export("config", variant, options);
 }
 
+fs::path QuantizedTest::target() const {
+  for (int i = 0;; ++i) {
+    fs::path path = scratch() / ("out" + std::to_string(i));
+    if (!fs::exists(path)) return path;
+  }
+}
+
 fs::path QuantizedTest::copy_of(const fs::path& source) const {
   for (int i = 0;; ++i) {
     fs::path target = scratch() / ("copy" + std::to_string(i));

@@ -25,6 +25,8 @@ class QuantizedTest : public CliTest {
   static Path comfy_export(const std::string& variant, const Arguments& options = {});
   static Path config_export(const std::string& variant, const Arguments& options = {});
 
+  // A new path below scratch().
+  Path target() const;
   // A copy in scratch() that a test may damage.
   Path copy_of(const Path& source) const;
 

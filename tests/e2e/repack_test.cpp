@@ -31,14 +31,6 @@ class RepackTest : public QuantizedTest {
     return arguments;
   }
 
-  // A new path below scratch().
-  fs::path target() const {
-    for (int i = 0;; ++i) {
-      fs::path path = scratch() / ("out" + std::to_string(i));
-      if (!fs::exists(path)) return path;
-    }
-  }
-
   fs::path repacked(const std::string& variant, const fs::path& quant,
                     const Arguments& extra = {}) const {
     fs::path out = target();

@@ -15,41 +15,22 @@ static inline __m512 emulated_mm512_cvtph_ps(__m256i half) {
 }
 #define _mm512_cvtph_ps emulated_mm512_cvtph_ps
 
-static inline __m512i emulated_mm512_cvtepu8_epi32(__m128i bytes) {
-  unsigned char narrow[16];
-  int wide[16];
-  simde_mm_storeu_si128(narrow, bytes);
-  for (int i = 0; i < 16; ++i) wide[i] = narrow[i];
-  return simde_mm512_loadu_si512(wide);
+// 16 numbers of another type, those that do not fit cut.
+template <class To, class From, class ToVector, class FromVector>
+static inline ToVector emulated_convert(FromVector vector) {
+  From from[16];
+  To to[16];
+  static_assert(sizeof from == sizeof vector && sizeof to == sizeof(ToVector));
+  memcpy(from, &vector, sizeof from);
+  for (int i = 0; i < 16; ++i) to[i] = static_cast<To>(from[i]);
+  ToVector result;
+  memcpy(&result, to, sizeof to);
+  return result;
 }
-#define _mm512_cvtepu8_epi32 emulated_mm512_cvtepu8_epi32
-
-static inline __m512 emulated_mm512_cvtepi32_ps(__m512i values) {
-  int from[16];
-  float to[16];
-  simde_mm512_storeu_si512(from, values);
-  for (int i = 0; i < 16; ++i) to[i] = (float)from[i];
-  return simde_mm512_loadu_ps(to);
-}
-#define _mm512_cvtepi32_ps emulated_mm512_cvtepi32_ps
-
-static inline __m512i emulated_mm512_cvtepi16_epi32(__m256i words) {
-  short narrow[16];
-  int wide[16];
-  simde_mm256_storeu_si256(narrow, words);
-  for (int i = 0; i < 16; ++i) wide[i] = narrow[i];
-  return simde_mm512_loadu_si512(wide);
-}
-#define _mm512_cvtepi16_epi32 emulated_mm512_cvtepi16_epi32
-
-static inline __m256i emulated_mm512_cvtepi32_epi16(__m512i values) {
-  int wide[16];
-  short narrow[16];
-  simde_mm512_storeu_si512(wide, values);
-  for (int i = 0; i < 16; ++i) narrow[i] = (short)wide[i];
-  return simde_mm256_loadu_si256(narrow);
-}
-#define _mm512_cvtepi32_epi16 emulated_mm512_cvtepi32_epi16
+#define _mm512_cvtepu8_epi32 emulated_convert<int, unsigned char, __m512i, __m128i>
+#define _mm512_cvtepi16_epi32 emulated_convert<int, short, __m512i, __m256i>
+#define _mm512_cvtepi32_epi16 emulated_convert<short, int, __m256i, __m512i>
+#define _mm512_cvtepi32_ps emulated_convert<float, int, __m512, __m512i>
 
 static inline unsigned int emulated_mm512_cmpeq_epi16_mask(__m512i a, __m512i b) {
   unsigned short x[32], y[32];
