@@ -30,8 +30,8 @@ OWN_FLAG_SOURCES = ("src/cli/*.cpp", "tools/make_checkpoint/*.cpp")
 WALK_HEADING = "## The walk of one request"
 LANDMARKS = ("src/cli/generate.cpp", "src/pipeline/wan_pipeline.cpp",
              "src/pipeline/wan_denoise.cpp", "src/models/wan_transformer/forward.cpp",
-             "src/quantization/mxfp8.cpp", "src/kernels/gemm_mxfp8/gemm_mxfp8.cpp",
-             "src/kernels/gemm_mxfp8/blocked.cpp", "src/kernels/gemm_mxfp8/avx2.cpp")
+             "src/quantization/mx_linear.cpp", "src/kernels/gemm_mx/gemm_mx.cpp",
+             "src/kernels/gemm_mx/blocked.cpp", "src/kernels/gemm_mx/avx2.cpp")
 
 SPAN = re.compile(r"`([^`]+)`")
 LINK = re.compile(r"\]\(([^)#]+)\)")

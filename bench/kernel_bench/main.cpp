@@ -36,7 +36,7 @@ int run(int argc, char** argv) {
   benchmark::AddCustomContext("memory_roof", giga(roofs().read_bytes_per_second) + " GB/s read");
   register_matmul();
   register_conv3d();
-  register_quantize_mxfp8();
+  register_quantize_mx();
   register_vector_ops();
   benchmark::RunSpecifiedBenchmarks();
   benchmark::Shutdown();

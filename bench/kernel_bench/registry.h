@@ -6,7 +6,7 @@ namespace mxvideo::bench {
 
 void register_conv3d();
 void register_matmul();
-void register_quantize_mxfp8();
+void register_quantize_mx();
 void register_vector_ops();  // src/kernels/vector_ops_bench.cpp
 
 }  // namespace mxvideo::bench

@@ -3,7 +3,7 @@
 //
 // The file: {"cpu", "features", "threads", "tolerance", "ratios": {key: {field: value}}}. A ratio
 // is every field of a row whose name begins with "ratio_", and "roof_fraction"; a row's key is made
-// of what says what it measured: "gemm_mxfp8 mxfp8 exact avx2 m=512 k=3072 n=3072".
+// of what says what it measured: "gemm_mx mxfp8 exact avx2 m=512 k=3072 n=3072".
 #pragma once
 
 #include <nlohmann/json.hpp>

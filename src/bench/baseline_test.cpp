@@ -11,7 +11,7 @@ using Json = nlohmann::ordered_json;
 using Verdict = RatioComparison::Verdict;
 
 Json row(const std::string& kernel, Json fraction, Json ratio) {
-  return {{"op", "gemm_mxfp8"},
+  return {{"op", "gemm_mx"},
           {"scheme", "mxfp8"},
           {"compute", "exact"},
           {"kernel", kernel},
@@ -28,7 +28,7 @@ Json result(std::vector<Json> rows, int threads = 2) {
           {"rows", std::move(rows)}};
 }
 
-const std::string kKey = "gemm_mxfp8 mxfp8 exact avx2 m=512 k=64 n=96";
+const std::string kKey = "gemm_mx mxfp8 exact avx2 m=512 k=64 n=96";
 
 std::vector<Verdict> verdicts(const Json& baseline, const Json& results) {
   std::vector<Verdict> found;

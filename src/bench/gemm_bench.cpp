@@ -15,7 +15,7 @@ namespace {
 struct SchemeOp {
   std::string_view scheme, op;
 };
-constexpr SchemeOp kOps[] = {{"none", "matmul"}, {"mxfp8", "gemm_mxfp8"}, {"mxint8", "gemm_mxfp8"}};
+constexpr SchemeOp kOps[] = {{"none", "matmul"}, {"mxfp8", "gemm_mx"}, {"mxint8", "gemm_mx"}};
 
 double flops_of(const GemmProblem& problem) {
   return 2.0 * static_cast<double>(problem.m) * static_cast<double>(problem.k) *

@@ -1,5 +1,5 @@
 // Loops of the roof probe, one per unit of the processor and instruction set. ISA objects include
-// this and the intrinsics only, see micro_kernel.h of gemm_mxfp8.
+// this and the intrinsics only, see micro_kernel.h of gemm_mx.
 #pragma once
 
 #include <cstdint>

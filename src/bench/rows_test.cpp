@@ -22,7 +22,7 @@ std::vector<std::string> fields_of(const Json& json) {
 }
 
 GemmRow gemm_row() {
-  return {.op = "gemm_mxfp8",
+  return {.op = "gemm_mx",
           .scheme = "mxfp8",
           .kernel = "avx512",
           .problem = {.layer = "ti2v_5b/attn", .m = 1000, .k = 2000, .n = 3000},
@@ -40,7 +40,7 @@ TEST(RowsTest, GemmRowsHaveThePublishedForm) {
                                       "seconds_median", "gflops", "roof", "roof_fraction",
                                       "ratio_onednn_f32", "ratio_onednn_bf16", "ratio_onednn_int8",
                                       "layer", "status"}));
-  EXPECT_EQ(json["op"], "gemm_mxfp8");
+  EXPECT_EQ(json["op"], "gemm_mx");
   EXPECT_EQ(json["compute"], "exact");
   EXPECT_EQ(json["m"], 1000);
   EXPECT_EQ(json["k"], 2000);
@@ -108,7 +108,7 @@ TEST(RowsTest, OpsHaveTheClassesOfTheirWork) {
     EXPECT_EQ(found == "attention", op.name == "attention");
     EXPECT_NE(std::ranges::find(kKernelClasses, found), kKernelClasses.end());
   }
-  EXPECT_EQ(class_of_op("quantize_mxfp8"), "quantize");
+  EXPECT_EQ(class_of_op("quantize_mx"), "quantize");
 }
 
 TEST(RowsTest, SharesAreOfTheTimeBetweenStartAndStop) {

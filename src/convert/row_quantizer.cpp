@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "base/parallel.h"
-#include "quantization/mxfp8_weight.h"
+#include "quantization/mx_weight.h"
 
 namespace mxvideo::convert {
 namespace {
@@ -39,8 +39,8 @@ void quantize_and_measure(const QuantizedRows& rows, const formats::MxOptions& o
       }
     }
   });
-  quantization::check_mxfp8_scales(report.layer + ".weight", rows.scales, {count, blocks},
-                                   report.rows);
+  quantization::check_mx_scales(report.layer + ".weight", rows.scales, {count, blocks},
+                                report.rows);
   add_rows(statistics, rows.scales, k, report);
 }
 

@@ -17,7 +17,7 @@ struct QuantizedRows {
 };
 
 // Adds consecutive rows of one layer to its report. Both have the same bits for any number of
-// threads, which are made for each call. Numerics: quantization/mxfp8_weight.h. Throws
+// threads, which are made for each call. Numerics: quantization/mx_weight.h. Throws
 // Code::kCorruptFile naming report.layer and the row for NaN or infinity.
 void quantize_and_measure(const QuantizedRows& rows, const formats::MxOptions& options,
                           LayerReport& report);

@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "convert/row_quantizer.h"
-#include "quantization/mxfp8_offline.h"
+#include "quantization/mx_offline.h"
 #include "quantization/unquantized.h"
 
 namespace mxvideo::evaluation {

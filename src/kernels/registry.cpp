@@ -5,10 +5,10 @@
 #include "base/error.h"
 #include "kernels/attention/attention.h"
 #include "kernels/elementwise/elementwise.h"
-#include "kernels/gemm_mxfp8/gemm_mxfp8.h"
+#include "kernels/gemm_mx/gemm_mx.h"
 #include "kernels/layer_norm/layer_norm.h"
 #include "kernels/matmul/matmul.h"
-#include "kernels/quantize_mxfp8/quantize_mxfp8.h"
+#include "kernels/quantize_mx/quantize_mx.h"
 #include "kernels/rms_norm/rms_norm.h"
 #include "kernels/rope/rope.h"
 
@@ -34,11 +34,10 @@ std::string names_of(const Items& items) {
 }  // namespace
 
 std::vector<OpInfo> registered_ops() {
-  return {
-      describe("attention", attention_rows()),   describe("elementwise", elementwise_rows()),
-      describe("gemm_mxfp8", gemm_mxfp8_rows()), describe("layer_norm", layer_norm_rows()),
-      describe("matmul", matmul_rows()),         describe("quantize_mxfp8", quantize_mxfp8_rows()),
-      describe("rms_norm", rms_norm_rows()),     describe("rope", rope_rows())};
+  return {describe("attention", attention_rows()), describe("elementwise", elementwise_rows()),
+          describe("gemm_mx", gemm_mx_rows()),     describe("layer_norm", layer_norm_rows()),
+          describe("matmul", matmul_rows()),       describe("quantize_mx", quantize_mx_rows()),
+          describe("rms_norm", rms_norm_rows()),   describe("rope", rope_rows())};
 }
 
 void check_row_runs(const std::string& op, const std::string& row) {

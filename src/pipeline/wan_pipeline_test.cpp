@@ -133,7 +133,7 @@ TEST(WanPipeline, ReportsStagesLayersKernelsAndMemory) {
     for (const auto& layer : component["layers"]) quantized += layer["scheme"] == "mxfp8" ? 1 : 0;
   }
   EXPECT_EQ(quantized, 2 * 2 * 10);
-  EXPECT_TRUE(report["kernels"].contains("gemm_mxfp8"));
+  EXPECT_TRUE(report["kernels"].contains("gemm_mx"));
   EXPECT_GT(report["peak_rss_bytes"], 0);
   EXPECT_EQ(report["seed"], 42);
   EXPECT_EQ(report["quantization"]["mx_scale_rule"], "rceil");

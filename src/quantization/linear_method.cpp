@@ -1,7 +1,7 @@
 #include "quantization/linear_method.h"
 
 #include "base/error.h"
-#include "kernels/quantize_mxfp8/quantize_mxfp8.h"
+#include "kernels/quantize_mx/quantize_mx.h"
 
 namespace mxvideo::quantization {
 
@@ -13,9 +13,9 @@ const float* LinearInput::x(kernels::Context& context) {
   return x_;
 }
 
-LinearInput::Mxfp8 LinearInput::mxfp8(const formats::MxOptions& options,
-                                      kernels::Context& context) {
-  if (mxfp8_.codes == nullptr || options != mxfp8_.options) {
+LinearInput::Quantized LinearInput::quantized(const formats::MxOptions& options,
+                                              kernels::Context& context) {
+  if (quantized_.codes == nullptr || options != quantized_.options) {
     const int64_t bytes = m_ * k_ + m_ * (k_ / formats::kMxBlockSize);
     if (memory_.empty()) {
       own_memory_ = Tensor(DType::kU8, {bytes});
@@ -23,20 +23,20 @@ LinearInput::Mxfp8 LinearInput::mxfp8(const formats::MxOptions& options,
     }
     check(static_cast<int64_t>(memory_.size()) >= bytes, "memory for the quantized rows");
     auto* const codes = reinterpret_cast<uint8_t*>(memory_.data());
-    mxfp8_ = {.codes = codes, .scales = codes + m_ * k_, .options = options};
+    quantized_ = {.codes = codes, .scales = codes + m_ * k_, .options = options};
     if (x_ == nullptr) {
-      kernels::layer_norm_mxfp8(norm_, mxfp8_, context);
+      kernels::layer_norm_mx(norm_, quantized_, context);
     } else {
-      kernels::quantize_mxfp8({.x = x_,
-                               .codes = mxfp8_.codes,
-                               .scales = mxfp8_.scales,
-                               .m = m_,
-                               .k = k_,
-                               .options = options},
-                              context);
+      kernels::quantize_mx({.x = x_,
+                            .codes = quantized_.codes,
+                            .scales = quantized_.scales,
+                            .m = m_,
+                            .k = k_,
+                            .options = options},
+                           context);
     }
   }
-  return {.codes = mxfp8_.codes, .scales = mxfp8_.scales};
+  return {.codes = quantized_.codes, .scales = quantized_.scales};
 }
 
 std::vector<checkpoint::ParameterSpec> linear_parameter_specs(const std::string& name,

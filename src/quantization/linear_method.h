@@ -18,7 +18,7 @@
 #include "checkpoint/parameter_loader.h"
 #include "formats/mx_block.h"
 #include "kernels/common/context.h"
-#include "kernels/gemm_mxfp8/gemm_mxfp8.h"
+#include "kernels/gemm_mx/gemm_mx.h"
 #include "kernels/layer_norm/layer_norm.h"
 #include "tensor/tensor.h"
 
@@ -48,13 +48,13 @@ class LinearInput {
 
   const float* x(kernels::Context& context);  // [m, k]
 
-  struct Mxfp8 {
+  struct Quantized {
     const uint8_t* codes;   // [m, k]
     const uint8_t* scales;  // [m, k/32]
   };
   // Quantizes, unless the call before had the same options: then returns the same bytes. Others
   // take their place, as for layers of one input whose weights differ in their format.
-  Mxfp8 mxfp8(const formats::MxOptions& options, kernels::Context& context);
+  Quantized quantized(const formats::MxOptions& options, kernels::Context& context);
 
  private:
   const float* x_ = nullptr;  // null as long as nobody asked for the rows of `norm_`
@@ -63,10 +63,10 @@ class LinearInput {
   kernels::LayerNormArgs norm_;
   std::span<std::byte> memory_;
   Tensor own_memory_;
-  kernels::Mxfp8Output mxfp8_;  // no codes before they are made
+  kernels::MxOutput quantized_;  // no codes before they are made
 };
 
-// Where the result goes and what happens to it on the way (kernels/gemm_mxfp8/gemm_mxfp8.h).
+// Where the result goes and what happens to it on the way (kernels/gemm_mx/gemm_mx.h).
 struct LinearOutput {
   float* y = nullptr;  // [m, out_features]
   kernels::Epilogue epilogue = kernels::Epilogue::kNone;

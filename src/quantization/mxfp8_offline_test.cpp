@@ -1,5 +1,3 @@
-#include "quantization/mxfp8_offline.h"
-
 #include <gtest/gtest.h>
 
 #include <array>
@@ -9,6 +7,7 @@
 
 #include "checkpoint/safetensors_writer.h"
 #include "formats/mx_block.h"
+#include "quantization/mx_offline.h"
 #include "quantization/quantization_config.h"
 #include "support/test_support.h"
 
@@ -71,9 +70,9 @@ class OfflineLayer : public testing::Test {
 
   // Packed back into files' order: the bytes that the layer multiplies with.
   void expect_stored_bytes(const LinearMethod& linear) {
-    const auto& weight = dynamic_cast<const Mxfp8Linear&>(linear).weight();
+    const auto& weight = dynamic_cast<const MxLinear&>(linear).weight();
     std::vector<uint8_t> got_codes(size_t{33} * 96), got_scales(kScales);
-    kernels::unpack_mxfp8_weight(weight, got_codes.data(), got_scales.data());
+    kernels::unpack_mx_weight(weight, got_codes.data(), got_scales.data());
     EXPECT_EQ(std::memcmp(got_codes.data(), codes(), got_codes.size()), 0);
     EXPECT_EQ(std::memcmp(got_scales.data(), scales(), got_scales.size()), 0);
   }

@@ -7,7 +7,7 @@
 #include <random>
 
 #include "checkpoint/safetensors_writer.h"
-#include "quantization/mxfp8_offline.h"
+#include "quantization/mx_offline.h"
 #include "quantization/quantization_config.h"
 #include "support/test_support.h"
 
@@ -98,10 +98,10 @@ TEST_F(MixedLayers, EachIsOfItsFormatAndHoldsTheStoredBytes) {
   const Layers layers = load();
   EXPECT_STREQ(layers.at("fp8")->scheme(), "mxfp8");
   EXPECT_STREQ(layers.at("int8")->scheme(), "mxint8");
-  const auto& weight = dynamic_cast<const Mxfp8Linear&>(*layers.at("int8")).weight();
+  const auto& weight = dynamic_cast<const MxLinear&>(*layers.at("int8")).weight();
   EXPECT_EQ(weight.element, MxElement::kInt8);
   std::vector<uint8_t> codes(kRows * kColumns), stored_scales(kRows * kBlocks);
-  kernels::unpack_mxfp8_weight(weight, codes.data(), stored_scales.data());
+  kernels::unpack_mx_weight(weight, codes.data(), stored_scales.data());
   EXPECT_EQ(std::memcmp(codes.data(), int8(), codes.size()), 0);
   EXPECT_EQ(std::memcmp(stored_scales.data(), scales(), stored_scales.size()), 0);
 }

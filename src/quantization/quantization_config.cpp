@@ -7,8 +7,8 @@
 
 #include "base/error.h"
 #include "checkpoint/quote.h"
-#include "quantization/mxfp8.h"
-#include "quantization/mxfp8_offline.h"
+#include "quantization/mx_linear.h"
+#include "quantization/mx_offline.h"
 #include "quantization/unquantized.h"
 
 namespace mxvideo::quantization {
@@ -59,7 +59,7 @@ class OnlineMx final : public QuantizationConfig {
     if (const std::string* glob = find_ignoring_glob(options_.ignored_layers, layer)) {
       return std::make_unique<UnquantizedLinear>(layer, shape, ignored_reason(*glob));
     }
-    return std::make_unique<OnlineMxfp8Linear>(layer, shape, mx_);
+    return std::make_unique<OnlineMxLinear>(layer, shape, mx_);
   }
 
  private:
@@ -85,14 +85,14 @@ class DeclaredQuantization final : public QuantizationConfig {
     }
     const formats::MxElement element = found->second.element.value();  // else refused before
     if (const std::string* glob = find_ignoring_glob(options_.ignored_layers, layer)) {
-      return std::make_unique<DequantizedMxfp8Linear>(layer, shape, declared_.scale_layout, element,
-                                                      ignored_reason(*glob) + ": stored as " +
-                                                          format_in_capitals(element) +
-                                                          ", computed with the decoded weight");
+      return std::make_unique<DequantizedMxLinear>(layer, shape, declared_.scale_layout, element,
+                                                   ignored_reason(*glob) + ": stored as " +
+                                                       format_in_capitals(element) +
+                                                       ", computed with the decoded weight");
     }
     formats::MxOptions mx = options_.mx;
     mx.element = element;
-    return std::make_unique<OfflineMxfp8Linear>(layer, shape, declared_.scale_layout, mx);
+    return std::make_unique<OfflineMxLinear>(layer, shape, declared_.scale_layout, mx);
   }
 
   void declare_companions(checkpoint::ParameterLoader& loader) const override {

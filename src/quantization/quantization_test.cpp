@@ -9,7 +9,7 @@
 #include "checkpoint/safetensors_writer.h"
 #include "formats/e4m3.h"
 #include "formats/e8m0.h"
-#include "quantization/mxfp8.h"
+#include "quantization/mx_linear.h"
 #include "quantization/quantization_config.h"
 #include "support/test_support.h"
 
@@ -85,7 +85,7 @@ TEST_F(OneLayer, NoneMultipliesTheStoredWeights) {
 // Rows through an MX format and back, block by block, by its definition.
 struct RoundTrip {
   std::vector<double> values;
-  std::vector<double> moves;  // how far a kernel may move each value: kernels/gemm_mxfp8
+  std::vector<double> moves;  // how far a kernel may move each value: kernels/gemm_mx
 };
 
 RoundTrip round_trip(const float* row, const formats::MxOptions& mx) {
@@ -150,8 +150,8 @@ TEST_F(OneLayer, OneInputIsQuantizedOnceForAllItsConsumers) {
   int64_t quantizations = 0;
   int64_t products = 0;
   for (const auto& [choice, calls] : context_.choices) {
-    if (choice.first == "quantize_mxfp8") quantizations += calls;
-    if (choice.first == "gemm_mxfp8") products += calls;
+    if (choice.first == "quantize_mx") quantizations += calls;
+    if (choice.first == "gemm_mx") products += calls;
   }
   EXPECT_EQ(quantizations, 1);
   EXPECT_EQ(products, 2);

@@ -24,7 +24,7 @@ const BadBench kBad[] = {
     {"m_resolution", {"gemm", "--m", "512,8k"}, 2, "got '8k'"},
     {"layer", {"gemm", "--layer", "nope"}, 2, "--layer 'nope' matches none of a14b/attn"},
     {"scheme", {"gemm", "--scheme", "fp4"}, 2, "--scheme: no bench for 'fp4'"},
-    {"kernel", {"gemm", "--kernel", "abacus"}, 2, "op gemm_mxfp8 has no row 'abacus'"},
+    {"kernel", {"gemm", "--kernel", "abacus"}, 2, "op gemm_mx has no row 'abacus'"},
     {"attention_kernel",
      {"attention", "--kernel", "abacus"},
      2,
@@ -83,7 +83,7 @@ class BenchTest : public CliTest {
 TEST_F(BenchTest, GemmListsEveryRowOfTheTable) {
   write_text(scratch() / "tiny.txt", "layer 64 48\n");
   const auto doctor = nlohmann::json::parse(run({"doctor", "--json"}).out);
-  for (const auto& [scheme, op] : {std::pair{"mxfp8", "gemm_mxfp8"}, {"none", "matmul"}}) {
+  for (const auto& [scheme, op] : {std::pair{"mxfp8", "gemm_mx"}, {"none", "matmul"}}) {
     const auto result = bench({"gemm", "--scheme", scheme, "--shapes", scratch() / "tiny.txt",
                                "--m", "3", "--threads", "2"});
     const auto& kernels = doctor.at("kernels").at(op);
@@ -125,8 +125,7 @@ TEST_F(BenchTest, TableHasTheRows) {
       {"bench", "gemm", "--shapes", scratch() / "tiny.txt", "--m", "3", "--kernel", "reference"});
   expect_success(result);
   EXPECT_NE(result.out.find("seconds_median"), std::string::npos);
-  EXPECT_NE(result.out.find("\ngemm_mxfp8  mxfp8   exact    reference  3  64  48"),
-            std::string::npos)
+  EXPECT_NE(result.out.find("\ngemm_mx  mxfp8   exact    reference  3  64  48"), std::string::npos)
       << result.out;
 }
 

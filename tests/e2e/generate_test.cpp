@@ -148,7 +148,7 @@ TEST_F(GenerateTest, ReportOfAQuantizedRun) {
   EXPECT_EQ(report.at("steps").at(1).at("expert"), "transformer_2");
   EXPECT_GT(report.at("peak_rss_bytes"), 1 << 20);
   EXPECT_EQ(report.at("compute"), "auto");
-  EXPECT_TRUE(report.at("kernels").contains("gemm_mxfp8"));
+  EXPECT_TRUE(report.at("kernels").contains("gemm_mx"));
   EXPECT_TRUE(report.contains("version"));
   Names stages;
   for (const auto& stage : report.at("stages")) stages.push_back(stage.at("name"));
@@ -165,7 +165,7 @@ TEST_F(GenerateTest, ReportOfAQuantizedRun) {
       EXPECT_EQ(layer.contains("reason"), layer.at("scheme") == "none") << layer;
       EXPECT_EQ(layer.contains("kernel"), layer.at("scheme") == "mxfp8") << layer;
       if (!layer.contains("kernel")) continue;
-      EXPECT_TRUE(report.at("kernels").at("gemm_mxfp8").contains(layer.at("kernel"))) << layer;
+      EXPECT_TRUE(report.at("kernels").at("gemm_mx").contains(layer.at("kernel"))) << layer;
       EXPECT_LE(layer.at("added_noise_db"), 0.3) << layer;
     }
   }

@@ -32,19 +32,18 @@ void layer_norm(const LayerNormArgs& args, Context& context) {
   });
 }
 
-int64_t layer_norm_mxfp8_workspace_bytes(int64_t rows, int64_t dim) {
+int64_t layer_norm_mx_workspace_bytes(int64_t rows, int64_t dim) {
   return ThreadScratch::bytes(rows, dim);
 }
 
-void layer_norm_mxfp8(const LayerNormArgs& args, const Mxfp8Output& output, Context& context) {
-  const QuantizeMxfp8Args one_row = {.m = 1, .k = args.dim, .options = output.options};
+void layer_norm_mx(const LayerNormArgs& args, const MxOutput& output, Context& context) {
+  const QuantizeMxArgs one_row = {.m = 1, .k = args.dim, .options = output.options};
   const Row<LayerNormArgs>& norm = select("layer_norm", layer_norm_rows(), args, context);
-  const Row<QuantizeMxfp8Args>& quantize =
-      select("quantize_mxfp8", quantize_mxfp8_rows(), one_row, context);
+  const Row<QuantizeMxArgs>& quantize = select("quantize_mx", quantize_mx_rows(), one_row, context);
   const int64_t blocks = args.dim / formats::kMxBlockSize;
   ThreadScratch scratch(args.rows, args.dim);
   parallel_for(args.rows, 1, [&](int64_t begin, int64_t end) {
-    QuantizeMxfp8Args quantized = one_row;
+    QuantizeMxArgs quantized = one_row;
     float* const values = scratch.take();
     quantized.x = values;
     for (int64_t row = begin; row < end; ++row) {

@@ -8,7 +8,7 @@
 #include <span>
 
 #include "kernels/common/kernel_table.h"
-#include "kernels/quantize_mxfp8/quantize_mxfp8.h"
+#include "kernels/quantize_mx/quantize_mx.h"
 
 namespace mxvideo::kernels {
 
@@ -29,10 +29,10 @@ struct LayerNormArgs {
 std::span<const Row<LayerNormArgs>> layer_norm_rows();
 void layer_norm(const LayerNormArgs& args, Context& context);
 
-// The bits of layer_norm() followed by quantize_mxfp8(), row by row: what is quantized is still in
+// The bits of layer_norm() followed by quantize_mx(), row by row: what is quantized is still in
 // the cache, and args.y is not used. `dim` is a multiple of 32. Rows come from both tables.
-void layer_norm_mxfp8(const LayerNormArgs& args, const Mxfp8Output& output, Context& context);
+void layer_norm_mx(const LayerNormArgs& args, const MxOutput& output, Context& context);
 // Working memory of that call.
-int64_t layer_norm_mxfp8_workspace_bytes(int64_t rows, int64_t dim);
+int64_t layer_norm_mx_workspace_bytes(int64_t rows, int64_t dim);
 
 }  // namespace mxvideo::kernels

@@ -187,7 +187,7 @@ INSTANTIATE_TEST_SUITE_P(Shapes, LayerNormRows,
                                          Case{0, 8, false, false, 0}));
 
 // The quantizing entry against the two steps, codes and scales one behind the other.
-TEST(LayerNormMxfp8, HasTheBitsOfNormThenQuantize) {
+TEST(LayerNormMx, HasTheBitsOfNormThenQuantize) {
   for (const auto& size : {std::pair{1, 32}, {5, 96}, {13, 1056}, {3, 5120}}) {
     const int64_t rows = size.first, dim = size.second;
     SCOPED_TRACE(std::to_string(rows) + " x " + std::to_string(dim));
@@ -216,18 +216,18 @@ TEST(LayerNormMxfp8, HasTheBitsOfNormThenQuantize) {
             layer_norm(plain, context);
             std::vector<uint8_t> expected(static_cast<size_t>(codes + codes / 32) + 2, 0xa5);
             std::vector<uint8_t> actual = expected;
-            quantize_mxfp8({.x = y.data(),
-                            .codes = expected.data() + 1,
-                            .scales = expected.data() + 1 + codes,
-                            .m = rows,
-                            .k = dim,
-                            .options = options},
-                           context);
-            layer_norm_mxfp8(args,
-                             {.codes = actual.data() + 1,
-                              .scales = actual.data() + 1 + codes,
-                              .options = options},
-                             context);
+            quantize_mx({.x = y.data(),
+                         .codes = expected.data() + 1,
+                         .scales = expected.data() + 1 + codes,
+                         .m = rows,
+                         .k = dim,
+                         .options = options},
+                        context);
+            layer_norm_mx(args,
+                          {.codes = actual.data() + 1,
+                           .scales = actual.data() + 1 + codes,
+                           .options = options},
+                          context);
             EXPECT_EQ(actual, expected);
             return std::vector<float>(actual.begin(), actual.end());
           },

@@ -30,7 +30,7 @@ struct MatmulArgs {
   int64_t m = 0;
   int64_t n = 0;
   int64_t k = 0;
-  Epilogue epilogue = Epilogue::kNone;  // with residual, gate… as in GemmMxfp8Args
+  Epilogue epilogue = Epilogue::kNone;  // with residual, gate… as in GemmMxArgs
   const float* residual = nullptr;      // may be y
   const float* gate = nullptr;
   int64_t gate_stride = 0;

@@ -87,7 +87,7 @@ Tensor run(const WanTransformer& model, const Case& input, const Probe* probe = 
 // Products as the format defines them, without the rounding of fast rows.
 kernels::Context defined_products() {
   kernels::Context context;
-  context.forced_rows["gemm_mxfp8"] = "reference";
+  context.forced_rows["gemm_mx"] = "reference";
   return context;
 }
 

@@ -1,0 +1,181 @@
+#include "kernels/gemm_mx/blocked.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstddef>
+#include <numeric>
+#include <span>
+
+#include "base/checked.h"
+#include "base/parallel.h"
+#include "formats/e8m0.h"
+#include "formats/mx_block.h"
+
+namespace mxvideo::kernels {
+namespace {
+
+constexpr int64_t kBlock = formats::kMxBlockSize;
+
+// About 1 MB per thread, touched only as far as a product needs.
+struct Scratch {
+  alignas(64) std::byte activations[kGemmRows * kGemmRowBytes];
+  alignas(64) std::byte weights[kGemmPanelBytes];
+  alignas(64) float sums[kGemmRows * kGemmColumns];
+};
+thread_local Scratch scratch;
+
+// How y is cut: row_blocks x column_blocks blocks.
+struct Plan {
+  int64_t rows = 0;    // per block
+  int64_t panels = 0;  // per block
+  int64_t row_blocks = 0;
+  int64_t column_blocks = 0;
+};
+
+Plan make_plan(int64_t m, int64_t panels, int64_t threads) {
+  constexpr int64_t kRowGrain = 12;  // a multiple of every tile height
+  Plan plan;
+  plan.rows = ceil_div(ceil_div(m, ceil_div(m, kGemmRows)), kRowGrain) * kRowGrain;
+  plan.row_blocks = ceil_div(m, plan.rows);
+  // Enough column blocks for equal shares of the threads, as far as there are panels.
+  const int64_t share = threads / std::gcd(threads, plan.row_blocks);
+  const int64_t wanted = ceil_div(ceil_div(panels, kGemmColumns / kGemmPanel), share) * share;
+  plan.panels = ceil_div(panels, std::min(wanted, panels));
+  plan.column_blocks = ceil_div(panels, plan.panels);
+  return plan;
+}
+
+struct Block {
+  int64_t row = 0;
+  int64_t rows = 0;
+  int64_t panel = 0;
+  int64_t panels = 0;
+};
+
+void decode_activations(const GemmMxArgs& args, const GemmMicroKernel& kernel, const Block& block,
+                        int64_t first, int64_t depth) {
+  const int64_t k = args.weight->k;
+  for (int64_t r = 0; r < block.rows; ++r) {
+    const int64_t row = block.row + r;
+    kernel.decode_activation(args.x_codes + row * k + first,
+                             args.x_scales + (row * k + first) / kBlock, depth,
+                             scratch.activations + r * kernel.row_bytes);
+  }
+}
+
+void compute_block(const GemmMxArgs& args, const GemmMicroKernel& kernel, const Block& block) {
+  const int64_t k = args.weight->k;
+  const int64_t n = args.weight->n;
+  const auto* codes = reinterpret_cast<const uint8_t*>(args.weight->codes.data());
+  const auto* scales = reinterpret_cast<const uint8_t*>(args.weight->scales.data());
+  const EpilogueArgs epilogue = epilogue_args(args);
+  for (int64_t first = 0; first < k; first += kGemmDepth) {
+    const int64_t depth = std::min(kGemmDepth, k - first);
+    decode_activations(args, kernel, block, first, depth);
+    for (int64_t p = 0; p < block.panels; ++p) {
+      const int64_t offset = ((block.panel + p) * k + first) * kGemmPanel;
+      float* sums = scratch.sums + p * kGemmRows * kGemmPanel;
+      kernel.decode_panel(codes + offset, scales + offset / kBlock, depth, scratch.weights);
+      kernel.multiply(scratch.activations, scratch.weights, block.rows, depth, first > 0, sums);
+      if (first + depth < k) continue;
+      const int64_t column = (block.panel + p) * kGemmPanel;
+      const int64_t columns = std::min(kGemmPanel, n - column);
+      for (int64_t r = 0; r < block.rows; ++r) {
+        const int64_t row = block.row + r;
+        apply_epilogue(epilogue, row, column, sums + r * kGemmPanel, args.y + row * n + column,
+                       columns);
+      }
+    }
+  }
+}
+
+// Whether a block of activations that is not zero has a smaller scale than fills_scales allows.
+bool has_tiny_block(const GemmMxArgs& args) {
+  const int zero_mask = args.weight->element == formats::MxElement::kInt8 ? 0xff : 0x7f;
+  for (int64_t i = 0; i < args.m * (args.weight->k / kBlock); ++i) {
+    if (args.x_scales[i] >= PackedMxWeight::kSmallestScale) continue;
+    const std::span block(args.x_codes + i * kBlock, static_cast<size_t>(kBlock));
+    if (std::ranges::any_of(block, [&](uint8_t code) { return (code & zero_mask) != 0; })) {
+      return true;
+    }
+  }
+  return false;
+}
+
+}  // namespace
+
+const char* reject_gemm_mx_overflow(const GemmMxArgs& args) noexcept {
+  const int64_t k = args.weight->k;
+  int largest = 0;
+  for (int64_t i = 0; i < args.m * (k / kBlock); ++i) {
+    const uint8_t scale = args.x_scales[i];
+    if (scale != formats::kE8m0Nan) largest = std::max<int>(largest, scale);
+  }
+  // |x·w| < 2^18 before scaling; all k products together must stay below 2^127.
+  constexpr int kLargestScale = 246;
+  const int log2_k = std::bit_width(static_cast<uint64_t>(k));
+  const int largest_weight = args.weight->max_scale;
+  if (largest > kLargestScale || largest_weight > kLargestScale ||
+      (largest - 127) + (largest_weight - 127) + 18 + log2_k > 127) {
+    return "scales so large that sums might overflow fp32";
+  }
+  return nullptr;
+}
+
+const char* reject_gemm_mx_fp32(const GemmMxArgs& args) noexcept {
+  if (args.weight->element != formats::MxElement::kE4m3) return "elements that are not E4M3";
+  return reject_gemm_mx_overflow(args);
+}
+
+const char* reject_gemm_mx_int8(const GemmMxArgs& args) noexcept {
+  if (args.weight->element != formats::MxElement::kInt8) return "elements that are not INT8";
+  return reject_gemm_mx_int16(args);
+}
+
+const char* reject_gemm_mx_fast(const GemmMxArgs& args) noexcept {
+  if (args.weight->element != formats::MxElement::kE4m3) return "elements that are not E4M3";
+  if (args.compute == Compute::kExact) return "its elements are int8, which is not exact";
+  if (args.compute == Compute::kAuto && !(args.weight->fast_noise <= kAutoNoise)) {
+    return "weights that int8 elements would add more than 0.3 dB of noise to";
+  }
+  return reject_gemm_mx_int16(args);
+}
+
+const char* reject_gemm_mx_int16(const GemmMxArgs& args) noexcept {
+  if (!args.weight->fills_scales) return "weights whose blocks use little of their scales' range";
+  return reject_gemm_mx_overflow(args);
+}
+
+const char* reject_gemm_mx_bf16(const GemmMxArgs& args) noexcept {
+  if (has_tiny_block(args)) return "activations among the fp32 subnormals";
+  return reject_gemm_mx_int16(args);
+}
+
+void run_gemm_mx_blocked(const GemmMxArgs& args, const GemmMicroKernel& kernel) noexcept {
+  const int64_t panels = ceil_div(args.weight->n, kGemmPanel);
+  if (args.m <= 0 || panels <= 0) return;
+  const Plan plan = make_plan(args.m, panels, num_threads());
+  parallel_for(plan.row_blocks * plan.column_blocks, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t row = i / plan.column_blocks * plan.rows;
+      const int64_t panel = i % plan.column_blocks * plan.panels;
+      compute_block(args, kernel,
+                    {.row = row,
+                     .rows = std::min(plan.rows, args.m - row),
+                     .panel = panel,
+                     .panels = std::min(plan.panels, panels - panel)});
+    }
+  });
+}
+
+EpilogueArgs epilogue_args(const GemmMxArgs& args) noexcept {
+  return {.kind = args.epilogue,
+          .bias = args.bias,
+          .residual = args.residual,
+          .gate = args.gate,
+          .gate_stride = args.gate_stride,
+          .gate_row = args.gate_row,
+          .residual_stride = args.weight->n};
+}
+
+}  // namespace mxvideo::kernels

@@ -1,0 +1,35 @@
+// Blocking and thread split shared by the CPU rows of gemm_mx.
+//
+// y is cut into blocks of at most kGemmRows x kGemmColumns, each computed by one thread. For every
+// kGemmDepth of k a block decodes its activations once and then, panel by panel, its weights; sums
+// stay in thread-local scratch until the epilogue stores them. Each output is summed in an order
+// that depends on k alone, so neither the cut nor the thread count changes a bit, and all fp32 rows
+// agree bit for bit before the epilogue (products are exact in fp32), as do all int16 rows; the
+// bf16 row, whose products are exact too, adds in another order.
+#pragma once
+
+#include "kernels/gemm_mx/gemm_mx.h"
+#include "kernels/gemm_mx/micro_kernel.h"
+
+namespace mxvideo::kernels {
+
+// All refuse scales so large that a decoded value or a partial sum might overflow fp32; the
+// reference, which accumulates in double, takes those. They read all activation scales. Besides,
+// _fp32 and _fast refuse INT8, and _int8 refuses E4M3; _int16, _int8, _fast and _bf16 refuse
+// weights that are not PackedMxWeight::fills_scales; _fast, what GemmMxArgs::compute
+// excludes; _bf16, activations whose scales are smaller than those of such weights.
+const char* reject_gemm_mx_overflow(const GemmMxArgs& args) noexcept;
+const char* reject_gemm_mx_fp32(const GemmMxArgs& args) noexcept;
+const char* reject_gemm_mx_fast(const GemmMxArgs& args) noexcept;
+const char* reject_gemm_mx_int8(const GemmMxArgs& args) noexcept;
+const char* reject_gemm_mx_int16(const GemmMxArgs& args) noexcept;
+const char* reject_gemm_mx_bf16(const GemmMxArgs& args) noexcept;
+
+void run_gemm_mx_blocked(const GemmMxArgs& args, const GemmMicroKernel& kernel) noexcept;
+
+EpilogueArgs epilogue_args(const GemmMxArgs& args) noexcept;
+
+// The definition.
+void run_gemm_mx_reference(const GemmMxArgs& args) noexcept;
+
+}  // namespace mxvideo::kernels

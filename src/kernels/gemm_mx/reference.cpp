@@ -1,0 +1,50 @@
+// The definition of gemm_mx: decode, multiply, accumulate in double, round once.
+#include "base/parallel.h"
+#include "formats/e4m3.h"
+#include "formats/e8m0.h"
+#include "formats/int8.h"
+#include "formats/mx_block.h"
+#include "kernels/gemm_mx/blocked.h"
+
+namespace mxvideo::kernels {
+
+namespace {
+
+// x[i] · w[j] without epilogue.
+double dot(const GemmMxArgs& args, int64_t i, int64_t j) noexcept {
+  constexpr int64_t kBlock = formats::kMxBlockSize;
+  constexpr int64_t kPanel = PackedMxWeight::kPanel;
+  const int64_t k = args.weight->k;
+  const auto* codes = reinterpret_cast<const uint8_t*>(args.weight->codes.data());
+  const auto* scales = reinterpret_cast<const uint8_t*>(args.weight->scales.data());
+  const uint8_t* panel_codes = codes + j / kPanel * kPanel * k + j % kPanel;
+  const uint8_t* panel_scales = scales + j / kPanel * kPanel * (k / kBlock) + j % kPanel;
+  const auto decode = args.weight->element == formats::MxElement::kInt8 ? formats::decode_int8
+                                                                        : formats::decode_e4m3;
+  double acc = 0;
+  for (int64_t b = 0; b < k / kBlock; ++b) {
+    double sum = 0;
+    for (int64_t t = b * kBlock; t < (b + 1) * kBlock; ++t) {
+      sum += static_cast<double>(decode(args.x_codes[i * k + t])) * decode(panel_codes[t * kPanel]);
+    }
+    const double x_scale = formats::decode_e8m0(args.x_scales[i * (k / kBlock) + b]);
+    acc += x_scale * formats::decode_e8m0(panel_scales[b * kPanel]) * sum;
+  }
+  return acc;
+}
+
+}  // namespace
+
+void run_gemm_mx_reference(const GemmMxArgs& args) noexcept {
+  const int64_t n = args.weight->n;
+  const EpilogueArgs epilogue = epilogue_args(args);
+  parallel_for(args.m * n, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t output = begin; output < end; ++output) {
+      const int64_t i = output / n;
+      const int64_t j = output % n;
+      args.y[output] = static_cast<float>(epilogue_value(epilogue, i, j, dot(args, i, j)));
+    }
+  });
+}
+
+}  // namespace mxvideo::kernels

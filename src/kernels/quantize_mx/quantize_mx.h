@@ -1,0 +1,40 @@
+// Rows of floats -> MXFP8: E4M3 codes and one E8M0 scale per 32 consecutive elements of a row.
+//
+// Definition: formats/mx_block.h; every row gives the bits of the reference. FTZ and DAZ do not
+// matter; the rounding mode is the default, to nearest.
+//
+// A row of the table runs on the calling thread. The entry splits the matrix into ranges of whole
+// blocks, which are independent, so bits do not depend on the thread count.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "formats/mx_block.h"
+#include "kernels/common/kernel_table.h"
+
+namespace mxvideo::kernels {
+
+struct QuantizeMxArgs {
+  const float* x = nullptr;   // [m, k]
+  uint8_t* codes = nullptr;   // [m, k]
+  uint8_t* scales = nullptr;  // [m, k/32]
+  int64_t m = 0;
+  int64_t k = 0;               // multiple of 32
+  formats::MxOptions options;  // scale rule, element rounding, flush
+};
+
+// Where an op puts its result [m, k] as MXFP8 instead of storing floats.
+struct MxOutput {
+  uint8_t* codes = nullptr;   // [m, k]
+  uint8_t* scales = nullptr;  // [m, k/32]
+  formats::MxOptions options;
+};
+
+std::span<const Row<QuantizeMxArgs>> quantize_mx_rows();
+
+// Runs the best row on all threads. `x`, `codes` and `scales` need no alignment and do not overlap;
+// nothing is allocated. Throws as select() does when a row was forced.
+void quantize_mx(const QuantizeMxArgs& args, Context& context);
+
+}  // namespace mxvideo::kernels
