@@ -4,10 +4,13 @@
 
 #include "base/memory_usage.h"
 #include "base/parallel.h"
+#include "evaluation/signal_error.h"
 #include "kernels/attention/attention.h"
 
 namespace mxvideo::bench {
 namespace {
+
+using kernels::AttentionProducts;
 
 constexpr int64_t kTextRows = 512;
 
@@ -23,29 +26,50 @@ void measure(AttentionRow& row, const BenchOptions& options) {
   const std::vector<float> v = random_floats(row.kv_length * width, 3);
   std::vector<float> out(q.size());
   kernels::Context context;
-  context.forced_rows["attention"] = row.kernel;
-  const kernels::AttentionArgs args = {.q = q.data(),
-                                       .k = k.data(),
-                                       .v = v.data(),
-                                       .out = out.data(),
-                                       .q_length = row.q_length,
-                                       .kv_length = row.kv_length,
-                                       .heads = row.heads,
-                                       .head_dim = row.head_dim,
-                                       .scale = 1.0f / std::sqrt(static_cast<float>(row.head_dim))};
+  context.forced_rows[kernels::attention_op(row.products)] = row.kernel;
+  kernels::AttentionArgs args = {.q = q.data(),
+                                 .k = k.data(),
+                                 .v = v.data(),
+                                 .out = out.data(),
+                                 .q_length = row.q_length,
+                                 .kv_length = row.kv_length,
+                                 .heads = row.heads,
+                                 .head_dim = row.head_dim,
+                                 .scale = 1.0f / std::sqrt(static_cast<float>(row.head_dim)),
+                                 .products = row.products};
   reset_peak_resident_bytes();
   row.seconds = time_in_turns({[&] { kernels::attention(args, context); }}, options.timing())[0];
   row.peak_rss_bytes = peak_resident_bytes();
+  if (row.products == AttentionProducts::kFp32) return;
+  std::vector<float> exact(q.size());
+  args.products = AttentionProducts::kFp32;
+  args.out = exact.data();
+  kernels::attention(args, context);
+  evaluation::SignalError error;
+  error.add(exact, out, width);
+  row.sqnr_db = error.sqnr_db();
 }
+
+struct Layer {
+  const char* name;
+  int64_t kv_length;
+  AttentionProducts products;
+};
 
 }  // namespace
 
 Json attention_row_json(const AttentionRow& row) {
-  Json json = {{"op", "attention"},        {"layer", row.layer},         {"kernel", row.kernel},
-               {"q_length", row.q_length}, {"kv_length", row.kv_length}, {"heads", row.heads},
-               {"head_dim", row.head_dim}, {"threads", row.threads}};
+  Json json = {{"op", kernels::attention_op(row.products)},
+               {"layer", row.layer},
+               {"kernel", row.kernel},
+               {"q_length", row.q_length},
+               {"kv_length", row.kv_length},
+               {"heads", row.heads},
+               {"head_dim", row.head_dim},
+               {"threads", row.threads}};
   add_rate(json, row.kernel, flops_of(row), row.seconds);
   json["peak_rss_bytes"] = byte_figure(row.peak_rss_bytes);
+  json["sqnr_db"] = figure(row.sqnr_db);
   add_state(json, row.state);
   return json;
 }
@@ -53,22 +77,25 @@ Json attention_row_json(const AttentionRow& row) {
 std::vector<AttentionRow> bench_attention(const AttentionBench& request,
                                           const BenchOptions& options) {
   std::vector<AttentionRow> rows;
-  const std::vector<kernels::RowInfo> infos = rows_to_bench("attention", request.kernel);
   for (const int64_t length : request.lengths) {
-    for (const auto& [layer, kv_length] : {std::pair{"self", length}, {"cross", kTextRows}}) {
-      for (const kernels::RowInfo& info : infos) {
-        AttentionRow row{.layer = layer,
+    for (const Layer& layer : {Layer{"self", length, AttentionProducts::kFp32},
+                               Layer{"self", length, AttentionProducts::kInt8},
+                               Layer{"cross", kTextRows, AttentionProducts::kFp32}}) {
+      const char* op = kernels::attention_op(layer.products);
+      for (const kernels::RowInfo& info : rows_to_bench(op, request.kernel)) {
+        AttentionRow row{.products = layer.products,
+                         .layer = layer.name,
                          .kernel = info.name,
                          .q_length = length,
-                         .kv_length = kv_length,
+                         .kv_length = layer.kv_length,
                          .heads = request.heads,
                          .head_dim = request.head_dim,
                          .threads = num_threads(),
                          .state = state_on_this_cpu(info)};
         row.state = without_slow_reference(row.state, row.kernel, flops_of(row), request.kernel);
         if (row.state.status == RowStatus::kMeasured) {
-          options.say("attention " + row.layer + " " + std::to_string(length) + " x " +
-                      std::to_string(kv_length) + " " + row.kernel);
+          options.say(std::string(op) + " " + row.layer + " " + std::to_string(length) + " x " +
+                      std::to_string(row.kv_length) + " " + row.kernel);
           measure(row, options);
         }
         rows.push_back(std::move(row));

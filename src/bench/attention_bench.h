@@ -1,11 +1,13 @@
 // Attention of the Wan transformers for every row of the table: self attention of a token over all
-// of them, cross attention over the 512 rows of a text. One thread at a time.
+// of them, cross attention over the 512 rows of a text; in integers the former only. One thread at
+// a time.
 #pragma once
 
 #include <string>
 #include <vector>
 
 #include "bench/report.h"
+#include "kernels/common/context.h"
 
 namespace mxvideo::bench {
 
@@ -17,17 +19,19 @@ struct AttentionBench {
 };
 
 struct AttentionRow {
+  kernels::AttentionProducts products = kernels::AttentionProducts::kFp32;
   std::string layer;  // "self" or "cross"
   std::string kernel;
   int64_t q_length = 0, kv_length = 0, heads = 0, head_dim = 0;
   int threads = 0;
   RowState state;
   double seconds = 0;  // median; 0: not measured
+  double sqnr_db = 0;  // of kInt8 to kFp32, on the same random q, k and v; 0: not measured
   int64_t peak_rss_bytes = 0;
 };
 
 // {op, layer, kernel, q_length, kv_length, heads, head_dim, threads, seconds_median, gflops, roof,
-// roof_fraction, peak_rss_bytes, status}; 4·q·kv·heads·head_dim operations.
+// roof_fraction, peak_rss_bytes, sqnr_db, status}; 4·q·kv·heads·head_dim operations.
 Json attention_row_json(const AttentionRow& row);
 
 // Throws Code::kInvalidArgument and Code::kDevice for the kernel as report.h says,

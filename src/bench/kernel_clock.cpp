@@ -5,7 +5,7 @@ namespace mxvideo::bench {
 std::string_view class_of_op(std::string_view op) {
   if (op.starts_with("gemm") || op == "matmul") return "gemm";
   if (op.starts_with("quantize")) return "quantize";
-  if (op == "attention") return "attention";
+  if (op.starts_with("attention")) return "attention";
   return "rest";
 }
 

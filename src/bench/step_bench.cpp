@@ -38,9 +38,10 @@ struct Inputs {
   }
 };
 
-kernels::Context context_for(kernels::Compute compute) {
+kernels::Context context_for(const StepBench& request) {
   kernels::Context context;
-  context.compute = compute;
+  context.compute = request.compute;
+  context.attention = request.attention;
   return context;
 }
 
@@ -48,12 +49,12 @@ kernels::Context context_for(kernels::Compute compute) {
 class SchemeRun {
  public:
   SchemeRun(const ModelDirectory& directory, const std::string& scheme, const Inputs& inputs,
-            kernels::Compute compute, const CancellationToken* cancellation)
+            const kernels::Context& context, const CancellationToken* cancellation)
       : transformer_(load_transformer(directory, scheme)),
         inputs_(inputs),
         cancellation_(cancellation),
         workspace_(*transformer_.model, inputs.latents.shape(), kTextRows),
-        context_(context_for(compute)),
+        context_(context),
         prompt_(transformer_.model->encode_text({.text = &inputs.text}, context_)) {
     context_.on_choice = [this](const char* op) { clock_.enter(class_of_op(op)); };
   }
@@ -161,6 +162,7 @@ Json step_row_json(const StepRow& row) {
   Json json = {{"op", "step"},
                {"scheme", row.scheme},
                {"compute", kernels::compute_name(row.compute)},
+               {"attention", kernels::attention_products_name(row.attention)},
                {"layers", row.layers},
                {"tokens", row.tokens},
                {"text_rows", row.text_rows},
@@ -190,7 +192,7 @@ std::vector<StepRow> bench_step(const StepBench& request, const BenchOptions& op
   std::vector<std::function<void()>> actions;
   for (const std::string& scheme : request.schemes) {
     options.say("step: loading with scheme " + scheme);
-    runs.push_back(std::make_unique<SchemeRun>(directory, scheme, inputs, request.compute,
+    runs.push_back(std::make_unique<SchemeRun>(directory, scheme, inputs, context_for(request),
                                                options.cancellation));
     actions.push_back([run = runs.back().get()] { run->forward(); });
   }
@@ -205,6 +207,7 @@ std::vector<StepRow> bench_step(const StepBench& request, const BenchOptions& op
     check_finite(*runs[i], request.schemes[i]);
     rows.push_back({.scheme = request.schemes[i],
                     .compute = request.compute,
+                    .attention = request.attention,
                     .layers = config.num_layers,
                     .tokens = request.tokens,
                     .text_rows = kTextRows,

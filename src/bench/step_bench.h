@@ -28,6 +28,7 @@ struct StepBench {
   int64_t layers = 4;
   int64_t tokens = 780;
   kernels::Compute compute = kernels::Compute::kAuto;
+  kernels::AttentionProducts attention = kernels::AttentionProducts::kFp32;
   // With `keep`, what a peer needs to run the same is written beside the transformer:
   // inputs.safetensors (latents, text, timestep), output-SCHEME.safetensors (velocity), step.json.
   ModelLocation location;
@@ -36,6 +37,7 @@ struct StepBench {
 struct StepRow {
   std::string scheme;
   kernels::Compute compute = kernels::Compute::kAuto;
+  kernels::AttentionProducts attention = kernels::AttentionProducts::kFp32;
   int64_t layers = 0, tokens = 0, text_rows = 0;
   int threads = 0;
   double flops = 0;
@@ -47,9 +49,9 @@ struct StepRow {
   std::map<std::string, std::string> kernels;  // op -> rows that ran
 };
 
-// {op, scheme, compute, layers, tokens, text_rows, threads, seconds_median, gflops, ratio_none,
-// peak_rss_bytes, weight_bytes, share_gemm, share_quantize, share_attention, share_rest, kernels,
-// status}
+// {op, scheme, compute, attention, layers, tokens, text_rows, threads, seconds_median, gflops,
+// ratio_none, peak_rss_bytes, weight_bytes, share_gemm, share_quantize, share_attention,
+// share_rest, kernels, status}
 Json step_row_json(const StepRow& row);
 
 // Of the products of one forward; those of the text are made once per prompt and left out.

@@ -254,6 +254,7 @@ struct StepFlags {
   std::vector<std::string> schemes = {"mxfp8"};
   int64_t tokens = 780;
   kernels::Compute compute = kernels::Compute::kAuto;
+  kernels::AttentionProducts attention = kernels::AttentionProducts::kFp32;
 };
 
 Command add_step(CLI::App& app, const CancellationToken& cancellation) {
@@ -272,6 +273,7 @@ Command add_step(CLI::App& app, const CancellationToken& cancellation) {
       ->check(CLI::Range(1, 1 << 20))
       ->capture_default_str();
   add_compute_flag(*parser, own.compute);
+  add_attention_flag(*parser, own.attention);
   add_keep_flag(*parser, own.model);
   return [leaf] {
     run_bench(leaf->common, [&](const BenchOptions& options) {
@@ -281,6 +283,7 @@ Command add_step(CLI::App& app, const CancellationToken& cancellation) {
                                        .layers = flags.model.layers,
                                        .tokens = flags.tokens,
                                        .compute = flags.compute,
+                                       .attention = flags.attention,
                                        .location = flags.model.location()},
                                                          options)) {
         rows.push_back(bench::step_row_json(row));

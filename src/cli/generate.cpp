@@ -146,6 +146,7 @@ std::unique_ptr<WanPipeline> save_quantized(const GenerateOptions& options,
   saved.text_quantization = options.text_quantization;
   saved.forced_kernels = options.forced_kernels;
   saved.compute = options.compute;
+  saved.attention = options.attention;
   saved.text_cache = options.text_cache;
   return std::make_unique<WanPipeline>(std::move(saved));
 }

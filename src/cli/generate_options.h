@@ -37,6 +37,7 @@ struct GenerateOptions {
   int threads = 0;  // 0: all
   std::map<std::string, std::string, std::less<>> forced_kernels;
   kernels::Compute compute = kernels::Compute::kAuto;
+  kernels::AttentionProducts attention = kernels::AttentionProducts::kFp32;
   std::string text_cache;
   std::string progress = "auto";
   bool json = false;

@@ -103,6 +103,7 @@ pipeline::PipelineOptions pipeline_options(const GenerateOptions& options) {
   result.text_quantization = options.text_quantization;
   result.forced_kernels = options.forced_kernels;
   result.compute = options.compute;
+  result.attention = options.attention;
   result.text_cache = options.text_cache;
   return result;
 }

@@ -215,6 +215,7 @@ void add_run_flags(CLI::App& app, GenerateOptions& o) {
          "Force a kernel row, OP=ROW as `mxvideo doctor` lists them; may be repeated")
       ->group(kRunGroup);
   add_compute_flag(app, o.compute)->group(kRunGroup);
+  add_attention_flag(app, o.attention)->group(kRunGroup);
   app.add_option("--progress", o.progress, "auto, bar, plain, json or none")
       ->capture_default_str()
       ->group(kRunGroup);
@@ -228,6 +229,18 @@ CLI::Option* add_compute_flag(CLI::App& app, kernels::Compute& compute) {
           "Products of mxfp8 layers: exact (of the format's definition), auto (default; also those "
           "in int8 where they add little noise) or fast (int8 wherever this CPU has it)")
       ->check(CLI::IsMember({"exact", "auto", "fast"}));
+}
+
+CLI::Option* add_attention_flag(CLI::App& app, kernels::AttentionProducts& attention) {
+  return app
+      .add_option_function<std::string>(
+          "--attention",
+          [&attention](const std::string& name) {
+            attention = kernels::parse_attention_products(name);
+          },
+          "Products of the transformers' self attention: fp32 (default) or int8 (faster; adds "
+          "noise about 40 dB below its result)")
+      ->check(CLI::IsMember({"fp32", "int8"}));
 }
 
 void apply_run_flags(const GenerateOptions& o) {

@@ -28,7 +28,9 @@ void add_frame_flags(CLI::App& app, GenerateOptions& o);     // size, number and
 void add_sampling_flags(CLI::App& app, GenerateOptions& o);  // steps, guidance, sigmas
 void add_noise_flags(CLI::App& app, GenerateOptions& o);     // --seed, --latents
 void add_run_flags(CLI::App& app, GenerateOptions& o);       // threads, tiling, kernels, progress
-CLI::Option* add_compute_flag(CLI::App& app, kernels::Compute& compute);  // one of those
+// Two of those.
+CLI::Option* add_compute_flag(CLI::App& app, kernels::Compute& compute);
+CLI::Option* add_attention_flag(CLI::App& app, kernels::AttentionProducts& attention);
 // Sets what add_run_flags() reads of the process: its threads. Throws as kernels::check_row_runs()
 // for a forced row that cannot run here.
 void apply_run_flags(const GenerateOptions& o);

@@ -34,10 +34,15 @@ std::string names_of(const Items& items) {
 }  // namespace
 
 std::vector<OpInfo> registered_ops() {
-  return {describe("attention", attention_rows()), describe("elementwise", elementwise_rows()),
-          describe("gemm_mx", gemm_mx_rows()),     describe("layer_norm", layer_norm_rows()),
-          describe("matmul", matmul_rows()),       describe("quantize_mx", quantize_mx_rows()),
-          describe("rms_norm", rms_norm_rows()),   describe("rope", rope_rows())};
+  return {describe("attention", attention_rows()),
+          describe("attention_int8", attention_rows(AttentionProducts::kInt8)),
+          describe("elementwise", elementwise_rows()),
+          describe("gemm_mx", gemm_mx_rows()),
+          describe("layer_norm", layer_norm_rows()),
+          describe("matmul", matmul_rows()),
+          describe("quantize_mx", quantize_mx_rows()),
+          describe("rms_norm", rms_norm_rows()),
+          describe("rope", rope_rows())};
 }
 
 void check_row_runs(const std::string& op, const std::string& row) {

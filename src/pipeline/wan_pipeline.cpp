@@ -318,6 +318,7 @@ GenerateResult WanPipeline::generate(const GenerateRequest& request, const RunHo
   WanRun run{.asked = request, .request = resolve(request), .hooks = hooks};
   run.context.forced_rows = options_.forced_kernels;
   run.context.compute = options_.compute;
+  run.context.attention = options_.attention;
   reset_peak_resident_bytes();
   check_files();
   initial_latents(run);
@@ -330,6 +331,7 @@ GenerateResult WanPipeline::generate(const GenerateRequest& request, const RunHo
   trim_heap();
   Tensor video = decode(run);
   run.report.compute = kernels::compute_name(run.context.compute);
+  run.report.attention = kernels::attention_products_name(run.context.attention);
   run.report.kernels = run.context.choices;
   return {.video = std::move(video),
           .latents = std::move(run.latents),

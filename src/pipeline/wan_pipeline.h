@@ -44,6 +44,7 @@ struct PipelineOptions {
   std::string text_quantization = "none";
   std::map<std::string, std::string, std::less<>> forced_kernels;  // op -> row
   kernels::Compute compute = kernels::Compute::kAuto;
+  kernels::AttentionProducts attention = kernels::AttentionProducts::kFp32;
   // Directory of prompt embeddings (text_cache.h); empty: none is read or kept.
   std::filesystem::path text_cache = {};
   // Optional: called with "transformer" or "transformer_2" and how its layers are quantized;

@@ -84,6 +84,7 @@ struct WanPipeline::PlanRun {
     kernels::Context context;
     context.forced_rows = options.forced_kernels;
     context.compute = options.compute;
+    context.attention = options.attention;
     return context;
   }
   template <class Model>

@@ -35,6 +35,7 @@ const BadBench kBad[] = {
     {"layers", {"step", "--layers", "31"}, 2, "--layers"},
     {"tokens", {"step", "--tokens", "1031"}, 2, "--tokens: expected a product of two numbers"},
     {"compute", {"step", "--compute", "int8"}, 2, "--compute"},
+    {"attention", {"step", "--attention", "fp16"}, 2, "--attention"},
     {"model_path", {"load", "--model-path", "nowhere"}, 3, "nowhere/config.json"},
     {"model_and_keep",
      {"load", "--model-path", "a", "--keep", "b"},

@@ -148,6 +148,8 @@ TEST_F(GenerateTest, ReportOfAQuantizedRun) {
   EXPECT_EQ(report.at("steps").at(1).at("expert"), "transformer_2");
   EXPECT_GT(report.at("peak_rss_bytes"), 1 << 20);
   EXPECT_EQ(report.at("compute"), "auto");
+  EXPECT_EQ(report.at("attention"), "fp32");
+  EXPECT_FALSE(report.at("kernels").contains("attention_int8"));
   EXPECT_TRUE(report.at("kernels").contains("gemm_mx"));
   EXPECT_TRUE(report.contains("version"));
   Names stages;
@@ -173,6 +175,17 @@ TEST_F(GenerateTest, ReportOfAQuantizedRun) {
   EXPECT_EQ(schemes.at("blocks.1.attn1.to_q"), "mxfp8");
   EXPECT_EQ(schemes.at("blocks.1.ffn.net.2"), "none");
   EXPECT_EQ(schemes.at("proj_out"), "none");
+}
+
+TEST_F(GenerateTest, Int8AttentionIsAnotherVideoAndSaysSo) {
+  const std::string exact = y4m({});
+  const std::string rounded = y4m({"--attention", "int8", "--report", "r.json"});
+  EXPECT_EQ(exact.size(), rounded.size());
+  EXPECT_NE(exact, rounded);
+  const auto report = read_json(work() / "r.json");
+  EXPECT_EQ(report.at("attention"), "int8");
+  EXPECT_TRUE(report.at("kernels").contains("attention_int8"));
+  EXPECT_TRUE(report.at("kernels").contains("attention")) << "of text, cross attention, VAE";
 }
 
 TEST_F(GenerateTest, SameSeedSameBytes) {

@@ -80,10 +80,11 @@ class PlanTest : public CliTest {
   }
 };
 
-TEST_F(PlanTest, TwoExpertsWithMxfp8) {
+TEST_F(PlanTest, TwoExpertsWithMxfp8AndInt8Attention) {
   expect_run_as_planned({"-m", demo_model("t2v-a14b").string(), "--prompt", "a red fox", "--size",
                          "256x160", "--num-frames", "17", "--steps", "2", "--threads", "2",
-                         "--quantization", "mxfp8", "--output-format", "y4m"});
+                         "--quantization", "mxfp8", "--attention", "int8", "--output-format",
+                         "y4m"});
 }
 
 TEST_F(PlanTest, OneTransformerWithTiles) {

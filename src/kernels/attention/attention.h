@@ -4,8 +4,14 @@
 // slices of a wider row). Softmax statistics and accumulation are fp32 (the reference: double).
 // One query row is computed by one thread over keys in ascending order: bits do not depend on the
 // thread count.
+//
+// AttentionProducts::kInt8 rounds what is multiplied (attention/int8.h) and is an op of its own in
+// reports and forced rows, "attention_int8". Error against kFp32, for scores of
+// |q|, |k - mean| <= Q, K: |Δscore| <= scale·head_dim·(Q·K/127 + Q·K/254²); then each weight is off
+// by 2^-15 of the largest and each value by 1/2046 of the largest of its channel in 96 keys.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 
@@ -29,17 +35,23 @@ struct AttentionArgs {
   // Added to the scaled scores by relative position (UMT5): bias of key j for query i under head h
   // is relative_bias[h·(q_length + kv_length - 1) + (j - i + q_length - 1)]. Null: none.
   const float* relative_bias = nullptr;
+  AttentionProducts products = AttentionProducts::kFp32;
   // Set by attention() for the rows: keys and values of the head in the order of PackedKeyValues,
-  // and working memory of the calling thread.
-  const float* packed = nullptr;
+  // the mean of its keys (kInt8), and working memory of the calling thread.
+  const std::byte* packed = nullptr;
+  const float* key_mean = nullptr;  // [heads, head_dim]
   float* scratch = nullptr;
 };
 
-std::span<const Row<AttentionArgs>> attention_rows();
+// "attention", "attention_int8"
+const char* attention_op(AttentionProducts products) noexcept;
+std::span<const Row<AttentionArgs>> attention_rows(
+    AttentionProducts products = AttentionProducts::kFp32);
 void attention(const AttentionArgs& args, Context& context);
 // Working memory of a call with these lengths: grows with kv_length, and with q_length only until
 // every thread has a block of queries.
 int64_t attention_workspace_bytes(int64_t q_length, int64_t kv_length, int64_t heads,
-                                  int64_t head_dim);
+                                  int64_t head_dim,
+                                  AttentionProducts products = AttentionProducts::kFp32);
 
 }  // namespace mxvideo::kernels

@@ -2,6 +2,7 @@
 #include <cmath>
 #include <limits>
 
+#include "kernels/attention/int8.h"
 #include "kernels/attention/rows.h"
 
 namespace mxvideo::kernels {
@@ -14,18 +15,33 @@ struct Query {
 
   const float* q() const { return args.q + index * args.q_stride + head * args.head_dim; }
 
-  double score(int64_t key) const {
-    const float* k = args.k + key * args.kv_stride + head * args.head_dim;
+  double product(const float* k) const {
     double sum = 0;
     for (int64_t d = 0; d < args.head_dim; ++d) sum += static_cast<double>(q()[d]) * k[d];
-    sum *= args.scale;
+    return sum;
+  }
+
+  double int8_product(const float* k) const {
+    const float* mean = args.key_mean + head * args.head_dim;
+    const IntegerQuantizer q_codes = query_quantizer(q(), args.head_dim);
+    const IntegerQuantizer k_codes = key_quantizer(k, mean, args.head_dim);
+    int32_t sum = 0;
+    for (int64_t d = 0; d < args.head_dim; ++d) sum += q_codes(q()[d]) * k_codes(k[d] - mean[d]);
+    return static_cast<double>(q_codes.scale()) * k_codes.scale() * sum;
+  }
+
+  double score(int64_t key) const {
+    const float* k = args.k + key * args.kv_stride + head * args.head_dim;
+    const bool int8 = args.products == AttentionProducts::kInt8;
+    const double sum = args.scale * (int8 ? int8_product(k) : product(k));
     if (args.relative_bias == nullptr) return sum;
     const int64_t diagonals = args.q_length + args.kv_length - 1;
     return sum + args.relative_bias[head * diagonals + key - index + args.q_length - 1];
   }
 };
 
-// The textbook form in two passes over the keys: the largest score, then the weighted mean.
+// The textbook form, of kInt8 with weights and values that are not rounded, in two passes over the
+// keys: the largest score, then the weighted mean.
 void attend(const Query& query) {
   const AttentionArgs& args = query.args;
   double largest = -std::numeric_limits<double>::infinity();

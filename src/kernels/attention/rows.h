@@ -15,34 +15,45 @@ inline constexpr int64_t kAttentionKeyBlock = 96;  // largest
 inline constexpr int64_t kMaxPanel = 32;
 
 void attention_highway(const AttentionArgs& args) noexcept;
-void attention_reference(const AttentionArgs& args) noexcept;
+void attention_int8_highway(const AttentionArgs& args) noexcept;
+void attention_reference(const AttentionArgs& args) noexcept;  // either kind of products
 
 // Keys that are handled at a time: as many as keep K and V in L2, a multiple of every tile.
 int64_t attention_key_block(int64_t head_dim) noexcept;
 // Length of AttentionArgs::scratch, enough for every row.
 int64_t attention_scratch_floats(int64_t head_dim) noexcept;
 
-// Where AttentionArgs::packed keeps the block of keys [i·keys(), (i + 1)·keys()). Rows of K and V
-// lie a whole width apart in memory: too many pages and cache sets to be read for every block of
-// queries.
+// Where AttentionArgs::packed keeps the block of keys [i·keys(), (i + 1)·keys()) of a head, as
+// offsets in bytes, multiples of 64. Rows of K and V lie a whole width apart in memory: too many
+// pages and cache sets to be read for every block of queries.
 class PackedKeyValues {
  public:
-  PackedKeyValues(int64_t kv_length, int64_t head_dim);
+  PackedKeyValues(int64_t kv_length, int64_t head_dim, AttentionProducts products);
   int64_t keys() const { return keys_; }
   int64_t blocks() const { return blocks_; }
-  int64_t head_floats() const { return blocks_ * block_floats(); }  // of the whole head
-  // [keys(), head_dim]; zeros behind the last key.
-  int64_t k_offset(int64_t block) const { return block * block_floats(); }
-  // [padded width / kMaxPanel, keys(), kMaxPanel]; zeros behind head_dim.
-  int64_t v_offset(int64_t block) const { return k_offset(block) + keys_ * head_dim_; }
+  int64_t head_bytes() const { return blocks_ * block_bytes_; }  // of the whole head
+  int64_t k_width() const { return k_width_; }  // head_dim; of int8 rounded up to pairs
+  int64_t v_width() const { return v_width_; }  // head_dim rounded up to kMaxPanel
+
+  // [keys(), k_width()] fp32, or codes in 16 bits; zeros behind the last key and behind head_dim.
+  int64_t k_offset(int64_t block) const { return block * block_bytes_; }
+  // fp32: [v_width() / kMaxPanel, keys(), kMaxPanel]; int8: codes in 16 bits, pairs of keys side by
+  // side, [v_width() / kMaxPanel, keys() / 2, kMaxPanel, 2], zeros behind the last key. Zeros
+  // behind head_dim.
+  int64_t v_offset(int64_t block) const { return k_offset(block) + k_bytes_; }
+  // Of int8: fp32 scales [keys()] and [v_width()].
+  int64_t k_scale_offset(int64_t block) const { return v_offset(block) + v_bytes_; }
+  int64_t v_scale_offset(int64_t block) const { return k_scale_offset(block) + k_scale_bytes_; }
 
  private:
-  int64_t block_floats() const { return keys_ * (head_dim_ + padded_width_); }
-
   int64_t keys_;
   int64_t blocks_;
-  int64_t head_dim_;
-  int64_t padded_width_;
+  int64_t k_width_;
+  int64_t v_width_;
+  int64_t k_bytes_;
+  int64_t v_bytes_;
+  int64_t k_scale_bytes_ = 0;
+  int64_t block_bytes_;
 };
 
 }  // namespace mxvideo::kernels

@@ -6,15 +6,13 @@
 
 #include "kernels/attention/attention.h"
 #include "kernels/attention/rows.h"
+#include "kernels/attention/test_problem.h"
 #include "kernels/common/test_rows.h"
 #include "support/golden_file.h"
 #include "support/test_support.h"
 
 namespace mxvideo::kernels {
 namespace {
-
-using test::Guarded;
-using test::kUnit;
 
 void expect_reference(const float* bias, const std::vector<double>& expected) {
   // [2 queries, 2 heads, 2], [3 keys, 2 heads, 2].
@@ -77,149 +75,74 @@ TEST(Attention, RowsEqualTheGoldens) {
   }
 }
 
-struct Case {
-  int64_t q_length, kv_length, heads, head_dim;
-  float amplitude = 1;  // of q and k
-  bool bias = false;
-  int64_t gap = 0;  // floats between rows beyond heads·head_dim
-};
-
-struct Problem {
-  explicit Problem(const Case& c)
-      : shape(c),
-        stride(c.heads * c.head_dim + c.gap),
-        q(test::random_floats(c.q_length * stride, c.amplitude, 1)),
-        k(test::random_floats(c.kv_length * stride, c.amplitude, 2)),
-        v(test::random_floats(c.kv_length * stride, 2, 3)),
-        bias(test::random_floats(c.heads * (c.q_length + c.kv_length - 1), 3, 4)) {}
-
-  AttentionArgs args(float* out) const {
-    return {.q = q.data(),
-            .k = k.data(),
-            .v = v.data(),
-            .out = out,
-            .q_length = shape.q_length,
-            .kv_length = shape.kv_length,
-            .heads = shape.heads,
-            .head_dim = shape.head_dim,
-            .q_stride = shape.gap == 0 ? 0 : stride,
-            .kv_stride = shape.gap == 0 ? 0 : stride,
-            .out_stride = shape.gap == 0 ? 0 : stride,
-            .scale = scale(),
-            .relative_bias = shape.bias ? bias.data() : nullptr};
-  }
-  float scale() const { return 1 / std::sqrt(static_cast<float>(shape.head_dim)); }
-
-  Case shape;
-  int64_t stride;
-  std::vector<float> q, k, v, bias;
-};
-
-// One query of one head in double, with the bound below, appended to the two arrays.
-//
-// A score of fp32 is off by at most (d + 3)·u·scale·Σ|q·k| + u·|score|; its difference to the
-// largest one rounds once more and exp adds 3u relative (clamped at e^-87). Numerator and
-// denominator both carry that, their sums of n terms n·u, and each of the blocks of keys rescales
-// with another exp: in all, |error| <= (2·(ε + 4u) + 2·(n + 8·blocks + 8)·u) · Σp|v|/Σp.
-void append_exact(const Problem& p, int64_t query, int64_t head, std::vector<double>& values,
-                  std::vector<double>& bounds) {
-  const Case& c = p.shape;
-  std::vector<double> scores(c.kv_length);
-  double score_error = 0;
+// Scores in double. Those of fp32 are off by at most (d + 3)·u·scale·Σ|q·k| + u·|score|.
+Scores fp32_scores(const AttentionProblem& p, int64_t query, int64_t head) {
+  const AttentionCase& c = p.shape;
+  Scores scores;
   for (int64_t j = 0; j < c.kv_length; ++j) {
+    double score = 0;
     double magnitude = 0;
     for (int64_t d = 0; d < c.head_dim; ++d) {
-      const double product = double{p.q[query * p.stride + head * c.head_dim + d]} *
-                             p.k[j * p.stride + head * c.head_dim + d];
-      scores[j] += product * p.scale();
+      const double product = double{p.q_row(query, head)[d]} * p.k_row(j, head)[d];
+      score += product * p.scale();
       magnitude += std::abs(product) * p.scale();
     }
-    if (c.bias) {
-      scores[j] += p.bias[head * (c.q_length + c.kv_length - 1) + j - query + c.q_length - 1];
-    }
-    score_error = std::max(score_error, static_cast<double>(c.head_dim + 3) * kUnit * magnitude +
-                                            kUnit * std::abs(scores[j]));
+    score += p.bias_of(query, j, head);
+    scores.values.push_back(score);
+    scores.error =
+        std::max(scores.error, static_cast<double>(c.head_dim + 3) * test::kUnit * magnitude +
+                                   test::kUnit * std::abs(score));
   }
-  const double largest = *std::max_element(scores.begin(), scores.end());
-  const double smallest = *std::min_element(scores.begin(), scores.end());
-  const int64_t blocks = c.kv_length / attention_key_block(c.head_dim) + 1;
-  const double relative =
-      2 * (score_error + kUnit * std::min(largest - smallest, 87.0) + 4 * kUnit) +
-      2 * static_cast<double>(c.kv_length + 8 * blocks + 8) * kUnit;
-  for (int64_t d = 0; d < c.head_dim; ++d) {
-    double weights = 0;
-    double sum = 0;
-    double magnitude = 0;
-    double clamped = 0;
-    for (int64_t j = 0; j < c.kv_length; ++j) {
-      const double weight = std::exp(scores[j] - largest);
-      const double value = p.v[j * p.stride + head * c.head_dim + d];
-      weights += weight;
-      sum += weight * value;
-      magnitude += weight * std::abs(value);
-      clamped += std::abs(value);
-    }
-    values.push_back(sum / weights);
-    bounds.push_back(1.05 * relative * magnitude / weights + 0x1p-124 * clamped);
-  }
+  return scores;
 }
 
-class AttentionRows : public testing::TestWithParam<Case> {};
+class AttentionRows : public testing::TestWithParam<AttentionCase> {};
 
 TEST_P(AttentionRows, StayInsideTheBound) {
-  const Problem p(GetParam());
-  const Case& c = p.shape;
-  std::vector<double> expected;
-  std::vector<double> bounds;
-  for (int64_t query = 0; query < c.q_length; ++query) {
-    for (int64_t head = 0; head < c.heads; ++head) append_exact(p, query, head, expected, bounds);
-  }
-  const std::vector<float> nearest(expected.begin(), expected.end());
-  const auto run = [&](Context& context) {
-    Guarded out(c.q_length * p.stride, 7);
-    attention(p.args(out.data()), context);
-    EXPECT_TRUE(out.intact());
-    std::vector<float> dense;
-    for (int64_t query = 0; query < c.q_length; ++query) {
-      const float* row = out.data() + query * p.stride;
-      const int64_t width = c.heads * c.head_dim;
-      dense.insert(dense.end(), row, row + width);
-      for (int64_t i = width; i < p.stride; ++i) EXPECT_EQ(row[i], 7) << "between rows";
-    }
-    return dense;
-  };
+  const AttentionProblem p(GetParam());
+  Expected expected;
+  p.for_each_query([&](int64_t query, int64_t head) {
+    expected.append(p, query, head, fp32_scores(p, query, head));
+  });
+  const std::vector<float> nearest(expected.values.begin(), expected.values.end());
   for (const auto& row : attention_rows()) {
     if (!test::require_cpu(row.requires_cpu, row.name)) continue;
-    test::sweep({"attention", row.name}, run, [&](std::span<const float> out) {
-      test::expect_within(out, expected, bounds);
-      // The worst case above grows with the length; typical errors must not: a hundredth of the
-      // 1e-4 that a whole model may differ by.
-      if (c.amplitude == 1) {
-        EXPECT_LT(test::relative_rms(out, nearest), 1e-6);
-      }
-    });
+    test::sweep(
+        {"attention", row.name},
+        [&](Context& context) { return p.run(AttentionProducts::kFp32, context); },
+        [&](std::span<const float> out) {
+          test::expect_within(out, expected.values, expected.bounds);
+          // The worst case above grows with the length; typical errors must not: a hundredth of the
+          // 1e-4 that a whole model may differ by.
+          if (p.shape.amplitude == 1) {
+            EXPECT_LT(test::relative_rms(out, nearest), 1e-6);
+          }
+        });
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Shapes, AttentionRows,
-    testing::Values(Case{1, 1, 1, 1}, Case{5, 1, 2, 24}, Case{45, 45, 4, 24}, Case{97, 13, 1, 128},
-                    Case{14, 193, 2, 128, 1, false, 5}, Case{200, 301, 2, 32, 1, true, 0},
-                    Case{64, 64, 3, 16, 1, true, 3},
-                    Case{2, 4200, 5, 128, 2},  // more keys and values than are packed at a time
-                    Case{33, 50, 1, 384}, Case{7, 30, 1, 1000},
-                    // Scores of about ±80 and far beyond what exp can represent.
-                    Case{20, 150, 1, 32, 8, false, 0}, Case{20, 150, 1, 64, 60, true, 0}));
+INSTANTIATE_TEST_SUITE_P(Shapes, AttentionRows, testing::ValuesIn(attention_shapes()));
+
+class AttentionOps : public testing::TestWithParam<AttentionProducts> {
+ protected:
+  const char* op() const { return attention_op(GetParam()); }
+  std::span<const Row<AttentionArgs>> rows() const { return attention_rows(GetParam()); }
+};
+INSTANTIATE_TEST_SUITE_P(Products, AttentionOps,
+                         testing::Values(AttentionProducts::kFp32, AttentionProducts::kInt8),
+                         [](const auto& products) {
+                           return attention_products_name(products.param);
+                         });
 
 // A large score in the first or in the last block of keys must neither overflow nor lose the rest.
-TEST(Attention, TakesScoresFarApart) {
+TEST_P(AttentionOps, TakeScoresFarApart) {
   constexpr int64_t kKeys = 250;
   const std::vector<float> q = {1};
   std::vector<float> v(kKeys, 1.0f);
-  for (const auto& row : attention_rows()) {
+  for (const auto& row : rows()) {
     for (const int64_t peak : {int64_t{0}, kKeys - 1}) {
       test::sweep(
-          {"attention", row.name},
+          {op(), row.name},
           [&](Context& context) {
             std::vector<float> k(kKeys, -1e30f);
             k[peak] = 3e38f;
@@ -233,7 +156,8 @@ TEST(Attention, TakesScoresFarApart) {
                        .q_length = 1,
                        .kv_length = kKeys,
                        .heads = 1,
-                       .head_dim = 1},
+                       .head_dim = 1,
+                       .products = GetParam()},
                       context);
             return out;
           },
@@ -243,7 +167,7 @@ TEST(Attention, TakesScoresFarApart) {
 }
 
 // One NaN in a key, in any block, reaches every query that sees it and no other head.
-TEST(Attention, NanIsNeverLost) {
+TEST_P(AttentionOps, NeverLoseNan) {
   constexpr int64_t kKeys = 250;
   constexpr int64_t kHeads = 2, kHeadDim = 8;
   constexpr int64_t kWidth = kHeads * kHeadDim;
@@ -253,10 +177,10 @@ TEST(Attention, NanIsNeverLost) {
       ASSERT_EQ(is_nan[i], i % kWidth < kHeadDim ? 1.0f : 0.0f) << i;
     }
   };
-  for (const auto& row : attention_rows()) {
+  for (const auto& row : rows()) {
     for (const int64_t bad : {int64_t{0}, int64_t{100}, kKeys - 1}) {
       test::sweep(
-          {"attention", row.name},
+          {op(), row.name},
           [&](Context& context) {
             std::vector<float> k = test::random_floats(kKeys * kWidth, 1, 2);
             const std::vector<float> v = test::random_floats(kKeys * kWidth, 1, 3);
@@ -269,7 +193,8 @@ TEST(Attention, NanIsNeverLost) {
                        .q_length = 20,
                        .kv_length = kKeys,
                        .heads = kHeads,
-                       .head_dim = kHeadDim},
+                       .head_dim = kHeadDim,
+                       .products = GetParam()},
                       context);
             for (float& value : out) value = std::isnan(value) ? 1.0f : 0.0f;
             return out;

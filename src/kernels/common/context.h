@@ -24,10 +24,22 @@ const char* compute_name(Compute compute) noexcept;
 // Throws Code::kInvalidArgument.
 Compute parse_compute(const std::string& name);
 
+// What attention multiplies. Self attention of the diffusion transformer only: the rest of a model
+// stays in fp32.
+enum class AttentionProducts : uint8_t {
+  kFp32,
+  kInt8,  // rounded to integers: kernels/attention/int8.h
+};
+// "fp32", "int8"
+const char* attention_products_name(AttentionProducts products) noexcept;
+// Throws Code::kInvalidArgument.
+AttentionProducts parse_attention_products(const std::string& name);
+
 struct Context {
   // Features that select() may use; tests narrow it to run one instruction set only.
   CpuFeatures cpu = cpu_features();
   Compute compute = Compute::kAuto;
+  AttentionProducts attention = AttentionProducts::kFp32;
   // op -> row name, from `--kernel op=row`.
   std::map<std::string, std::string, std::less<>> forced_rows;
   // (op, row) -> number of calls; goes into the run report.

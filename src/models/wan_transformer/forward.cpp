@@ -16,6 +16,7 @@
 namespace mxvideo::models {
 namespace {
 
+using kernels::AttentionProducts;
 using kernels::Context;
 using kernels::ElementwiseOp;
 using kernels::Epilogue;
@@ -179,7 +180,7 @@ void norm_and_rotate(const Pass& pass, const Tensor& weight, Tensor& x) {
 }
 
 // Attention of work.q over k and v, into work.normed.
-void attend(const Pass& pass, const Tensor& k, const Tensor& v) {
+void attend(const Pass& pass, const Tensor& k, const Tensor& v, AttentionProducts products) {
   kernels::attention({.q = pass.work.q.f32(),
                       .k = k.f32(),
                       .v = v.f32(),
@@ -188,7 +189,8 @@ void attend(const Pass& pass, const Tensor& k, const Tensor& v) {
                       .kv_length = k.dim(0),
                       .heads = pass.config.num_heads,
                       .head_dim = pass.config.head_dim,
-                      .scale = 1.0f / std::sqrt(static_cast<float>(pass.config.head_dim))},
+                      .scale = 1.0f / std::sqrt(static_cast<float>(pass.config.head_dim)),
+                      .products = products},
                      pass.context);
 }
 
@@ -222,7 +224,7 @@ void self_attention(const Pass& pass, const WanAttentionWeights& w, const Tensor
   norm_and_rotate(pass, w.norm_k, pass.work.k);
   pass.probe(name + ".attn1.q", pass.work.q);
   pass.probe(name + ".attn1.k", pass.work.k);
-  attend(pass, pass.work.k, pass.work.v);
+  attend(pass, pass.work.k, pass.work.v, pass.context.attention);
   pass.probe(name + ".attn1.heads", pass.work.normed);
   LinearInput heads(pass.work.normed.f32(), pass.tokens, dim, pass.quantized_memory());
   add_to_hidden(pass, *w.to_out, heads, modulation.f32() + kAttentionGate * dim);
@@ -249,7 +251,7 @@ void cross_attention(const Pass& pass, const WanBlockWeights& block,
   pass.probe(name + ".attn2.norm_q", pass.work.q);
   pass.probe(name + ".attn2.norm_k", pass.work.text_k);
   pass.probe(name + ".attn2.to_v", pass.work.text_v);
-  attend(pass, pass.work.text_k, pass.work.text_v);
+  attend(pass, pass.work.text_k, pass.work.text_v, AttentionProducts::kFp32);
   pass.probe(name + ".attn2.heads", pass.work.normed);
   LinearInput heads(pass.work.normed.f32(), pass.tokens, dim, pass.quantized_memory());
   add_to_hidden(pass, *w.to_out, heads, nullptr);

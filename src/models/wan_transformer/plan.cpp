@@ -14,6 +14,7 @@
 namespace mxvideo::models {
 namespace {
 
+using kernels::AttentionProducts;
 using quantization::LinearMethod;
 using quantization::LinearPlan;
 
@@ -63,14 +64,15 @@ struct PlannedForward {
     kernels::select("matmul", kernels::matmul_rows(), {.m = m, .n = n, .k = k}, layers(layer));
     trace.pass(kernels::matmul_workspace_bytes(m, n));
   }
-  void attend(const char* layer, int64_t keys) const {
-    kernels::select("attention", kernels::attention_rows(),
+  void attend(const char* layer, int64_t keys, AttentionProducts products) const {
+    kernels::select(kernels::attention_op(products), kernels::attention_rows(products),
                     {.q_length = tokens,
                      .kv_length = keys,
                      .heads = config.num_heads,
                      .head_dim = config.head_dim},
                     layers(layer));
-    trace.pass(kernels::attention_workspace_bytes(tokens, keys, config.num_heads, config.head_dim));
+    trace.pass(kernels::attention_workspace_bytes(tokens, keys, config.num_heads, config.head_dim,
+                                                  products));
   }
   void note_vector_kernels() const {
     kernels::Context& norms = layers("norms");
@@ -104,7 +106,7 @@ void plan_self_attention(const WanAttentionWeights& w, const PlannedForward& pas
   kernels::Context& context = pass.layers("attention linears");
   PlannedInput normed = pass.normed(pass.tokens);
   for (const LinearPtr* linear : {&w.to_q, &w.to_k, &w.to_v}) normed.apply(**linear, context);
-  pass.attend("self attention", pass.tokens);
+  pass.attend("self attention", pass.tokens, context.attention);
   PlannedInput heads = pass.stored(pass.tokens);
   heads.apply(*w.to_out, context);
 }
@@ -113,7 +115,7 @@ void plan_cross_attention(const WanAttentionWeights& w, const PlannedForward& pa
   kernels::Context& context = pass.layers("attention linears");
   PlannedInput normed = pass.normed(pass.tokens);
   normed.apply(*w.to_q, context);
-  pass.attend("cross attention", pass.input.text_rows);
+  pass.attend("cross attention", pass.input.text_rows, AttentionProducts::kFp32);
   PlannedInput heads = pass.stored(pass.tokens);
   heads.apply(*w.to_out, context);
 }

@@ -5,6 +5,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 #include <random>
+#include <set>
 
 #include "base/parallel.h"
 #include "checkpoint/json.h"
@@ -208,37 +209,96 @@ TEST(WanTransformer, Mxfp8OfTheChosenRowsIsAsGoodAsItsDefinition) {
   }
 }
 
-// Random weights, scaled by fan-in as an untrained model's: what quantization costs at the output.
-TEST(WanTransformer, Mxfp8KeepsTwentyFiveDecibelsOnRandomWeights) {
-  for (const char* variant : {"t2v-a14b", "i2v-a14b", "ti2v-5b"}) {
-    const auto json = synthetic::model_preset(variant, "demo").transformer;
-    const auto config = WanTransformerConfig::from_json(json, variant);
-    const test::TemporaryDirectory temporary;
-    const auto make = [&](const char* scheme) {
-      return std::make_unique<WanTransformer>(
-          config, *quantization::make_quantization_config(
-                      {.scheme = scheme, .ignored_layers = {}, .mx = {}}));
-    };
-    const auto exact = make("none");
-    const auto quantized = make("mxfp8");
-    ParameterLoader exact_loader, quantized_loader;
-    exact->declare_parameters(exact_loader);
-    quantized->declare_parameters(quantized_loader);
-    synthetic::write_random_component({.directory = temporary.path(), .seed = 11},
-                                      exact_loader.declared());
-    exact_loader.load(Checkpoint::open_directory(temporary.path()));
-    quantized_loader.load(Checkpoint::open_directory(temporary.path()));
+// Self attention in integers, against PyTorch in fp32. MXFP8 layers cost 25 to 31 dB.
+TEST(WanTransformer, Int8AttentionKeepsFortyDecibels) {
+  for (const GoldenCase& param : kCases) {
+    const test::GoldenFile golden("dit/" + std::string(param.file));
+    const Case input = read_case(golden, 0);
+    const Tensor exact = slice_batch(golden, "output", 0);
+    const auto model = load(model_directory(golden), {});
+    kernels::Context context;
+    context.attention = kernels::AttentionProducts::kInt8;
+    std::set<std::string> ops;
+    context.on_choice = [&](const char* op) { ops.insert(op); };
+    const Tensor output = run(*model, input, nullptr, context);
+    EXPECT_TRUE(ops.contains("attention_int8") && ops.contains("attention")) << "cross: fp32";
+    EXPECT_LT(test::relative_rms(output.values(), exact.values()), 1e-2) << param.file;
+    EXPECT_GT(test::relative_rms(output.values(), exact.values()), 1e-4) << param.file;
+  }
+}
 
-    TensorMaker maker(5);
-    const Case input{.latents = maker.normal({config.in_channels, 3, 8, 10}),
-                     .text = maker.normal({17, config.text_dim}),
-                     .timesteps = {700.0f},
-                     .token_timestep = {}};
-    const double error =
-        test::relative_rms(run(*quantized, input).values(), run(*exact, input).values());
+// A model of demo size with random weights, scaled by fan-in as an untrained model's.
+class RandomTransformer {
+ public:
+  explicit RandomTransformer(const char* variant)
+      : config_(WanTransformerConfig::from_json(
+            synthetic::model_preset(variant, "demo").transformer, variant)) {
+    WanTransformer model(config_, *quantization::make_quantization_config({}));
+    ParameterLoader loader;
+    model.declare_parameters(loader);
+    synthetic::write_random_component({.directory = files_.path(), .seed = 11}, loader.declared());
+  }
+
+  std::unique_ptr<WanTransformer> load(const char* scheme) const {
+    auto model = std::make_unique<WanTransformer>(
+        config_, *quantization::make_quantization_config(
+                     {.scheme = scheme, .ignored_layers = {}, .mx = {}}));
+    ParameterLoader loader;
+    model->declare_parameters(loader);
+    loader.load(Checkpoint::open_directory(files_.path()));
+    return model;
+  }
+
+  Case input(uint32_t seed) const {
+    TensorMaker maker(seed);
+    return {.latents = maker.normal({config_.in_channels, 3, 8, 10}),
+            .text = maker.normal({17, config_.text_dim}),
+            .timesteps = {700.0f},
+            .token_timestep = {}};
+  }
+
+ private:
+  WanTransformerConfig config_;
+  test::TemporaryDirectory files_;
+};
+
+constexpr const char* kVariants[] = {"t2v-a14b", "i2v-a14b", "ti2v-5b"};
+
+// What quantization costs at the output.
+TEST(WanTransformer, Mxfp8KeepsTwentyFiveDecibelsOnRandomWeights) {
+  for (const char* variant : kVariants) {
+    const RandomTransformer random(variant);
+    const Case input = random.input(5);
+    const double error = test::relative_rms(run(*random.load("mxfp8"), input).values(),
+                                            run(*random.load("none"), input).values());
     EXPECT_GE(-20 * std::log10(error), 25.0) << variant;
     EXPECT_LE(-20 * std::log10(error), 40.0) << variant << ": nothing was quantized";
   }
+}
+
+// What rows "…_fast" in every layer cost beyond that, by their definition, which every CPU has.
+TEST(WanTransformer, Int8ProductsOfMxfp8CostAtMostAThirdOfADecibel) {
+  kernels::Context fast;
+  fast.compute = kernels::Compute::kFast;
+  fast.forced_rows["gemm_mx"] = "reference_fast";
+  double rounded = 0;
+  double defined = 0;
+  for (const char* variant : kVariants) {
+    const RandomTransformer random(variant);
+    const auto exact = random.load("none");
+    const auto quantized = random.load("mxfp8");
+    const Case input = random.input(5);
+    const Tensor expected = run(*exact, input);
+    const auto noise = [&](const kernels::Context& context) {
+      const Tensor output = run(*quantized, input, nullptr, context);
+      const double error = test::relative_rms(output.values(), expected.values());
+      return error * error;
+    };
+    rounded += noise(fast);
+    defined += noise(defined_products());
+  }
+  EXPECT_GT(rounded, defined);
+  EXPECT_LT(10 * std::log10(rounded / defined), 0.3);
 }
 
 TEST(WanTransformer, QuantizesTheTenLinearsOfEachBlockAndNothingElse) {
