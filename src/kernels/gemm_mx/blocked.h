@@ -31,5 +31,6 @@ EpilogueArgs epilogue_args(const GemmMxArgs& args) noexcept;
 
 // The definition.
 void run_gemm_mx_reference(const GemmMxArgs& args) noexcept;
+void run_gemm_mx_reference_fast(const GemmMxArgs& args) noexcept;
 
 }  // namespace mxvideo::kernels

@@ -41,6 +41,8 @@ constexpr std::array kRows = {
                     run_both<kGemmMxAvx2Int16, kGemmMxint8Avx2Int16>},
     Row<GemmMxArgs>{"avx2", kCpuAvx2, reject_gemm_mx_fp32, run_blocked<kGemmMxAvx2>},
     Row<GemmMxArgs>{"highway", kCpuNone, reject_gemm_mx_overflow, run_highway},
+    // Runs only where it is asked for: what "highway" declines it declines, too.
+    Row<GemmMxArgs>{"reference_fast", kCpuNone, reject_gemm_mx_fast, run_gemm_mx_reference_fast},
     Row<GemmMxArgs>{"reference", kCpuNone, accept_all<GemmMxArgs>, run_gemm_mx_reference},
 };
 

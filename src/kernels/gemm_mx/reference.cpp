@@ -1,4 +1,7 @@
-// The definition of gemm_mx: decode, multiply, accumulate in double, round once.
+// The definition of gemm_mx: decode, multiply, accumulate in double, round once. And that of the
+// rows "…_fast", for any CPU: the same products of elements that are rounded to multiples of 4.
+#include <cmath>
+
 #include "base/parallel.h"
 #include "formats/e4m3.h"
 #include "formats/e8m0.h"
@@ -10,8 +13,12 @@ namespace mxvideo::kernels {
 
 namespace {
 
+using Decode = float (*)(uint8_t code);
+
+float decode_fast(uint8_t code) { return std::round(formats::decode_e4m3(code) / 4) * 4; }
+
 // x[i] · w[j] without epilogue.
-double dot(const GemmMxArgs& args, int64_t i, int64_t j) noexcept {
+double dot(const GemmMxArgs& args, int64_t i, int64_t j, Decode decode) noexcept {
   constexpr int64_t kBlock = formats::kMxBlockSize;
   constexpr int64_t kPanel = PackedMxWeight::kPanel;
   const int64_t k = args.weight->k;
@@ -19,8 +26,6 @@ double dot(const GemmMxArgs& args, int64_t i, int64_t j) noexcept {
   const auto* scales = reinterpret_cast<const uint8_t*>(args.weight->scales.data());
   const uint8_t* panel_codes = codes + j / kPanel * kPanel * k + j % kPanel;
   const uint8_t* panel_scales = scales + j / kPanel * kPanel * (k / kBlock) + j % kPanel;
-  const auto decode = args.weight->element == formats::MxElement::kInt8 ? formats::decode_int8
-                                                                        : formats::decode_e4m3;
   double acc = 0;
   for (int64_t b = 0; b < k / kBlock; ++b) {
     double sum = 0;
@@ -33,18 +38,25 @@ double dot(const GemmMxArgs& args, int64_t i, int64_t j) noexcept {
   return acc;
 }
 
-}  // namespace
-
-void run_gemm_mx_reference(const GemmMxArgs& args) noexcept {
+void run(const GemmMxArgs& args, Decode decode) noexcept {
   const int64_t n = args.weight->n;
   const EpilogueArgs epilogue = epilogue_args(args);
   parallel_for(args.m * n, 1, [&](int64_t begin, int64_t end) {
     for (int64_t output = begin; output < end; ++output) {
       const int64_t i = output / n;
       const int64_t j = output % n;
-      args.y[output] = static_cast<float>(epilogue_value(epilogue, i, j, dot(args, i, j)));
+      args.y[output] = static_cast<float>(epilogue_value(epilogue, i, j, dot(args, i, j, decode)));
     }
   });
 }
+
+}  // namespace
+
+void run_gemm_mx_reference(const GemmMxArgs& args) noexcept {
+  const bool int8 = args.weight->element == formats::MxElement::kInt8;
+  run(args, int8 ? formats::decode_int8 : formats::decode_e4m3);
+}
+
+void run_gemm_mx_reference_fast(const GemmMxArgs& args) noexcept { run(args, decode_fast); }
 
 }  // namespace mxvideo::kernels

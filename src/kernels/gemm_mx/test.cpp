@@ -227,9 +227,9 @@ TEST_P(GemmMxRow, BitsOfAnOutputDependOnItsRowAndColumnOnly) {
   }
 }
 
-// Rows of a kind take the same elements and add in the same order.
+// Rows of a kind take the same elements and add in the same order; references add in double.
 TEST_P(GemmMxRow, RowsOfAKindAgreeBitForBit) {
-  if (GetParam().kind == Kind::kReference) return;
+  if (std::string_view(GetParam().row.name).starts_with("reference")) return;
   const Shape shape = {31, 70, 544};
   const Problem p = Problem::random(shape, 9);
   const PackedMxWeight weight = p.packed();
