@@ -123,8 +123,8 @@ void add_flags(CLI::App& app, GenerateOptions& o, std::string& schemes) {
   add_model_flags(app, o);
   add_ignored_layers_flag(app, o);
   app.add_option("--schemes", schemes,
-                 "Schemes, comma-separated, the reference first: none, mxfp8, or with a rule of "
-                 "the block scales, mxfp8:floor")
+                 "Schemes, comma-separated, the reference first: none, mxfp8, with a rule of the "
+                 "block scales, mxfp8:floor, or with attention in integers, mxfp8+int8-attention")
       ->capture_default_str()
       ->group("Model");
   add_prompt_flag(app, o);

@@ -72,7 +72,8 @@ void add_evaluate_options(CLI::App& app, EvaluateOptions& o) {
   add_model_flags(app, o.generate);
   app.add_option("--schemes", o.schemes,
                  "What to score: schemes of --quantization, each optionally with a rule of the "
-                 "block scales, such as none,mxfp8,mxfp8:floor")
+                 "block scales and with +int8-attention, such as none,mxfp8:floor,"
+                 "mxfp8+int8-attention")
       ->capture_default_str()
       ->group(kGroup);
   app.add_option("--prompts", o.prompts_path,
@@ -124,7 +125,7 @@ std::vector<SchemeRun> open_models(const EvaluateOptions& options) {
   std::vector<SchemeRun> runs;
   for (SchemeVariant& variant : evaluation::parse_scheme_variants(options.schemes)) {
     pipeline::PipelineOptions model = pipeline_options(options.generate);
-    model.quantization = variant.options;
+    variant.apply(model);
     runs.push_back(
         {.variant = std::move(variant), .model = std::make_unique<WanPipeline>(std::move(model))});
   }

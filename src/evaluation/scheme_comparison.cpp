@@ -74,7 +74,7 @@ SchemeComparison::SchemeComparison(ComparisonOptions options) : options_(std::mo
 
 PipelineOptions SchemeComparison::scheme_options(const SchemeVariant& scheme) const {
   PipelineOptions options = options_.pipeline;
-  options.quantization = scheme.options;
+  scheme.apply(options);
   return options;
 }
 

@@ -8,6 +8,8 @@
 namespace mxvideo::evaluation {
 namespace {
 
+constexpr std::string_view kInt8Attention = "+int8-attention";
+
 [[noreturn]] void refuse(std::string_view list, const std::string& reason) {
   throw Error(Code::kInvalidArgument, "schemes '" + std::string(list) + "': " + reason);
 }
@@ -23,6 +25,8 @@ void require_known(std::string_view list, std::string_view scheme) {
 
 SchemeVariant parse_one(std::string_view list, std::string_view item) {
   SchemeVariant variant{.name = std::string(item), .options = {}};
+  variant.int8_attention = item.ends_with(kInt8Attention);
+  if (variant.int8_attention) item.remove_suffix(kInt8Attention.size());
   const size_t colon = item.find(':');
   const std::string_view scheme = item.substr(0, colon);
   if (scheme.empty())
@@ -40,10 +44,16 @@ SchemeVariant parse_one(std::string_view list, std::string_view item) {
 }
 
 bool same(const SchemeVariant& a, const SchemeVariant& b) {
-  return a.options.scheme == b.options.scheme && a.options.mx == b.options.mx;
+  return a.options.scheme == b.options.scheme && a.options.mx == b.options.mx &&
+         a.int8_attention == b.int8_attention;
 }
 
 }  // namespace
+
+void SchemeVariant::apply(pipeline::PipelineOptions& pipeline) const {
+  pipeline.quantization = options;
+  if (int8_attention) pipeline.attention = kernels::AttentionProducts::kInt8;
+}
 
 std::vector<SchemeVariant> parse_scheme_variants(std::string_view list) {
   std::vector<SchemeVariant> variants;
