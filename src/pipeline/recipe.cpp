@@ -46,6 +46,8 @@ Json recipe_json(const WanPipeline& model, const GenerateRequest& asked,
         {"scheme", options.text_quantization},
         {"mx_scale_rule", formats::scale_rule_name(options.quantization.mx.scale_rule)}};
   }
+  json["compute"] = kernels::compute_name(options.compute);
+  json["attention"] = kernels::attention_products_name(options.attention);
   json["prompt"] = request.prompt;
   json["negative_prompt"] = request.negative_prompt;
   json["seed"] = request.seed;

@@ -74,8 +74,6 @@ Json RunReport::to_json() const {
     if (!component.layers.empty()) entry["layers"] = layers_to_json(component.layers);
     json["components"].push_back(std::move(entry));
   }
-  json["compute"] = compute;
-  json["attention"] = attention;
   json["kernels"] = Json::object();
   for (const auto& [choice, calls] : kernels) json["kernels"][choice.first][choice.second] = calls;
   if (!text_cache.directory.empty()) json["text_cache"] = text_cache_json(text_cache);

@@ -64,8 +64,6 @@ struct RunReport {
   std::vector<ComponentReport> components;
   TextCacheReport text_cache;
   std::vector<std::string> notices;  // everything that a user should know and did not ask for
-  std::string compute;               // "exact", "auto" or "fast", as asked
-  std::string attention;             // "fp32" or "int8", likewise
   std::map<std::pair<std::string, std::string>, int64_t> kernels;  // (op, row) -> calls
   int64_t peak_rss_bytes = 0;
   std::vector<StageTimer*> open_stages;

@@ -330,8 +330,6 @@ GenerateResult WanPipeline::generate(const GenerateRequest& request, const RunHo
   denoise(run);
   trim_heap();
   Tensor video = decode(run);
-  run.report.compute = kernels::compute_name(run.context.compute);
-  run.report.attention = kernels::attention_products_name(run.context.attention);
   run.report.kernels = run.context.choices;
   return {.video = std::move(video),
           .latents = std::move(run.latents),
