@@ -44,7 +44,9 @@ bench: build
 	build/release/mxvideo bench gemm
 	build/release/mxvideo bench attention
 	build/release/mxvideo bench load
+	build/release/mxvideo bench text
 	build/release/mxvideo bench step --scheme mxfp8,none
+	build/release/mxvideo bench vae --height 128 --width 128
 
 # The ratios of bench/baseline.json once more; fails when one got worse, or on another machine.
 bench-check: build
@@ -52,9 +54,11 @@ bench-check: build
 	build/release/mxvideo bench gemm --json > build/bench/gemm.json
 	build/release/mxvideo bench attention --json > build/bench/attention.json
 	build/release/mxvideo bench load --json > build/bench/load.json
+	build/release/mxvideo bench text --json > build/bench/text.json
 	build/release/mxvideo bench step --scheme mxfp8,none --json > build/bench/step.json
 	build/release/mxvideo bench check --baseline bench/baseline.json $(BENCH_CHECK_FLAGS) \
-	  build/bench/gemm.json build/bench/attention.json build/bench/load.json build/bench/step.json
+	  build/bench/gemm.json build/bench/attention.json build/bench/load.json build/bench/text.json \
+	  build/bench/step.json
 
 # Convolution, quantization, vector ops, dense products of odd shapes (Google Benchmark).
 bench-kernels: setup

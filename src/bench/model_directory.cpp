@@ -67,6 +67,13 @@ ModelDirectory ModelDirectory::transformer(const ModelLocation& location, int64_
   return make(location, "transformer", config, synthetic::write_random_transformer);
 }
 
+ModelDirectory ModelDirectory::text_encoder(const ModelLocation& location, int64_t layers) {
+  nlohmann::ordered_json config = preset().text_encoder;
+  config["num_layers"] = layers;
+  config["vocab_size"] = 4096;
+  return make(location, "text_encoder", config, synthetic::write_random_text_encoder);
+}
+
 ModelDirectory ModelDirectory::vae(const ModelLocation& location) {
   return make(location, "vae", preset().vae, synthetic::write_random_vae);
 }

@@ -22,6 +22,8 @@ class ModelDirectory {
   // The transformer of TI2V-5B with `layers` blocks, 1 to 30; without random weights that of
   // location.model_path, whatever it has.
   static ModelDirectory transformer(const ModelLocation& location, int64_t layers);
+  // UMT5-XXL with `layers` blocks, 1 to 24, and a short table of embeddings, which are looked up.
+  static ModelDirectory text_encoder(const ModelLocation& location, int64_t layers);
   // The VAE of TI2V-5B.
   static ModelDirectory vae(const ModelLocation& location);
   ~ModelDirectory();

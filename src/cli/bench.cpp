@@ -15,6 +15,7 @@
 #include "bench/gemm_bench.h"
 #include "bench/load_bench.h"
 #include "bench/step_bench.h"
+#include "bench/text_bench.h"
 #include "bench/vae_bench.h"
 #include "cli/bench_check.h"
 #include "cli/bench_table.h"
@@ -194,9 +195,11 @@ void add_model_path_flag(CLI::App& parser, ModelFlags& flags) {
       ->excludes(parser.get_option("--keep"));
 }
 
-void add_layers_flag(CLI::App& parser, ModelFlags& flags) {
-  parser.add_option("--layers", flags.layers, "Blocks of the random transformer; 30 in TI2V-5B")
-      ->check(CLI::Range(1, 30))
+void add_layers_flag(CLI::App& parser, ModelFlags& flags, int all, const std::string& model) {
+  parser
+      .add_option("--layers", flags.layers,
+                  "Blocks of the random model; " + std::to_string(all) + " in " + model)
+      ->check(CLI::Range(1, all))
       ->capture_default_str();
 }
 
@@ -235,7 +238,7 @@ Command add_load(CLI::App& app, const CancellationToken& cancellation) {
   CLI::App* parser = add_parser(app, leaf->common, "load",
                                 "A checkpoint from the page cache into memory under a scheme");
   parser->add_option("--scheme", own.scheme, "mxfp8 or none")->capture_default_str();
-  add_layers_flag(*parser, own);
+  add_layers_flag(*parser, own, 30, "TI2V-5B");
   add_keep_flag(*parser, own);
   add_model_path_flag(*parser, own);
   parser->get_option("--model-path")->excludes(parser->get_option("--layers"));
@@ -245,6 +248,36 @@ Command add_load(CLI::App& app, const CancellationToken& cancellation) {
       return Json::array({bench::bench_load(
           {.scheme = flags.scheme, .layers = flags.layers, .location = flags.location()},
           options)});
+    });
+  };
+}
+
+struct TextFlags {
+  ModelFlags model{.scheme = "none", .model_path = {}, .keep = {}};
+  int64_t tokens = 64;
+};
+
+Command add_text(CLI::App& app, const CancellationToken& cancellation) {
+  auto leaf = make_leaf<TextFlags>(cancellation);
+  TextFlags& own = leaf->own;
+  CLI::App* parser =
+      add_parser(app, leaf->common, "text", "One prompt through a text encoder (UMT5-XXL)");
+  parser->add_option("--scheme", own.model.scheme, "none or mxfp8")->capture_default_str();
+  parser->add_option("--tokens", own.tokens, "Tokens of the prompt")
+      ->check(CLI::Range(1, 512))
+      ->capture_default_str();
+  add_layers_flag(*parser, own.model, 24, "UMT5-XXL");
+  add_keep_flag(*parser, own.model);
+  add_model_path_flag(*parser, own.model);
+  parser->get_option("--model-path")->excludes(parser->get_option("--layers"));
+  return [leaf] {
+    run_bench(leaf->common, [&](const BenchOptions& options) {
+      const ModelFlags& model = leaf->own.model;
+      return Json::array({bench::bench_text({.scheme = model.scheme,
+                                             .layers = model.layers,
+                                             .tokens = leaf->own.tokens,
+                                             .location = model.location()},
+                                            options)});
     });
   };
 }
@@ -268,7 +301,7 @@ Command add_step(CLI::App& app, const CancellationToken& cancellation) {
       ->delimiter(',')
       ->check(is_not_empty())
       ->capture_default_str();
-  add_layers_flag(*parser, own.model);
+  add_layers_flag(*parser, own.model, 30, "TI2V-5B");
   parser->add_option("--tokens", own.tokens, "Tokens of the latents")
       ->check(CLI::Range(1, 1 << 20))
       ->capture_default_str();
@@ -297,7 +330,7 @@ Command add_step(CLI::App& app, const CancellationToken& cancellation) {
 
 Command add_bench(CLI::App& app, const CancellationToken& cancellation) {
   CLI::App* parser = app.add_subcommand(
-      "bench", "Measure this machine: products, attention, decoding, loading, a step");
+      "bench", "Measure this machine: products, attention, decoding, loading, a prompt, a step");
   parser->require_subcommand(1);
   struct Entry {
     CLI::App* parser;
@@ -311,6 +344,7 @@ Command add_bench(CLI::App& app, const CancellationToken& cancellation) {
   add(add_attention(*parser, cancellation));
   add(add_vae(*parser, cancellation));
   add(add_load(*parser, cancellation));
+  add(add_text(*parser, cancellation));
   add(add_step(*parser, cancellation));
   add(add_bench_check(*parser));
   return [entries] {

@@ -36,6 +36,7 @@ const BadBench kBad[] = {
     {"tokens", {"step", "--tokens", "1031"}, 2, "--tokens: expected a product of two numbers"},
     {"compute", {"step", "--compute", "int8"}, 2, "--compute"},
     {"attention", {"step", "--attention", "fp16"}, 2, "--attention"},
+    {"text_layers", {"text", "--layers", "25"}, 2, "--layers"},
     {"model_path", {"load", "--model-path", "nowhere"}, 3, "nowhere/config.json"},
     {"model_and_keep",
      {"load", "--model-path", "a", "--keep", "b"},
@@ -111,13 +112,23 @@ TEST_F(BenchTest, GemmListsEveryRowOfTheTable) {
   }
 }
 
-TEST_F(BenchTest, VaeAndLoadTakeAModel) {
+TEST_F(BenchTest, VaeLoadAndTextTakeAModel) {
   const auto vae = bench({"vae", "--model-path", tiny_model("t2v-a14b"), "--num-frames", "1",
                           "--height", "32", "--width", "32"});
   EXPECT_GT(vae.at("rows")[0].at("seconds_median"), 0.0);
   const auto load = bench({"load", "--model-path", tiny_model("t2v-a14b"), "--scheme", "none"});
   EXPECT_GT(load.at("rows")[0].at("bytes_read"), 0);
   EXPECT_GT(load.at("rows")[0].at("roof_fraction"), 0.0);
+  const auto text = bench({"text", "--model-path", tiny_model("t2v-a14b"), "--tokens", "9"});
+  const auto& row = text.at("rows")[0];
+  const auto config = read_json(tiny_model("t2v-a14b") / "text_encoder" / "config.json");
+  const auto number = [&](const char* name) { return config.at(name).get<int64_t>(); };
+  const int64_t attention = 4 * number("d_model") * number("num_heads") * number("d_kv");
+  const int64_t gated = 3 * number("d_model") * number("d_ff");
+  EXPECT_EQ(row.at("bytes_read"), number("num_layers") * (attention + gated) * 2) << "BF16";
+  EXPECT_EQ(row.at("tokens"), 9);
+  EXPECT_GT(row.at("gflops"), 0.0);
+  EXPECT_GT(row.at("roof_fraction"), 0.0);
 }
 
 TEST_F(BenchTest, TableHasTheRows) {
