@@ -2,23 +2,10 @@
 
 #include <oneapi/dnnl/dnnl.h>
 
-#include "base/parallel.h"
+#include "kernels/common/single_thread.h"
 
 namespace mxvideo::kernels {
 namespace {
-
-// While it lives, oneDNN runs on the calling thread only: when parallel_for has a single task, it
-// runs outside of any parallel region, and sgemm would start threads and split k by their number.
-class SingleThread {
- public:
-  SingleThread() : threads_(num_threads()) { set_num_threads(1); }
-  ~SingleThread() { set_num_threads(threads_); }
-  SingleThread(const SingleThread&) = delete;
-  SingleThread& operator=(const SingleThread&) = delete;
-
- private:
-  int threads_;
-};
 
 void multiply_plainly(const SgemmArgs& args) noexcept {
   const int64_t b_row = args.b_transposed ? 1 : args.b_stride;
@@ -37,6 +24,7 @@ void multiply_plainly(const SgemmArgs& args) noexcept {
 }  // namespace
 
 void sgemm(const SgemmArgs& args) noexcept {
+  // A single task of parallel_for runs outside of any parallel region; oneDNN would open one.
   const SingleThread single_thread;
   const dnnl_status_t status = dnnl_sgemm(
       'N', args.b_transposed ? 'T' : 'N', args.m, args.n, args.k, 1.0f, args.a, args.a_stride,

@@ -2,12 +2,15 @@
 
 #include <map>
 #include <oneapi/dnnl/dnnl.hpp>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <tuple>
 #include <utility>
 #include <vector>
 
 #include "base/parallel.h"
+#include "kernels/common/single_thread.h"
 #include "kernels/conv3d/rows.h"
 
 namespace mxvideo::kernels {
@@ -61,7 +64,13 @@ struct Plan {
   size_t form = 0;  // index into State::forms
 };
 
-// What oneDNN does for one extent with the present number of threads.
+// Whether the order of its sums depends on the number of threads: oneDNN's convolution for
+// processors that it generates no code for, 64-bit ARM without SVE among them.
+bool needs_single_thread(const dnnl::convolution_forward::primitive_desc& desc) {
+  return std::string_view(desc.impl_info_str()) == "gemm:ref";
+}
+
+// What oneDNN does for one extent with the present number of threads, or the one that it needs.
 dnnl::convolution_forward::primitive_desc describe(const Conv3dShape& shape,
                                                    const VideoExtent& extent) {
   const VideoExtent out = conv3d_output(shape, extent);
@@ -83,6 +92,9 @@ dnnl::convolution_forward::primitive_desc describe(const Conv3dShape& shape,
       dnnl::prop_kind::forward_inference, dnnl::algorithm::convolution_direct,
       video_desc(shape, extent, shape.in_channels), any_weight, bias_desc,
       video_desc(shape, out, shape.out_channels), strides, pad_begin, pad_end);
+  dnnl::convolution_forward::primitive_desc desc(operation, attributes, cpu_engine());
+  if (!needs_single_thread(desc)) return desc;
+  const SingleThread single_thread;
   return {operation, attributes, cpu_engine()};
 }
 
@@ -203,6 +215,8 @@ void Conv3d::State::run_onednn(const float* x, const VideoExtent& extent, float*
     const memory::desc scratch_desc = chosen.desc.scratchpad_desc();
     Tensor scratch(DType::kU8, {static_cast<int64_t>(scratch_desc.get_size())});
     dnnl::stream stream(cpu_engine());
+    std::optional<SingleThread> single_thread;
+    if (needs_single_thread(chosen.desc)) single_thread.emplace();
     // oneDNN's memory objects know no const; sources are only read.
     chosen.primitive.execute(
         stream, {{DNNL_ARG_SRC, {chosen.desc.src_desc(), cpu_engine(), const_cast<float*>(x)}},
