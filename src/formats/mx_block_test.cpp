@@ -15,12 +15,9 @@
 #include "formats/e4m3.h"
 #include "formats/e8m0.h"
 #include "formats/half.h"
+#include "support/float_mode.h"
 #include "support/golden_file.h"
 #include "support/test_support.h"
-
-#if defined(__x86_64__)
-#include <xmmintrin.h>
-#endif
 
 namespace mxvideo::formats {
 namespace {
@@ -452,11 +449,10 @@ TEST(QuantizeInt8Block, NanAndInfinityPoisonTheBlock) {
   }
 }
 
-#if defined(__x86_64__)
 TEST(QuantizeBlock, DoesNotDependOnFlushToZeroOrRoundingMode) {
   const GoldenFile golden("formats/blocks_torchao.safetensors");
   const std::vector<float> rows = golden.f32("fp32.input");
-  const auto with_mxcsr = [&](uint32_t extra, float factor) {
+  const auto in_mode = [&](test::FloatMode mode, float factor) {
     const size_t count = rows.size() / kMxBlockSize;
     std::vector<Block> blocks;
     std::vector<Values> inputs;
@@ -466,18 +462,15 @@ TEST(QuantizeBlock, DoesNotDependOnFlushToZeroOrRoundingMode) {
       inputs.push_back(block_at(rows, i));
       for (float& value : inputs.back()) value *= factor;
     }
-    const uint32_t before = _mm_getcsr();
-    _mm_setcsr(before | extra);
+    const test::FloatModeScope scope(mode);
     for (const Values& values : inputs) blocks.push_back(quantize(values, {}));
-    _mm_setcsr(before);
     return blocks;
   };
-  constexpr uint32_t kFtzDazRoundUp = 0x8000u | 0x0040u | 0x4000u;
   for (const float factor : {1.0f, 0x1p-120f, 0x1p-126f}) {
-    EXPECT_EQ(with_mxcsr(kFtzDazRoundUp, factor), with_mxcsr(0, factor));
+    EXPECT_EQ(in_mode(test::FloatMode::kFlushToZeroRoundUp, factor),
+              in_mode(test::FloatMode::kDefault, factor));
   }
 }
-#endif
 
 }  // namespace
 }  // namespace mxvideo::formats

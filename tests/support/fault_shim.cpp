@@ -98,7 +98,7 @@ bool concerns_fd(int fd) {
   char link[64];
   char path[PATH_MAX];
   std::snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-  const long size = syscall(SYS_readlink, link, path, sizeof path - 1);
+  const long size = syscall(SYS_readlinkat, AT_FDCWD, link, path, sizeof path - 1);
   if (size < 0) return false;
   path[size] = '\0';
   return is_below(path);
@@ -286,8 +286,9 @@ int fault_close(int fd) {
 }
 
 int fault_rename(const char* from, const char* to) {
-  return static_cast<int>(
-      guarded(__func__, concerns_path(to), false, [&] { return syscall(SYS_rename, from, to); }));
+  return static_cast<int>(guarded(__func__, concerns_path(to), false, [&] {
+    return syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 0);
+  }));
 }
 
 int fault_renameat2(int a, const char* from, int b, const char* to, unsigned int flags) {
@@ -296,34 +297,38 @@ int fault_renameat2(int a, const char* from, int b, const char* to, unsigned int
 }
 
 int fault_link(const char* from, const char* to) {
-  return static_cast<int>(
-      guarded(__func__, concerns_path(to), true, [&] { return syscall(SYS_link, from, to); }));
+  return static_cast<int>(guarded(__func__, concerns_path(to), true, [&] {
+    return syscall(SYS_linkat, AT_FDCWD, from, AT_FDCWD, to, 0);
+  }));
 }
 
 int fault_symlink(const char* from, const char* to) {
-  return static_cast<int>(
-      guarded(__func__, concerns_path(to), true, [&] { return syscall(SYS_symlink, from, to); }));
+  return static_cast<int>(guarded(__func__, concerns_path(to), true,
+                                  [&] { return syscall(SYS_symlinkat, from, AT_FDCWD, to); }));
 }
 
 int fault_mkdir(const char* path, mode_t mode) {
-  return static_cast<int>(
-      guarded(__func__, concerns_path(path), true, [&] { return syscall(SYS_mkdir, path, mode); }));
+  return static_cast<int>(guarded(__func__, concerns_path(path), true,
+                                  [&] { return syscall(SYS_mkdirat, AT_FDCWD, path, mode); }));
 }
 
 int fault_unlink(const char* path) {
-  return static_cast<int>(
-      guarded(__func__, concerns_path(path), false, [&] { return syscall(SYS_unlink, path); }));
+  return static_cast<int>(guarded(__func__, concerns_path(path), false,
+                                  [&] { return syscall(SYS_unlinkat, AT_FDCWD, path, 0); }));
 }
 
 int fault_rmdir(const char* path) {
-  return static_cast<int>(
-      guarded(__func__, concerns_path(path), false, [&] { return syscall(SYS_rmdir, path); }));
+  return static_cast<int>(guarded(__func__, concerns_path(path), false, [&] {
+    return syscall(SYS_unlinkat, AT_FDCWD, path, AT_REMOVEDIR);
+  }));
 }
 
 int fault_remove(const char* path) {
   return static_cast<int>(guarded(__func__, concerns_path(path), false, [&] {
-    const long result = syscall(SYS_unlink, path);
-    return result != 0 && (errno == EISDIR || errno == EPERM) ? syscall(SYS_rmdir, path) : result;
+    const long result = syscall(SYS_unlinkat, AT_FDCWD, path, 0);
+    return result != 0 && (errno == EISDIR || errno == EPERM)
+               ? syscall(SYS_unlinkat, AT_FDCWD, path, AT_REMOVEDIR)
+               : result;
   }));
 }
 

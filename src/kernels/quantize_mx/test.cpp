@@ -5,7 +5,6 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
-#include <optional>
 #include <random>
 #include <vector>
 
@@ -13,13 +12,10 @@
 #include "formats/e4m3.h"
 #include "formats/half.h"
 #include "kernels/quantize_mx/quantize_mx.h"
+#include "support/float_mode.h"
 #include "support/golden_file.h"
 #include "support/highway_targets.h"
 #include "support/test_support.h"
-
-#if defined(__x86_64__)
-#include <xmmintrin.h>
-#endif
 
 namespace mxvideo::kernels {
 namespace {
@@ -28,6 +24,7 @@ using formats::ElementRounding;
 using formats::kMxBlockSize;
 using formats::MxOptions;
 using formats::ScaleRule;
+using test::FloatMode;
 
 std::vector<MxOptions> all_options() {
   std::vector<MxOptions> options;
@@ -66,32 +63,13 @@ struct Matrix {
   int64_t m() const { return static_cast<int64_t>(values.size()) / k; }
 };
 
-#if defined(__x86_64__)
-// FTZ and DAZ on while it lives.
-class FlushToZero {
- public:
-  FlushToZero() : before_(_mm_getcsr()) { _mm_setcsr(before_ | 0x8040u); }
-  ~FlushToZero() { _mm_setcsr(before_); }
-  FlushToZero(const FlushToZero&) = delete;
-  FlushToZero& operator=(const FlushToZero&) = delete;
-
- private:
-  uint32_t before_;
-};
-#else
-struct FlushToZero {};
-#endif
-
-enum class Subnormals { kKept, kFlushed };
-
 Output run(const Row<QuantizeMxArgs>& row, const Matrix& matrix, const MxOptions& options,
-           Subnormals subnormals = Subnormals::kKept) {
+           FloatMode mode = FloatMode::kDefault) {
   Output output(matrix.m(), matrix.k);
   // One element off the alignment that a vector would like.
   std::vector<float> shifted(1);
   shifted.insert(shifted.end(), matrix.values.begin(), matrix.values.end());
-  std::optional<FlushToZero> flush;
-  if (subnormals == Subnormals::kFlushed) flush.emplace();
+  const test::FloatModeScope scope(mode);
   row.run({.x = shifted.data() + 1,
            .codes = output.codes(),
            .scales = output.scales(),
@@ -114,7 +92,7 @@ Output by_definition(const Matrix& matrix, const MxOptions& options) {
 
 // Every row that this CPU runs, on every Highway target, must equal the definition.
 void expect_definition(const Matrix& matrix, const MxOptions& options, const std::string& what,
-                       Subnormals subnormals = Subnormals::kKept) {
+                       FloatMode mode = FloatMode::kDefault) {
   const Output expected = by_definition(matrix, options);
   const auto label = [&](const char* row, const char* target) {
     return what + ", " + std::string(mx_format_name(options.element)) + ", row " + row + " " +
@@ -126,10 +104,10 @@ void expect_definition(const Matrix& matrix, const MxOptions& options, const std
     if (!test::require_cpu(row.requires_cpu, row.name)) continue;
     if (std::string_view(row.name) == "highway") {
       test::for_each_highway_target([&](const char* target) {
-        EXPECT_TRUE(run(row, matrix, options, subnormals) == expected) << label(row.name, target);
+        EXPECT_TRUE(run(row, matrix, options, mode) == expected) << label(row.name, target);
       });
     } else {
-      EXPECT_TRUE(run(row, matrix, options, subnormals) == expected) << label(row.name, "");
+      EXPECT_TRUE(run(row, matrix, options, mode) == expected) << label(row.name, "");
     }
   }
 }
@@ -305,7 +283,7 @@ TEST(QuantizeMx, FlushToZeroChangesNothing) {
   for (const Matrix& matrix :
        {every_bf16(4), ties_at_every_scale(), int8_ties_at_every_scale(), specials()}) {
     for (const MxOptions& options : all_options()) {
-      expect_definition(matrix, options, "FTZ and DAZ", Subnormals::kFlushed);
+      expect_definition(matrix, options, "flush to zero", FloatMode::kFlushToZero);
     }
   }
 }
