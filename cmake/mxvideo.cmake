@@ -1,5 +1,11 @@
 # Helpers that every CMakeLists.txt of this repository uses.
 
+# Whether files for x86-64 alone are compiled.
+set(MXVIDEO_X86_64 OFF)
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64)$")
+  set(MXVIDEO_X86_64 ON)
+endif()
+
 # Compiler settings shared by all our code. FP contraction is off everywhere: a fused multiply-add
 # is written as an intrinsic where it is meant, so that results do not depend on the optimiser.
 add_library(mxvideo_options INTERFACE)

@@ -168,6 +168,10 @@ void run_gemm_mx_blocked(const GemmMxArgs& args, const GemmMicroKernel& kernel) 
   });
 }
 
+void run_gemm_mx_highway(const GemmMxArgs& args) noexcept {
+  run_gemm_mx_blocked(args, gemm_mx_highway(args.weight->element == formats::MxElement::kInt8));
+}
+
 EpilogueArgs epilogue_args(const GemmMxArgs& args) noexcept {
   return {.kind = args.epilogue,
           .bias = args.bias,

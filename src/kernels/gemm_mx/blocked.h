@@ -29,6 +29,9 @@ void run_gemm_mx_blocked(const GemmMxArgs& args, const GemmMicroKernel& kernel) 
 
 EpilogueArgs epilogue_args(const GemmMxArgs& args) noexcept;
 
+// gemm_mx_highway() on either element.
+void run_gemm_mx_highway(const GemmMxArgs& args) noexcept;
+
 // The definition.
 void run_gemm_mx_reference(const GemmMxArgs& args) noexcept;
 void run_gemm_mx_reference_fast(const GemmMxArgs& args) noexcept;
