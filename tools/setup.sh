@@ -14,12 +14,24 @@ packages="
 # Only for `make lint`, `make format` and the presets clang, tsan and fuzz.
 developer_packages="clang clang-format clang-tidy libclang-rt-14-dev libomp-14-dev shellcheck"
 
-if [ "${1:-}" = "--developer" ]; then
-  packages="$packages $developer_packages"
-elif [ $# -gt 0 ]; then
-  echo "usage: tools/setup.sh [--developer]" >&2
-  exit 2
-fi
+# Only for the preset aarch64. Of oneDNN the library without its development package, which excludes
+# that of another processor.
+aarch64_packages="
+  g++-aarch64-linux-gnu qemu-user libdnnl2:arm64 libgtest-dev:arm64 libhwy-dev:arm64 libssl-dev:arm64
+"
+
+architecture=""
+for option in "$@"; do
+  case "$option" in
+    --developer) packages="$packages $developer_packages" ;;
+    --aarch64)
+      packages="$packages $aarch64_packages"
+      architecture=arm64 ;;
+    *)
+      echo "usage: tools/setup.sh [--developer] [--aarch64]" >&2
+      exit 2 ;;
+  esac
+done
 
 missing=""
 for package in $packages; do
@@ -44,6 +56,7 @@ if [ "$(id -u)" -ne 0 ]; then
   run=sudo
 fi
 echo "setup: installing$missing"
+if [ -n "$architecture" ]; then $run dpkg --add-architecture "$architecture"; fi
 $run apt-get update -qq
 # shellcheck disable=SC2086
 $run env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing
