@@ -81,6 +81,20 @@ TEST(RowsTest, AttentionCountsBothProducts) {
   EXPECT_DOUBLE_EQ(json["gflops"].get<double>(), 1.0);
   EXPECT_EQ(json["peak_rss_bytes"], 77);
   EXPECT_EQ(json["op"], "attention");
+  EXPECT_EQ(json["roof"], "fp32_fma");
+  EXPECT_EQ(json["sqnr_db"], nullptr);
+}
+
+TEST(RowsTest, AttentionInIntegersHasAnErrorAndTheRoofOfItsUnit) {
+  const Json json = attention_row_json({.products = kernels::AttentionProducts::kInt8,
+                                        .layer = "self",
+                                        .kernel = "highway_int16",
+                                        .state = {},
+                                        .seconds = 2.0,
+                                        .sqnr_db = 50});
+  EXPECT_EQ(json["op"], "attention_int8");
+  EXPECT_EQ(json["roof"], "int16_madd");
+  EXPECT_EQ(json["sqnr_db"], 50);
 }
 
 TEST(RowsTest, TheReferenceIsLeftOutWhereItIsSlowUnlessAskedFor) {

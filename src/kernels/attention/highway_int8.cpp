@@ -1,11 +1,10 @@
 // Attention of quantized queries, keys and values (int8.h) for one thread: both products multiply
 // integers of 16 bits and add pairs of them exactly in 32 bits.
 //
-// As in highway.cpp a register tile is kTileRows × 2 vectors fed by broadcasts, but a lane holds
-// two elements that lie side by side:
-//   scoresᵀ[key][query] = K · Qᵀ       pairs along head_dim: K broadcast, Q
-//   [head_dim/2][queries][2] out[query][d]      += weights · V  pairs along the keys: weights
-//   broadcast, V [keys/2][d][2]
+// As in highway.cpp a register tile is kTileRows × 2 vectors fed by broadcasts, but what is
+// broadcast and each lane are a pair of elements that lie side by side:
+//   scoresᵀ[key][query] = K · Qᵀ       pairs along head_dim, Q packed as [head_dim / 2][queries][2]
+//   out[query][d]      += weights · V  pairs along the keys, V packed as [keys / 2][d][2]
 // The weights of a block are relative to the largest score of that block, not of all before it, so
 // that a block far below it keeps its 14 bits. Expected bound: integer multiplies, as many elements
 // at a time as two FMA. Integer sums are exact; the few of floats are ascending in keys, so bits
