@@ -56,6 +56,32 @@ struct Layer {
   AttentionProducts products;
 };
 
+struct Task {
+  int64_t length;
+  const Layer& layer;
+  const kernels::RowInfo& info;
+};
+
+AttentionRow bench_row(const AttentionBench& request, const Task& task,
+                       const BenchOptions& options) {
+  AttentionRow row{.products = task.layer.products,
+                   .layer = task.layer.name,
+                   .kernel = task.info.name,
+                   .q_length = task.length,
+                   .kv_length = task.layer.kv_length,
+                   .heads = request.heads,
+                   .head_dim = request.head_dim,
+                   .threads = num_threads(),
+                   .state = state_on_this_cpu(task.info)};
+  row.state = without_slow_reference(row.state, row.kernel, flops_of(row), request.kernel);
+  if (row.state.status != RowStatus::kMeasured) return row;
+  options.say(std::string(kernels::attention_op(row.products)) + " " + row.layer + " " +
+              std::to_string(row.q_length) + " x " + std::to_string(row.kv_length) + " " +
+              row.kernel);
+  measure(row, options);
+  return row;
+}
+
 }  // namespace
 
 Json attention_row_json(const AttentionRow& row) {
@@ -81,24 +107,9 @@ std::vector<AttentionRow> bench_attention(const AttentionBench& request,
     for (const Layer& layer : {Layer{"self", length, AttentionProducts::kFp32},
                                Layer{"self", length, AttentionProducts::kInt8},
                                Layer{"cross", kTextRows, AttentionProducts::kFp32}}) {
-      const char* op = kernels::attention_op(layer.products);
-      for (const kernels::RowInfo& info : rows_to_bench(op, request.kernel)) {
-        AttentionRow row{.products = layer.products,
-                         .layer = layer.name,
-                         .kernel = info.name,
-                         .q_length = length,
-                         .kv_length = layer.kv_length,
-                         .heads = request.heads,
-                         .head_dim = request.head_dim,
-                         .threads = num_threads(),
-                         .state = state_on_this_cpu(info)};
-        row.state = without_slow_reference(row.state, row.kernel, flops_of(row), request.kernel);
-        if (row.state.status == RowStatus::kMeasured) {
-          options.say(std::string(op) + " " + row.layer + " " + std::to_string(length) + " x " +
-                      std::to_string(row.kv_length) + " " + row.kernel);
-          measure(row, options);
-        }
-        rows.push_back(std::move(row));
+      for (const kernels::RowInfo& info :
+           rows_to_bench(kernels::attention_op(layer.products), request.kernel)) {
+        rows.push_back(bench_row(request, {length, layer, info}, options));
       }
     }
   }

@@ -3,8 +3,16 @@
 namespace mxvideo::kernels {
 namespace {
 
-void pack_keys(const AttentionArgs& args, const PackedKeyValues& layout, int64_t head,
-               int64_t first, int64_t keys, int16_t* codes, float* scales) noexcept {
+// The keys [first, first + keys) of a head.
+struct KeyRange {
+  int64_t head;
+  int64_t first;
+  int64_t keys;
+};
+
+void pack_keys(const AttentionArgs& args, const PackedKeyValues& layout, const KeyRange& range,
+               int16_t* codes, float* scales) noexcept {
+  const auto [head, first, keys] = range;
   const int64_t width = layout.k_width();
   const float* mean = args.key_mean + head * args.head_dim;
   for (int64_t key = 0; key < keys; ++key) {
@@ -19,8 +27,9 @@ void pack_keys(const AttentionArgs& args, const PackedKeyValues& layout, int64_t
   std::fill(scales + keys, scales + layout.keys(), 0.0f);
 }
 
-void pack_values(const AttentionArgs& args, const PackedKeyValues& layout, int64_t head,
-                 int64_t first, int64_t keys, int16_t* codes, float* scales) noexcept {
+void pack_values(const AttentionArgs& args, const PackedKeyValues& layout, const KeyRange& range,
+                 int16_t* codes, float* scales) noexcept {
+  const auto [head, first, keys] = range;
   std::fill_n(codes, layout.keys() * layout.v_width(), int16_t{0});
   std::fill_n(scales, layout.v_width(), 0.0f);
   for (int64_t column = 0; column < args.head_dim; column += kMaxPanel) {
@@ -64,12 +73,10 @@ void mean_of_keys(const AttentionArgs& args, int64_t head, float* mean) noexcept
 void pack_int8_block(const AttentionArgs& args, const PackedKeyValues& layout, int64_t head,
                      int64_t block, std::byte* packed) noexcept {
   const int64_t first = block * layout.keys();
-  const int64_t keys = std::min(layout.keys(), args.kv_length - first);
-  pack_keys(args, layout, head, first, keys,
-            reinterpret_cast<int16_t*>(packed + layout.k_offset(block)),
+  const KeyRange range = {head, first, std::min(layout.keys(), args.kv_length - first)};
+  pack_keys(args, layout, range, reinterpret_cast<int16_t*>(packed + layout.k_offset(block)),
             reinterpret_cast<float*>(packed + layout.k_scale_offset(block)));
-  pack_values(args, layout, head, first, keys,
-              reinterpret_cast<int16_t*>(packed + layout.v_offset(block)),
+  pack_values(args, layout, range, reinterpret_cast<int16_t*>(packed + layout.v_offset(block)),
               reinterpret_cast<float*>(packed + layout.v_scale_offset(block)));
 }
 

@@ -47,7 +47,7 @@ class AttentionProblem {
         q(test::random_floats(c.q_length * stride(), c.amplitude, 1)),
         k(test::random_floats(c.kv_length * stride(), c.amplitude, 2)),
         v(test::random_floats(c.kv_length * stride(), 2, 3)),
-        bias(test::random_floats(c.heads * diagonals(), 3, 4)) {}
+        bias_(test::random_floats(c.heads * diagonals(), 3, 4)) {}
 
   const float* q_row(int64_t i, int64_t head) const { return row(q, i, head); }
   const float* k_row(int64_t j, int64_t head) const { return row(k, j, head); }
@@ -55,7 +55,7 @@ class AttentionProblem {
   float scale() const { return 1 / std::sqrt(static_cast<float>(shape.head_dim)); }
   double bias_of(int64_t query, int64_t key, int64_t head) const {
     if (!shape.bias) return 0;
-    return bias[head * diagonals() + key - query + shape.q_length - 1];
+    return bias_[head * diagonals() + key - query + shape.q_length - 1];
   }
 
   void for_each_query(const std::function<void(int64_t query, int64_t head)>& visit) const {
@@ -80,7 +80,7 @@ class AttentionProblem {
                .kv_stride = row_stride,
                .out_stride = row_stride,
                .scale = scale(),
-               .relative_bias = shape.bias ? bias.data() : nullptr,
+               .relative_bias = shape.bias ? bias_.data() : nullptr,
                .products = products},
               context);
     EXPECT_TRUE(out.intact());
@@ -104,7 +104,7 @@ class AttentionProblem {
     return x.data() + i * stride() + head * shape.head_dim;
   }
 
-  std::vector<float> bias;
+  std::vector<float> bias_;
 };
 
 // The scores of one query, and by how much computed ones may differ from them.
@@ -141,10 +141,11 @@ inline void Expected::append(const AttentionProblem& p, int64_t /*query*/, int64
   const auto& s = scores.values;
   const auto n = static_cast<int64_t>(s.size());
   const int64_t block = attention_key_block(p.shape.head_dim);
+  const int64_t blocks = n / block + 1;
   const auto [smallest, largest] = std::minmax_element(s.begin(), s.end());
   const double relative =
       2 * (scores.error + kUnit * std::min(*largest - *smallest, 87.0) + 4 * kUnit) +
-      2 * static_cast<double>(n + 8 * (n / block + 1) + 8) * kUnit;
+      2 * static_cast<double>(n + 8 * blocks + 8) * kUnit;
   std::vector<double> weights(n);
   std::vector<double> block_weights(n);
   double total = 0;
