@@ -94,6 +94,40 @@ inline void finish(const AttentionArgs& args, const Block& b) {
   }
 }
 
+// One head, at most kAttentionQueryBlock queries. `Products` says what is multiplied and how; an
+// object of it is a block of keys as packed:
+//   static constexpr AttentionProducts kProducts
+//   static void pack_queries(args, layout, block)      to block.q
+//   Products(args, layout, index of the block)
+//   void score_tile(block, panel, key) const           kTileRows keys against a panel of queries
+//   static void soften(block)                          scores to weights; the running statistics
+//   void value_tile<rows>(block, query, column) const  adds to kPanel columns of that many queries
+template <class Products>
+void attend_block(const AttentionArgs& args) {
+  Block b = lay_out(args);
+  const PackedKeyValues layout(args.kv_length, args.head_dim, Products::kProducts);
+  start_sums(b);
+  Products::pack_queries(args, layout, b);
+  for (int64_t block = 0; block < layout.blocks(); ++block) {
+    const int64_t first = block * layout.keys();
+    b.keys = std::min(layout.keys(), args.kv_length - first);
+    const Products keys(args, layout, block);
+    for (int64_t panel = 0; panel < b.query_panels; ++panel) {
+      for (int64_t key = 0; key < b.keys; key += kTileRows) keys.score_tile(b, panel, key);
+    }
+    if (args.relative_bias != nullptr) add_relative_bias(args, first, b);
+    Products::soften(b);
+    for (int64_t column = 0; column < b.out_width; column += kPanel) {
+      int64_t query = 0;
+      for (; query + kTileRows <= b.queries; query += kTileRows) {
+        keys.template value_tile<kTileRows>(b, query, column);
+      }
+      for (; query < b.queries; ++query) keys.template value_tile<1>(b, query, column);
+    }
+  }
+  finish(args, b);
+}
+
 }  // namespace mxvideo::kernels::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 

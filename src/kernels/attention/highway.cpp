@@ -18,138 +18,113 @@ HWY_BEFORE_NAMESPACE();
 namespace mxvideo::kernels::HWY_NAMESPACE {
 namespace {
 
-// One block of keys as packed.
-struct Keys {
-  const float* k;  // [keys rounded up to kTileRows, head_dim], zeros behind the last key
-  const float* v;  // [padded width / kMaxPanel, panel_keys, kMaxPanel], padded with zeros
-};
+class Fp32Products {
+ public:
+  static constexpr AttentionProducts kProducts = AttentionProducts::kFp32;
 
-// Queries as [query_panels, head_dim, kPanel], scaled.
-void pack_queries(const AttentionArgs& args, const Block& b) {
-  for (int64_t panel = 0; panel < b.query_panels; ++panel) {
-    for (int64_t column = 0; column < kPanel; ++column) {
-      float* packed = b.q + panel * b.head_dim * kPanel + column;
-      const int64_t query = panel * kPanel + column;
-      const float* q = args.q + query * args.q_stride;
-      const bool exists = query < b.queries;
-      for (int64_t d = 0; d < b.head_dim; ++d) packed[d * kPanel] = exists ? q[d] * args.scale : 0;
+  Fp32Products(const AttentionArgs& args, const PackedKeyValues& layout, int64_t block)
+      : k_(reinterpret_cast<const float*>(args.packed + layout.k_offset(block))),
+        v_(reinterpret_cast<const float*>(args.packed + layout.v_offset(block))) {}
+
+  // Queries as [query_panels, head_dim, kPanel], scaled.
+  static void pack_queries(const AttentionArgs& args, const PackedKeyValues& /*layout*/,
+                           const Block& b) {
+    for (int64_t panel = 0; panel < b.query_panels; ++panel) {
+      for (int64_t column = 0; column < kPanel; ++column) {
+        float* packed = b.q + panel * b.head_dim * kPanel + column;
+        const int64_t query = panel * kPanel + column;
+        const float* q = args.q + query * args.q_stride;
+        const bool exists = query < b.queries;
+        for (int64_t d = 0; d < b.head_dim; ++d)
+          packed[d * kPanel] = exists ? q[d] * args.scale : 0;
+      }
     }
   }
-}
 
-// Scores of kTileRows keys against one panel of queries.
-void score_tile(const Block& b, const float* k, const float* q, float* scores) {
-  const FloatTag d;
-  FloatVec sums[kTileRows][2];
-  MXVIDEO_UNROLL
-  for (int64_t i = 0; i < kTileRows; ++i) sums[i][0] = sums[i][1] = hn::Zero(d);
-  for (int64_t t = 0; t < b.head_dim; ++t) {
-    const FloatVec q0 = hn::Load(d, q + t * kPanel);
-    const FloatVec q1 = hn::Load(d, q + t * kPanel + lanes());
+  // Scores of kTileRows keys against one panel of queries.
+  void score_tile(const Block& b, int64_t panel, int64_t key) const {
+    const float* k = k_ + key * b.head_dim;
+    const float* q = b.q + panel * b.head_dim * kPanel;
+    float* scores = b.weights + key * kAttentionQueryBlock + panel * kPanel;
+    const FloatTag d;
+    FloatVec sums[kTileRows][2];
+    MXVIDEO_UNROLL
+    for (int64_t i = 0; i < kTileRows; ++i) sums[i][0] = sums[i][1] = hn::Zero(d);
+    for (int64_t t = 0; t < b.head_dim; ++t) {
+      const FloatVec q0 = hn::Load(d, q + t * kPanel);
+      const FloatVec q1 = hn::Load(d, q + t * kPanel + lanes());
+      MXVIDEO_UNROLL
+      for (int64_t i = 0; i < kTileRows; ++i) {
+        const FloatVec repeated = hn::Set(d, k[i * b.head_dim + t]);
+        sums[i][0] = hn::MulAdd(repeated, q0, sums[i][0]);
+        sums[i][1] = hn::MulAdd(repeated, q1, sums[i][1]);
+      }
+    }
     MXVIDEO_UNROLL
     for (int64_t i = 0; i < kTileRows; ++i) {
-      const FloatVec key = hn::Set(d, k[i * b.head_dim + t]);
-      sums[i][0] = hn::MulAdd(key, q0, sums[i][0]);
-      sums[i][1] = hn::MulAdd(key, q1, sums[i][1]);
+      hn::Store(sums[i][0], d, scores + i * kAttentionQueryBlock);
+      hn::Store(sums[i][1], d, scores + i * kAttentionQueryBlock + lanes());
     }
   }
-  MXVIDEO_UNROLL
-  for (int64_t i = 0; i < kTileRows; ++i) {
-    hn::Store(sums[i][0], d, scores + i * kAttentionQueryBlock);
-    hn::Store(sums[i][1], d, scores + i * kAttentionQueryBlock + lanes());
-  }
-}
 
-void score_block(const Block& b, const Keys& keys) {
-  for (int64_t panel = 0; panel < b.query_panels; ++panel) {
-    for (int64_t key = 0; key < b.keys; key += kTileRows) {
-      score_tile(b, keys.k + key * b.head_dim, b.q + panel * b.head_dim * kPanel,
-                 b.weights + key * kAttentionQueryBlock + panel * kPanel);
+  // Scores to weights relative to the largest score so far; updates largest, sum and decay.
+  static void soften(const Block& b) {
+    const FloatTag d;
+    for (int64_t query = 0; query < b.query_panels * kPanel; query += lanes()) {
+      float* scores = b.weights + query;
+      const FloatVec before = hn::Load(d, b.largest + query);
+      const FloatVec largest = largest_score(b, scores, before);
+      const FloatVec decay = exp_clamped(hn::Sub(before, largest));
+      FloatVec sum = hn::Mul(hn::Load(d, b.sum + query), decay);
+      for (int64_t key = 0; key < b.keys; ++key) {
+        float* score = scores + key * kAttentionQueryBlock;
+        const FloatVec weight = exp_clamped(hn::Sub(hn::Load(d, score), largest));
+        hn::Store(weight, d, score);
+        sum = hn::Add(sum, weight);
+      }
+      hn::Store(largest, d, b.largest + query);
+      hn::Store(decay, d, b.decay + query);
+      hn::Store(sum, d, b.sum + query);
     }
   }
-}
 
-// Scores to weights relative to the largest score so far; updates largest, sum and decay.
-void soften_block(const Block& b) {
-  const FloatTag d;
-  for (int64_t query = 0; query < b.query_panels * kPanel; query += lanes()) {
-    float* scores = b.weights + query;
-    const FloatVec before = hn::Load(d, b.largest + query);
-    const FloatVec largest = largest_score(b, scores, before);
-    const FloatVec decay = exp_clamped(hn::Sub(before, largest));
-    FloatVec sum = hn::Mul(hn::Load(d, b.sum + query), decay);
-    for (int64_t key = 0; key < b.keys; ++key) {
-      float* score = scores + key * kAttentionQueryBlock;
-      const FloatVec weight = exp_clamped(hn::Sub(hn::Load(d, score), largest));
-      hn::Store(weight, d, score);
-      sum = hn::Add(sum, weight);
-    }
-    hn::Store(largest, d, b.largest + query);
-    hn::Store(decay, d, b.decay + query);
-    hn::Store(sum, d, b.sum + query);
-  }
-}
-
-// out[query][0, kPanel) = out · decay + Σ_key weight · V for kRows queries from `query` on.
-template <int64_t kRows>
-void value_tile(const Block& b, int64_t query, const float* v, float* out) {
-  const FloatTag d;
-  FloatVec sums[kRows][2];
-  MXVIDEO_UNROLL
-  for (int64_t i = 0; i < kRows; ++i) {
-    const FloatVec decay = hn::Set(d, b.decay[query + i]);
-    sums[i][0] = hn::Mul(decay, hn::Load(d, out + i * b.out_width));
-    sums[i][1] = hn::Mul(decay, hn::Load(d, out + i * b.out_width + lanes()));
-  }
-  const float* weights = b.weights + query;
-  for (int64_t key = 0; key < b.keys; ++key) {
-    const FloatVec v0 = hn::Load(d, v + key * kMaxPanel);
-    const FloatVec v1 = hn::Load(d, v + key * kMaxPanel + lanes());
+  // out[query][0, kPanel) = out · decay + Σ_key weight · V for kRows queries from `query` on.
+  template <int64_t kRows>
+  void value_tile(const Block& b, int64_t query, int64_t column) const {
+    const float* v = v_ + column / kMaxPanel * b.panel_keys * kMaxPanel + column % kMaxPanel;
+    float* out = b.out + query * b.out_width + column;
+    const FloatTag d;
+    FloatVec sums[kRows][2];
     MXVIDEO_UNROLL
     for (int64_t i = 0; i < kRows; ++i) {
-      const FloatVec weight = hn::Set(d, weights[key * kAttentionQueryBlock + i]);
-      sums[i][0] = hn::MulAdd(weight, v0, sums[i][0]);
-      sums[i][1] = hn::MulAdd(weight, v1, sums[i][1]);
+      const FloatVec decay = hn::Set(d, b.decay[query + i]);
+      sums[i][0] = hn::Mul(decay, hn::Load(d, out + i * b.out_width));
+      sums[i][1] = hn::Mul(decay, hn::Load(d, out + i * b.out_width + lanes()));
+    }
+    const float* weights = b.weights + query;
+    for (int64_t key = 0; key < b.keys; ++key) {
+      const FloatVec v0 = hn::Load(d, v + key * kMaxPanel);
+      const FloatVec v1 = hn::Load(d, v + key * kMaxPanel + lanes());
+      MXVIDEO_UNROLL
+      for (int64_t i = 0; i < kRows; ++i) {
+        const FloatVec weight = hn::Set(d, weights[key * kAttentionQueryBlock + i]);
+        sums[i][0] = hn::MulAdd(weight, v0, sums[i][0]);
+        sums[i][1] = hn::MulAdd(weight, v1, sums[i][1]);
+      }
+    }
+    MXVIDEO_UNROLL
+    for (int64_t i = 0; i < kRows; ++i) {
+      hn::Store(sums[i][0], d, out + i * b.out_width);
+      hn::Store(sums[i][1], d, out + i * b.out_width + lanes());
     }
   }
-  MXVIDEO_UNROLL
-  for (int64_t i = 0; i < kRows; ++i) {
-    hn::Store(sums[i][0], d, out + i * b.out_width);
-    hn::Store(sums[i][1], d, out + i * b.out_width + lanes());
-  }
-}
 
-void add_values(const Block& b, const Keys& keys) {
-  for (int64_t column = 0; column < b.out_width; column += kPanel) {
-    const float* v = keys.v + column / kMaxPanel * b.panel_keys * kMaxPanel + column % kMaxPanel;
-    int64_t query = 0;
-    for (; query + kTileRows <= b.queries; query += kTileRows) {
-      value_tile<kTileRows>(b, query, v, b.out + query * b.out_width + column);
-    }
-    for (; query < b.queries; ++query) {
-      value_tile<1>(b, query, v, b.out + query * b.out_width + column);
-    }
-  }
-}
+ private:
+  const float* k_;  // [keys rounded up to kTileRows, head_dim], zeros behind the last key
+  const float* v_;  // [padded width / kMaxPanel, panel_keys, kMaxPanel], padded with zeros
+};
 
-// One head, at most kAttentionQueryBlock queries.
-void attention_block_kernel(const AttentionArgs& args) {
-  Block b = lay_out(args);
-  const PackedKeyValues layout(args.kv_length, args.head_dim, AttentionProducts::kFp32);
-  start_sums(b);
-  pack_queries(args, b);
-  for (int64_t block = 0; block < layout.blocks(); ++block) {
-    const int64_t first = block * layout.keys();
-    b.keys = std::min(layout.keys(), args.kv_length - first);
-    const Keys keys = {.k = reinterpret_cast<const float*>(args.packed + layout.k_offset(block)),
-                       .v = reinterpret_cast<const float*>(args.packed + layout.v_offset(block))};
-    score_block(b, keys);
-    if (args.relative_bias != nullptr) add_relative_bias(args, first, b);
-    soften_block(b);
-    add_values(b, keys);
-  }
-  finish(args, b);
-}
+void attention_block_kernel(const AttentionArgs& args) { attend_block<Fp32Products>(args); }
 
 }  // namespace
 }  // namespace mxvideo::kernels::HWY_NAMESPACE

@@ -91,71 +91,9 @@ class PairTile {
   Int32Vec others_[kRows][2];
 };
 
-// One block of keys as packed.
-struct Keys {
-  const int16_t* k;      // [keys rounded up to kTileRows, k_width], zeros behind the last key
-  const float* k_scale;  // [the same keys]
-  const int16_t* v;      // [padded width / kMaxPanel, panel_keys / 2, kMaxPanel, 2], likewise
-  const float* v_scale;  // [padded width]
-  int64_t k_width;       // head_dim rounded up to pairs
-};
-
-Keys keys_of(const AttentionArgs& args, const PackedKeyValues& layout, int64_t block) {
-  const std::byte* packed = args.packed;
-  return {.k = reinterpret_cast<const int16_t*>(packed + layout.k_offset(block)),
-          .k_scale = reinterpret_cast<const float*>(packed + layout.k_scale_offset(block)),
-          .v = reinterpret_cast<const int16_t*>(packed + layout.v_offset(block)),
-          .v_scale = reinterpret_cast<const float*>(packed + layout.v_scale_offset(block)),
-          .k_width = layout.k_width()};
-}
-
-// Queries as [query_panels, k_width / 2, kPanel, 2]; their scales include that of the scores.
-void pack_queries(const AttentionArgs& args, const Block& b, int64_t k_width) {
-  auto* const packed = reinterpret_cast<int16_t*>(b.q);
-  std::fill_n(packed, b.query_panels * kPanel * k_width, int16_t{0});
-  std::fill_n(b.q_scale, kAttentionQueryBlock, 0.0f);
-  for (int64_t query = 0; query < b.queries; ++query) {
-    const float* q = args.q + query * args.q_stride;
-    const IntegerQuantizer quantize = query_quantizer(q, b.head_dim);
-    b.q_scale[query] = quantize.scale() * args.scale;
-    int16_t* column = packed + query / kPanel * kPanel * k_width + query % kPanel * 2;
-    for (int64_t d = 0; d < b.head_dim; ++d) {
-      column[d / 2 * 2 * kPanel + d % 2] = quantize(q[d]);
-    }
-  }
-}
-
-// Scores of kTileRows keys against one panel of queries.
-void score_tile(const Keys& keys, int64_t key, const int16_t* q, const float* q_scale,
-                float* scores) {
-  const FloatTag d;
-  PairTile<kTileRows> tile;
-  const int16_t* k = keys.k + key * keys.k_width;
-  for (int64_t t = 0; t < keys.k_width; t += 2) tile.add(k + t, keys.k_width, q + t * kPanel);
-  const FloatVec scale0 = hn::Load(d, q_scale);
-  const FloatVec scale1 = hn::Load(d, q_scale + lanes());
-  MXVIDEO_UNROLL
-  for (int64_t i = 0; i < kTileRows; ++i) {
-    const FloatVec k_scale = hn::Set(d, keys.k_scale[key + i]);
-    float* row = scores + i * kAttentionQueryBlock;
-    hn::Store(hn::Mul(tile.sum(i, 0), hn::Mul(k_scale, scale0)), d, row);
-    hn::Store(hn::Mul(tile.sum(i, 1), hn::Mul(k_scale, scale1)), d, row + lanes());
-  }
-}
-
-void score_block(const Block& b, const Keys& keys) {
-  const auto* q = reinterpret_cast<const int16_t*>(b.q);
-  for (int64_t panel = 0; panel < b.query_panels; ++panel) {
-    for (int64_t key = 0; key < b.keys; key += kTileRows) {
-      score_tile(keys, key, q + panel * kPanel * keys.k_width, b.q_scale + panel * kPanel,
-                 b.weights + key * kAttentionQueryBlock + panel * kPanel);
-    }
-  }
-}
-
 // Scores to codes of weights relative to the largest score of the block, for a vector of queries:
 // row i takes the weights of keys 2i and 2i + 1, side by side. Returns the sum of the codes.
-FloatVec soften(const Block& b, float* scores, FloatVec largest) {
+FloatVec soften_queries(const Block& b, float* scores, FloatVec largest) {
   const FloatTag d;
   const hn::RebindToUnsigned<FloatTag> du;
   const FloatVec one = hn::Set(d, kLargestWeightCode);
@@ -179,79 +117,110 @@ FloatVec soften(const Block& b, float* scores, FloatVec largest) {
   return sum;
 }
 
-// Scores to weights; updates largest, sum, decay and gain.
-void soften_block(const Block& b) {
-  const FloatTag d;
-  for (int64_t query = 0; query < b.query_panels * kPanel; query += lanes()) {
-    float* scores = b.weights + query;
-    const FloatVec of_block = largest_score(b, scores, hn::Set(d, -FLT_MAX));
-    const FloatVec before = hn::Load(d, b.largest + query);
-    const FloatVec largest = hn::Max(before, of_block);
-    const FloatVec decay = exp_clamped(hn::Sub(before, largest));
-    const FloatVec gain = exp_clamped(hn::Sub(of_block, largest));
-    const FloatVec sum = soften(b, scores, of_block);
-    hn::Store(hn::MulAdd(hn::Load(d, b.sum + query), decay, hn::Mul(sum, gain)), d, b.sum + query);
-    hn::Store(largest, d, b.largest + query);
-    hn::Store(decay, d, b.decay + query);
-    hn::Store(gain, d, b.gain + query);
-  }
-}
+class Int8Products {
+ public:
+  static constexpr AttentionProducts kProducts = AttentionProducts::kInt8;
 
-// out[query][0, kPanel) = out · decay + gain · Σ_key weight · V for kRows queries from `query` on.
-template <int64_t kRows>
-void value_tile(const Block& b, int64_t query, const int16_t* v, const float* v_scale, float* out) {
-  const FloatTag d;
-  PairTile<kRows> tile;
-  const auto* weights = reinterpret_cast<const int16_t*>(b.weights + query);
-  for (int64_t pair = 0; pair < (b.keys + 1) / 2; ++pair) {
-    tile.add(weights + pair * 2 * kAttentionQueryBlock, 2, v + pair * 2 * kMaxPanel);
-  }
-  const FloatVec scale0 = hn::Load(d, v_scale);
-  const FloatVec scale1 = hn::Load(d, v_scale + lanes());
-  MXVIDEO_UNROLL
-  for (int64_t i = 0; i < kRows; ++i) {
-    const FloatVec decay = hn::Set(d, b.decay[query + i]);
-    const FloatVec gain = hn::Set(d, b.gain[query + i]);
-    float* row = out + i * b.out_width;
-    const FloatVec new0 = hn::Mul(tile.sum(i, 0), hn::Mul(gain, scale0));
-    const FloatVec new1 = hn::Mul(tile.sum(i, 1), hn::Mul(gain, scale1));
-    hn::Store(hn::MulAdd(hn::Load(d, row), decay, new0), d, row);
-    hn::Store(hn::MulAdd(hn::Load(d, row + lanes()), decay, new1), d, row + lanes());
-  }
-}
+  Int8Products(const AttentionArgs& args, const PackedKeyValues& layout, int64_t block)
+      : k_(reinterpret_cast<const int16_t*>(args.packed + layout.k_offset(block))),
+        k_scale_(reinterpret_cast<const float*>(args.packed + layout.k_scale_offset(block))),
+        v_(reinterpret_cast<const int16_t*>(args.packed + layout.v_offset(block))),
+        v_scale_(reinterpret_cast<const float*>(args.packed + layout.v_scale_offset(block))),
+        k_width_(layout.k_width()) {}
 
-void add_values(const Block& b, const Keys& keys) {
-  for (int64_t column = 0; column < b.out_width; column += kPanel) {
-    const int16_t* v =
-        keys.v + (column / kMaxPanel * b.panel_keys * kMaxPanel) + column % kMaxPanel * 2;
-    const float* v_scale = keys.v_scale + column;
-    int64_t query = 0;
-    for (; query + kTileRows <= b.queries; query += kTileRows) {
-      value_tile<kTileRows>(b, query, v, v_scale, b.out + query * b.out_width + column);
-    }
-    for (; query < b.queries; ++query) {
-      value_tile<1>(b, query, v, v_scale, b.out + query * b.out_width + column);
+  // Queries as [query_panels, k_width / 2, kPanel, 2]; their scales include that of the scores.
+  static void pack_queries(const AttentionArgs& args, const PackedKeyValues& layout,
+                           const Block& b) {
+    const int64_t k_width = layout.k_width();
+    auto* const packed = reinterpret_cast<int16_t*>(b.q);
+    std::fill_n(packed, b.query_panels * kPanel * k_width, int16_t{0});
+    std::fill_n(b.q_scale, kAttentionQueryBlock, 0.0f);
+    for (int64_t query = 0; query < b.queries; ++query) {
+      const float* q = args.q + query * args.q_stride;
+      const IntegerQuantizer quantize = query_quantizer(q, b.head_dim);
+      b.q_scale[query] = quantize.scale() * args.scale;
+      int16_t* column = packed + query / kPanel * kPanel * k_width + query % kPanel * 2;
+      for (int64_t d = 0; d < b.head_dim; ++d) {
+        column[d / 2 * 2 * kPanel + d % 2] = quantize(q[d]);
+      }
     }
   }
-}
 
-// One head, at most kAttentionQueryBlock queries.
-void attention_int8_block_kernel(const AttentionArgs& args) {
-  Block b = lay_out(args);
-  const PackedKeyValues layout(args.kv_length, args.head_dim, AttentionProducts::kInt8);
-  start_sums(b);
-  pack_queries(args, b, layout.k_width());
-  for (int64_t block = 0; block < layout.blocks(); ++block) {
-    const int64_t first = block * layout.keys();
-    b.keys = std::min(layout.keys(), args.kv_length - first);
-    const Keys keys = keys_of(args, layout, block);
-    score_block(b, keys);
-    if (args.relative_bias != nullptr) add_relative_bias(args, first, b);
-    soften_block(b);
-    add_values(b, keys);
+  // Scores of kTileRows keys against one panel of queries.
+  void score_tile(const Block& b, int64_t panel, int64_t key) const {
+    const FloatTag d;
+    PairTile<kTileRows> tile;
+    const int16_t* k = k_ + key * k_width_;
+    const int16_t* q = reinterpret_cast<const int16_t*>(b.q) + panel * kPanel * k_width_;
+    for (int64_t t = 0; t < k_width_; t += 2) tile.add(k + t, k_width_, q + t * kPanel);
+    const float* q_scale = b.q_scale + panel * kPanel;
+    float* scores = b.weights + key * kAttentionQueryBlock + panel * kPanel;
+    const FloatVec scale0 = hn::Load(d, q_scale);
+    const FloatVec scale1 = hn::Load(d, q_scale + lanes());
+    MXVIDEO_UNROLL
+    for (int64_t i = 0; i < kTileRows; ++i) {
+      const FloatVec k_scale = hn::Set(d, k_scale_[key + i]);
+      float* row = scores + i * kAttentionQueryBlock;
+      hn::Store(hn::Mul(tile.sum(i, 0), hn::Mul(k_scale, scale0)), d, row);
+      hn::Store(hn::Mul(tile.sum(i, 1), hn::Mul(k_scale, scale1)), d, row + lanes());
+    }
   }
-  finish(args, b);
-}
+
+  // Scores to weights; updates largest, sum, decay and gain.
+  static void soften(const Block& b) {
+    const FloatTag d;
+    for (int64_t query = 0; query < b.query_panels * kPanel; query += lanes()) {
+      float* scores = b.weights + query;
+      const FloatVec of_block = largest_score(b, scores, hn::Set(d, -FLT_MAX));
+      const FloatVec before = hn::Load(d, b.largest + query);
+      const FloatVec largest = hn::Max(before, of_block);
+      const FloatVec decay = exp_clamped(hn::Sub(before, largest));
+      const FloatVec gain = exp_clamped(hn::Sub(of_block, largest));
+      const FloatVec sum = soften_queries(b, scores, of_block);
+      hn::Store(hn::MulAdd(hn::Load(d, b.sum + query), decay, hn::Mul(sum, gain)), d,
+                b.sum + query);
+      hn::Store(largest, d, b.largest + query);
+      hn::Store(decay, d, b.decay + query);
+      hn::Store(gain, d, b.gain + query);
+    }
+  }
+
+  // out[query][0, kPanel) = out · decay + gain · Σ_key weight · V for kRows queries from `query`
+  // on.
+  template <int64_t kRows>
+  void value_tile(const Block& b, int64_t query, int64_t column) const {
+    const FloatTag d;
+    PairTile<kRows> tile;
+    const int16_t* v = v_ + column / kMaxPanel * b.panel_keys * kMaxPanel + column % kMaxPanel * 2;
+    const float* v_scale = v_scale_ + column;
+    float* out = b.out + query * b.out_width + column;
+    const auto* weights = reinterpret_cast<const int16_t*>(b.weights + query);
+    for (int64_t pair = 0; pair < (b.keys + 1) / 2; ++pair) {
+      tile.add(weights + pair * 2 * kAttentionQueryBlock, 2, v + pair * 2 * kMaxPanel);
+    }
+    const FloatVec scale0 = hn::Load(d, v_scale);
+    const FloatVec scale1 = hn::Load(d, v_scale + lanes());
+    MXVIDEO_UNROLL
+    for (int64_t i = 0; i < kRows; ++i) {
+      const FloatVec decay = hn::Set(d, b.decay[query + i]);
+      const FloatVec gain = hn::Set(d, b.gain[query + i]);
+      float* row = out + i * b.out_width;
+      const FloatVec new0 = hn::Mul(tile.sum(i, 0), hn::Mul(gain, scale0));
+      const FloatVec new1 = hn::Mul(tile.sum(i, 1), hn::Mul(gain, scale1));
+      hn::Store(hn::MulAdd(hn::Load(d, row), decay, new0), d, row);
+      hn::Store(hn::MulAdd(hn::Load(d, row + lanes()), decay, new1), d, row + lanes());
+    }
+  }
+
+ private:
+  const int16_t* k_;      // [keys rounded up to kTileRows, k_width], zeros behind the last key
+  const float* k_scale_;  // [the same keys]
+  const int16_t* v_;      // [padded width / kMaxPanel, panel_keys / 2, kMaxPanel, 2], likewise
+  const float* v_scale_;  // [padded width]
+  int64_t k_width_;       // head_dim rounded up to pairs
+};
+
+void attention_int8_block_kernel(const AttentionArgs& args) { attend_block<Int8Products>(args); }
 
 }  // namespace
 }  // namespace mxvideo::kernels::HWY_NAMESPACE
