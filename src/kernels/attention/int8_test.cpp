@@ -5,7 +5,6 @@
 
 #include "kernels/attention/attention.h"
 #include "kernels/attention/test_problem.h"
-#include "support/golden_file.h"
 #include "support/test_support.h"
 
 namespace mxvideo::kernels {
@@ -76,22 +75,9 @@ TEST_P(AttentionInt8Rows, StayInsideTheBound) {
   for (int64_t head = 0; head < p.shape.heads; ++head) keys.push_back(key_codes(p, head));
   Expected expected;
   p.for_each_query([&](int64_t query, int64_t head) {
-    expected.append(p, query, head, int8_scores(p, keys[head], query, head), kRounding);
+    expected.append(p, head, int8_scores(p, keys[head], query, head), kRounding);
   });
-  const std::vector<float> nearest(expected.values.begin(), expected.values.end());
-  for (const auto& row : attention_rows(AttentionProducts::kInt8)) {
-    if (!test::require_cpu(row.requires_cpu, row.name)) continue;
-    test::sweep(
-        {"attention_int8", row.name},
-        [&](Context& context) { return p.run(AttentionProducts::kInt8, context); },
-        [&](std::span<const float> out) {
-          test::expect_within(out, expected.values, expected.bounds);
-          // Typical: of 10 and 14 bits.
-          if (p.shape.amplitude == 1) {
-            EXPECT_LT(test::relative_rms(out, nearest), 2e-3);
-          }
-        });
-  }
+  expect_rows_within(p, AttentionProducts::kInt8, expected, 2e-3);  // of 10 and 14 bits
 }
 
 INSTANTIATE_TEST_SUITE_P(Shapes, AttentionInt8Rows, testing::ValuesIn(attention_shapes()));
@@ -119,29 +105,13 @@ TEST(AttentionInt8, AnOffsetOfAllKeysCostsNothing) {
   EXPECT_NEAR(snr(), without_offset, 1);
 }
 
-// q and k after rope and v of blocks with random weights, heads as PyTorch computes them.
 TEST(AttentionInt8, KeepsFortyDecibelsOnTheGoldens) {
-  for (const char* name : {"t2v-a14b_f3_6x10", "ti2v-5b_f3_6x10", "i2v-a14b_f3_6x10"}) {
-    const test::GoldenFile golden("dit/" + std::string(name) + ".safetensors");
-    const std::vector<int64_t> shape = golden.shape("block0.attn1.q");  // [1, rows, heads, dim]
-    const std::vector<float> q = golden.f32("block0.attn1.q");
-    const std::vector<float> k = golden.f32("block0.attn1.k");
-    const std::vector<float> v = golden.f32("block0.attn1.to_v");
-    std::vector<float> out(q.size());
+  for (const char* name : GoldenAttention::kNames) {
+    const GoldenAttention golden(name);
     Context context;
-    attention({.q = q.data(),
-               .k = k.data(),
-               .v = v.data(),
-               .out = out.data(),
-               .q_length = shape[1],
-               .kv_length = shape[1],
-               .heads = shape[2],
-               .head_dim = shape[3],
-               .scale = 1 / std::sqrt(static_cast<float>(shape[3])),
-               .products = AttentionProducts::kInt8},
-              context);
+    const std::vector<float> out = golden.run(AttentionProducts::kInt8, context);
     EXPECT_EQ((context.choices[{"attention_int8", "highway_int16"}]), 1);
-    EXPECT_GT(snr_db(out, golden.f32("block0.attn1.heads")), 40) << name;
+    EXPECT_GT(snr_db(out, golden.heads()), 40) << name;
   }
 }
 

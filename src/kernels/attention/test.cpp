@@ -8,7 +8,6 @@
 #include "kernels/attention/rows.h"
 #include "kernels/attention/test_problem.h"
 #include "kernels/common/test_rows.h"
-#include "support/golden_file.h"
 #include "support/test_support.h"
 
 namespace mxvideo::kernels {
@@ -48,29 +47,14 @@ TEST(Attention, ReferenceEqualsPyTorch) {
              0.6864376722257614, 0.3540166942224227, 1.886459792581897, 3.208467971377845});
 }
 
-// attn1 of the DiT goldens: q and k after rope, v = to_v, heads = the output (fp32 of PyTorch).
 TEST(Attention, RowsEqualTheGoldens) {
-  for (const char* name : {"t2v-a14b_f3_6x10", "ti2v-5b_f3_6x10", "i2v-a14b_f3_6x10"}) {
-    const test::GoldenFile golden("dit/" + std::string(name) + ".safetensors");
-    const std::vector<int64_t> shape = golden.shape("block0.attn1.q");  // [1, rows, heads, dim]
-    const std::vector<float> q = golden.f32("block0.attn1.q");
-    const std::vector<float> k = golden.f32("block0.attn1.k");
-    const std::vector<float> v = golden.f32("block0.attn1.to_v");
+  for (const char* name : GoldenAttention::kNames) {
+    const GoldenAttention golden(name);
     for (const auto& row : attention_rows()) {
       Context context;
       context.forced_rows["attention"] = row.name;
-      std::vector<float> out(q.size());
-      attention({.q = q.data(),
-                 .k = k.data(),
-                 .v = v.data(),
-                 .out = out.data(),
-                 .q_length = shape[1],
-                 .kv_length = shape[1],
-                 .heads = shape[2],
-                 .head_dim = shape[3],
-                 .scale = 1 / std::sqrt(static_cast<float>(shape[3]))},
-                context);
-      EXPECT_LT(test::relative_rms(out, golden.f32("block0.attn1.heads")), 1e-6) << row.name;
+      const std::vector<float> out = golden.run(AttentionProducts::kFp32, context);
+      EXPECT_LT(test::relative_rms(out, golden.heads()), 1e-6) << row.name;
     }
   }
 }
@@ -101,24 +85,11 @@ class AttentionRows : public testing::TestWithParam<AttentionCase> {};
 TEST_P(AttentionRows, StayInsideTheBound) {
   const AttentionProblem p(GetParam());
   Expected expected;
-  p.for_each_query([&](int64_t query, int64_t head) {
-    expected.append(p, query, head, fp32_scores(p, query, head));
-  });
-  const std::vector<float> nearest(expected.values.begin(), expected.values.end());
-  for (const auto& row : attention_rows()) {
-    if (!test::require_cpu(row.requires_cpu, row.name)) continue;
-    test::sweep(
-        {"attention", row.name},
-        [&](Context& context) { return p.run(AttentionProducts::kFp32, context); },
-        [&](std::span<const float> out) {
-          test::expect_within(out, expected.values, expected.bounds);
-          // The worst case above grows with the length; typical errors must not: a hundredth of the
-          // 1e-4 that a whole model may differ by.
-          if (p.shape.amplitude == 1) {
-            EXPECT_LT(test::relative_rms(out, nearest), 1e-6);
-          }
-        });
-  }
+  p.for_each_query(
+      [&](int64_t query, int64_t head) { expected.append(p, head, fp32_scores(p, query, head)); });
+  // The worst case grows with the length; typical errors must not: a hundredth of the 1e-4 that a
+  // whole model may differ by.
+  expect_rows_within(p, AttentionProducts::kFp32, expected, 1e-6);
 }
 
 INSTANTIATE_TEST_SUITE_P(Shapes, AttentionRows, testing::ValuesIn(attention_shapes()));

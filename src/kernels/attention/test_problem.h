@@ -8,11 +8,14 @@
 #include <cmath>
 #include <cstdint>
 #include <functional>
+#include <string>
 #include <vector>
 
 #include "kernels/attention/attention.h"
 #include "kernels/attention/rows.h"
 #include "kernels/common/test_rows.h"
+#include "support/golden_file.h"
+#include "support/test_support.h"
 
 namespace mxvideo::kernels {
 
@@ -107,6 +110,39 @@ class AttentionProblem {
   std::vector<float> bias_;
 };
 
+// attn1 of a DiT golden: q and k after rope, v = to_v, heads = the output (fp32 of PyTorch).
+class GoldenAttention {
+ public:
+  static constexpr const char* kNames[] = {"t2v-a14b_f3_6x10", "ti2v-5b_f3_6x10",
+                                           "i2v-a14b_f3_6x10"};
+
+  explicit GoldenAttention(const std::string& name) : golden_("dit/" + name + ".safetensors") {}
+
+  std::vector<float> heads() const { return golden_.f32("block0.attn1.heads"); }
+  std::vector<float> run(AttentionProducts products, Context& context) const {
+    const std::vector<int64_t> shape = golden_.shape("block0.attn1.q");  // [1, rows, heads, dim]
+    const std::vector<float> q = golden_.f32("block0.attn1.q");
+    const std::vector<float> k = golden_.f32("block0.attn1.k");
+    const std::vector<float> v = golden_.f32("block0.attn1.to_v");
+    std::vector<float> out(q.size());
+    attention({.q = q.data(),
+               .k = k.data(),
+               .v = v.data(),
+               .out = out.data(),
+               .q_length = shape[1],
+               .kv_length = shape[1],
+               .heads = shape[2],
+               .head_dim = shape[3],
+               .scale = 1 / std::sqrt(static_cast<float>(shape[3])),
+               .products = products},
+              context);
+    return out;
+  }
+
+ private:
+  test::GoldenFile golden_;
+};
+
 // The scores of one query, and by how much computed ones may differ from them.
 struct Scores {
   std::vector<double> values;
@@ -131,12 +167,12 @@ struct Expected {
   // |error| <= (2·(ε + 4u) + 2·(n + 8·blocks + 8)·u) · Σp|v|/Σp. Rounded weights add
   // rounding.weight · Σg(|v| + |out|)/Σp with g the largest weight of the key's block, rounded
   // values rounding.value of the largest one of a block.
-  void append(const AttentionProblem& p, int64_t query, int64_t head, const Scores& scores,
+  void append(const AttentionProblem& p, int64_t head, const Scores& scores,
               const Rounding& rounding = {});
 };
 
-inline void Expected::append(const AttentionProblem& p, int64_t /*query*/, int64_t head,
-                             const Scores& scores, const Rounding& rounding) {
+inline void Expected::append(const AttentionProblem& p, int64_t head, const Scores& scores,
+                             const Rounding& rounding) {
   using test::kUnit;
   const auto& s = scores.values;
   const auto n = static_cast<int64_t>(s.size());
@@ -174,6 +210,25 @@ inline void Expected::append(const AttentionProblem& p, int64_t /*query*/, int64
     bounds.push_back(1.05 * relative * magnitude / total + 0x1p-124 * clamped +
                      1.05 * rounding.weight * (moved + std::abs(sum / total) * all_moved) / total +
                      rounding.value * largest_value);
+  }
+}
+
+// Every row, with every vector target: within the bounds, and `typical` the most that all values
+// together may be off, as a fraction, where scores are of usual size.
+inline void expect_rows_within(const AttentionProblem& p, AttentionProducts products,
+                               const Expected& expected, double typical) {
+  const std::vector<float> nearest(expected.values.begin(), expected.values.end());
+  for (const auto& row : attention_rows(products)) {
+    if (!test::require_cpu(row.requires_cpu, row.name)) continue;
+    test::sweep(
+        {attention_op(products), row.name},
+        [&](Context& context) { return p.run(products, context); },
+        [&](std::span<const float> out) {
+          test::expect_within(out, expected.values, expected.bounds);
+          if (p.shape.amplitude == 1) {
+            EXPECT_LT(test::relative_rms(out, nearest), typical);
+          }
+        });
   }
 }
 
