@@ -1,11 +1,13 @@
 #include "bench/attention_bench.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "base/memory_usage.h"
 #include "base/parallel.h"
 #include "evaluation/signal_error.h"
 #include "kernels/attention/attention.h"
+#include "kernels/registry.h"
 
 namespace mxvideo::bench {
 namespace {
@@ -56,6 +58,11 @@ struct Layer {
   AttentionProducts products;
 };
 
+bool has_row(AttentionProducts products, const std::string& name) {
+  const auto rows = kernels::attention_rows(products);
+  return std::ranges::any_of(rows, [&](const auto& row) { return row.name == name; });
+}
+
 struct Task {
   int64_t length;
   const Layer& layer;
@@ -102,11 +109,15 @@ Json attention_row_json(const AttentionRow& row) {
 
 std::vector<AttentionRow> bench_attention(const AttentionBench& request,
                                           const BenchOptions& options) {
+  if (!request.kernel.empty() && !has_row(AttentionProducts::kInt8, request.kernel)) {
+    kernels::check_row_runs(kernels::attention_op(AttentionProducts::kFp32), request.kernel);
+  }
   std::vector<AttentionRow> rows;
   for (const int64_t length : request.lengths) {
     for (const Layer& layer : {Layer{"self", length, AttentionProducts::kFp32},
                                Layer{"self", length, AttentionProducts::kInt8},
                                Layer{"cross", kTextRows, AttentionProducts::kFp32}}) {
+      if (!request.kernel.empty() && !has_row(layer.products, request.kernel)) continue;
       for (const kernels::RowInfo& info :
            rows_to_bench(kernels::attention_op(layer.products), request.kernel)) {
         rows.push_back(bench_row(request, {length, layer, info}, options));

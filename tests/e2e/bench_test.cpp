@@ -112,6 +112,22 @@ TEST_F(BenchTest, GemmListsEveryRowOfTheTable) {
   }
 }
 
+// A row is of attention in fp32, of that in integers, or of both.
+TEST_F(BenchTest, AttentionTakesARowOfEitherKind) {
+  const auto ops = [&](const char* kernel) {
+    const auto result = bench({"attention", "--kernel", kernel, "--length", "16", "--heads", "1"});
+    Arguments names;
+    for (const auto& row : result.at("rows")) {
+      EXPECT_EQ(row.at("status"), "measured");
+      names.push_back(row.at("op"));
+    }
+    return names;
+  };
+  EXPECT_EQ(ops("highway"), (Arguments{"attention", "attention"}));
+  EXPECT_EQ(ops("highway_int16"), (Arguments{"attention_int8"}));
+  EXPECT_EQ(ops("reference"), (Arguments{"attention", "attention_int8", "attention"}));
+}
+
 TEST_F(BenchTest, VaeLoadAndTextTakeAModel) {
   const auto vae = bench({"vae", "--model-path", tiny_model("t2v-a14b"), "--num-frames", "1",
                           "--height", "32", "--width", "32"});
