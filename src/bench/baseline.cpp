@@ -14,7 +14,7 @@ using Json = nlohmann::ordered_json;
 using Verdict = RatioComparison::Verdict;
 
 // What a row measured; `threads` belongs to the machine.
-constexpr std::array kNameFields = {"op", "layer", "scheme", "compute", "kernel"};
+constexpr std::array kNameFields = {"op", "layer", "scheme", "compute", "attention", "kernel"};
 constexpr std::array kSizeFields = {"m",         "k",      "n",        "q_length",
                                     "kv_length", "heads",  "head_dim", "layers",
                                     "tokens",    "frames", "height",   "width"};

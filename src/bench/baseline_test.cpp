@@ -48,6 +48,15 @@ TEST(BaselineTest, KeepsRatiosAndNoTimes) {
   EXPECT_EQ(baseline, expected);
 }
 
+TEST(BaselineTest, TellsStepsByTheirAttention) {
+  const auto step = [](const char* attention) {
+    return Json{{"op", "step"}, {"attention", attention}, {"tokens", 780}, {"ratio_none", 1.5}};
+  };
+  const Json baseline = make_baseline({result({step("fp32"), step("int8")})}, 0.1);
+  EXPECT_TRUE(baseline["ratios"].contains("step fp32 tokens=780"));
+  EXPECT_TRUE(baseline["ratios"].contains("step int8 tokens=780"));
+}
+
 TEST(BaselineTest, ComparesEachRatioWithinTheTolerance) {
   const Json baseline = make_baseline({result({row("avx2", 0.8, 2.0)})}, 0.1);
   // In the order of the file: ratio_onednn_f32, roof_fraction.
