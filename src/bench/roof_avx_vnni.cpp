@@ -1,6 +1,7 @@
 #include <immintrin.h>
 
 #include "bench/roof-inl.h"
+#include "kernels/common/dot-inl.h"
 
 namespace mxvideo::bench {
 namespace {
@@ -18,14 +19,14 @@ struct Int32Sums {
 struct Int8Dot : Int32Sums {
   static constexpr int64_t kOperations = int64_t{2} * 32;
   static Vec step(Vec sum) {
-    return _mm256_dpbusd_avx_epi32(sum, _mm256_set1_epi8(3), _mm256_set1_epi8(5));
+    return kernels::add_byte_products(sum, _mm256_set1_epi8(3), _mm256_set1_epi8(5));
   }
 };
 
 struct Int16Dot : Int32Sums {
   static constexpr int64_t kOperations = int64_t{2} * 16;
   static Vec step(Vec sum) {
-    return _mm256_dpwssd_avx_epi32(sum, _mm256_set1_epi16(3), _mm256_set1_epi16(5));
+    return kernels::add_word_products(sum, _mm256_set1_epi16(3), _mm256_set1_epi16(5));
   }
 };
 

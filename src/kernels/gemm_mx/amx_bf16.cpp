@@ -22,7 +22,7 @@ constexpr int64_t kBlock = 32;  // elements that share a scale, and that a tile 
 constexpr int64_t kRowBytes = kGemmDepth * 2 + 64;
 constexpr int64_t kPairBytes = kGemmPanel * 4;  // two consecutive elements of each feature
 static_assert(kRowBytes <= kGemmRowBytes && kGemmDepth / 2 * kPairBytes <= kGemmPanelBytes);
-static_assert(kGemmPanel == 2 * kTileSide && kGemmRows % (2 * kTileSide) == 0);
+static_assert(kGemmPanel == 2 * kTileSide && kGemmRowGrain % (2 * kTileSide) == 0);
 
 // In bf16, a power of two is a step of the exponent field.
 constexpr int kExponentShift = 7;

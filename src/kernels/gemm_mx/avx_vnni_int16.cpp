@@ -1,13 +1,12 @@
 // gemm_mx on 16-bit integers for AVX-VNNI: int16_ymm-inl.h with VPDPWSSD.
-//
-// Not timed yet on a machine with AVX-VNNI; its results are tested on every machine through SIMDe.
+#include "kernels/common/dot-inl.h"
 #include "kernels/gemm_mx/int16_ymm-inl.h"
 
 namespace mxvideo::kernels {
 namespace {
 
 inline void multiply_add(__m256i& sum, __m256i activations, __m256i weights) {
-  sum = _mm256_dpwssd_avx_epi32(sum, activations, weights);
+  sum = add_word_products(sum, activations, weights);
 }
 
 }  // namespace

@@ -18,9 +18,9 @@ constexpr int64_t kBlock = formats::kMxBlockSize;
 
 // About 1 MB per thread, touched only as far as a product needs.
 struct Scratch {
-  alignas(64) std::byte activations[kGemmRows * kGemmRowBytes];
+  alignas(64) std::byte activations[kGemmActivationBytes];
   alignas(64) std::byte weights[kGemmPanelBytes];
-  alignas(64) float sums[kGemmRows * kGemmColumns];
+  alignas(64) float sums[kGemmSums];
 };
 thread_local Scratch scratch;
 
@@ -32,14 +32,17 @@ struct Plan {
   int64_t column_blocks = 0;
 };
 
-Plan make_plan(int64_t m, int64_t panels, int64_t threads) {
-  constexpr int64_t kRowGrain = 12;  // a multiple of every tile height
+Plan make_plan(int64_t m, int64_t panels, int64_t row_bytes, int64_t threads) {
+  constexpr int64_t kGrain = 12;  // a multiple of the height of most tiles
+  const int64_t fitting = kGemmActivationBytes / row_bytes / kGemmRowGrain * kGemmRowGrain;
+  const int64_t max_rows = std::min(kGemmMaxRows, fitting);
+  const int64_t max_panels = kGemmSums / (max_rows * kGemmPanel);
   Plan plan;
-  plan.rows = ceil_div(ceil_div(m, ceil_div(m, kGemmRows)), kRowGrain) * kRowGrain;
+  plan.rows = ceil_div(ceil_div(m, ceil_div(m, max_rows)), kGrain) * kGrain;
   plan.row_blocks = ceil_div(m, plan.rows);
   // Enough column blocks for equal shares of the threads, as far as there are panels.
   const int64_t share = threads / std::gcd(threads, plan.row_blocks);
-  const int64_t wanted = ceil_div(ceil_div(panels, kGemmColumns / kGemmPanel), share) * share;
+  const int64_t wanted = ceil_div(ceil_div(panels, max_panels), share) * share;
   plan.panels = ceil_div(panels, std::min(wanted, panels));
   plan.column_blocks = ceil_div(panels, plan.panels);
   return plan;
@@ -63,6 +66,24 @@ void decode_activations(const GemmMxArgs& args, const GemmMicroKernel& kernel, c
   }
 }
 
+// sums [rows, kGemmPanel] of a decoded panel. `next`: codes that are decoded after it, `next_bytes`
+// of them, fetched piecemeal meanwhile: a panel is too short for the processor to see it coming.
+void multiply_panel(const GemmMicroKernel& kernel, int64_t rows, int64_t depth, bool accumulate,
+                    float* sums, std::span<const uint8_t> next) {
+  constexpr int64_t kLine = 64;
+  const auto lines = static_cast<int64_t>(next.size()) / kLine;
+  const int64_t pieces = ceil_div(rows, kGemmRowGrain);
+  for (int64_t i = 0; i < pieces; ++i) {
+    for (int64_t line = lines * i / pieces; line < lines * (i + 1) / pieces; ++line) {
+      __builtin_prefetch(next.data() + line * kLine);
+    }
+    const int64_t row = i * kGemmRowGrain;
+    kernel.multiply(scratch.activations + row * kernel.row_bytes, scratch.weights,
+                    std::min(kGemmRowGrain, rows - row), depth, accumulate,
+                    sums + row * kGemmPanel);
+  }
+}
+
 void compute_block(const GemmMxArgs& args, const GemmMicroKernel& kernel, const Block& block) {
   const int64_t k = args.weight->k;
   const int64_t n = args.weight->n;
@@ -74,9 +95,11 @@ void compute_block(const GemmMxArgs& args, const GemmMicroKernel& kernel, const 
     decode_activations(args, kernel, block, first, depth);
     for (int64_t p = 0; p < block.panels; ++p) {
       const int64_t offset = ((block.panel + p) * k + first) * kGemmPanel;
-      float* sums = scratch.sums + p * kGemmRows * kGemmPanel;
+      const int64_t next_bytes = p + 1 < block.panels ? depth * kGemmPanel : 0;
+      float* sums = scratch.sums + p * block.rows * kGemmPanel;
       kernel.decode_panel(codes + offset, scales + offset / kBlock, depth, scratch.weights);
-      kernel.multiply(scratch.activations, scratch.weights, block.rows, depth, first > 0, sums);
+      multiply_panel(kernel, block.rows, depth, first > 0, sums,
+                     {codes + offset + k * kGemmPanel, static_cast<size_t>(next_bytes)});
       if (first + depth < k) continue;
       const int64_t column = (block.panel + p) * kGemmPanel;
       const int64_t columns = std::min(kGemmPanel, n - column);
@@ -154,7 +177,7 @@ const char* reject_gemm_mx_bf16(const GemmMxArgs& args) noexcept {
 void run_gemm_mx_blocked(const GemmMxArgs& args, const GemmMicroKernel& kernel) noexcept {
   const int64_t panels = ceil_div(args.weight->n, kGemmPanel);
   if (args.m <= 0 || panels <= 0) return;
-  const Plan plan = make_plan(args.m, panels, num_threads());
+  const Plan plan = make_plan(args.m, panels, kernel.row_bytes, num_threads());
   parallel_for(plan.row_blocks * plan.column_blocks, 1, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       const int64_t row = i / plan.column_blocks * plan.rows;

@@ -1,9 +1,9 @@
 // Blocking and thread split shared by the CPU rows of gemm_mx.
 //
-// y is cut into blocks of at most kGemmRows x kGemmColumns, each computed by one thread. For every
-// kGemmDepth of k a block decodes its activations once and then, panel by panel, its weights; sums
-// stay in thread-local scratch until the epilogue stores them. Each output is summed in an order
-// that depends on k alone, so neither the cut nor the thread count changes a bit, and all fp32 rows
+// y is cut into blocks that fit a thread's caches (micro_kernel.h). For every kGemmDepth of k a
+// block decodes its activations once and then, panel by panel, its weights; sums stay in
+// thread-local scratch until the epilogue stores them. Each output is summed in an order that
+// depends on k alone, so neither the cut nor the thread count changes a bit, and all fp32 rows
 // agree bit for bit before the epilogue (products are exact in fp32), as do all int16 rows; the
 // bf16 row, whose products are exact too, adds in another order.
 #pragma once

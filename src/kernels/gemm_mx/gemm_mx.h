@@ -15,7 +15,9 @@
 //   2·(k+8)·2^-24·Σ|x·w| + k·2^-149, the last term for sums among the fp32 subnormals, on AMX
 //   2·k·2^-126; and
 //   int16 rows on E4M3: + (1 + k·2^-24) · Σ_b 2^(sx-127) · 2^(sw-127) · Σ_t (d·(|x| + |w|) + d²)
-//   with d = 2^-5.
+//   with d = 2^-5;
+//   integer rows of AVX-512: + Σ|x·w| of the blocks with sx + sw < 140, which may count as zero:
+//   each |x·w| there is below 2^-97.
 // Rows "…_fast" take E4M3 elements as int8 multiples of 4: exact from 32 on, others move by at most
 // 2, which is d in their bound. Compute::kAuto has them where fast_noise <= kAutoNoise; of
 // activations nothing is known before the call.

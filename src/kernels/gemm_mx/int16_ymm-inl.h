@@ -60,6 +60,19 @@ inline Int16s values_of(__m256i codes, E4m3 /*element*/) {
           .high = _mm256_sign_epi16(high, _mm256_unpackhi_epi8(ones, codes))};
 }
 
+// The element's unit, relative to 2^8 times the scale.
+template <class Element>
+constexpr float kUnit = 1.0f / static_cast<float>(1 << (8 - Element::kExponent));
+
+// The scale times the element's unit, which may be an fp32 subnormal: by way of a normal number.
+// NaN for scale 0xFF and for a block with a NaN code.
+template <class Element>
+inline float row_factor(uint32_t scale, __m256i codes) {
+  if (scale == 0xff || Element::has_nan(codes)) return __builtin_nanf("");
+  const auto bits = static_cast<int32_t>((scale + 8) << 23);
+  return _mm_cvtss_f32(_mm_castsi128_ps(_mm_cvtsi32_si128(bits))) * kUnit<Element>;
+}
+
 template <class Element>
 void decode_activation(const uint8_t* codes, const uint8_t* scales, int64_t depth, void* row) {
   auto* values = static_cast<char*>(row);
@@ -80,7 +93,7 @@ inline void decode_factors(const uint8_t* scales, float* factors) {
     const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(scales + j));
     const __m256i exponents = _mm256_add_epi32(_mm256_cvtepu8_epi32(bytes), _mm256_set1_epi32(8));
     const __m256 normal = _mm256_castsi256_ps(_mm256_slli_epi32(exponents, 23));
-    _mm256_store_ps(factors + j, _mm256_mul_ps(normal, _mm256_set1_ps(Element::kUnit)));
+    _mm256_store_ps(factors + j, _mm256_mul_ps(normal, _mm256_set1_ps(kUnit<Element>)));
   }
 }
 

@@ -34,9 +34,9 @@ inline void store(__m256i values, void* to) {
   _mm256_store_si256(static_cast<__m256i*>(to), values);
 }
 
-// The element formats: the unit of their integers, relative to 2^8 times the scale.
+// The element formats: the unit of their integers is 2^kExponent times the scale.
 struct E4m3 {
-  static constexpr float kUnit = 0x1p-12f;
+  static constexpr int kExponent = -4;
   static bool has_nan(__m256i codes) {
     const __m256i magnitude = _mm256_set1_epi8(0x7f);
     const __m256i nan = _mm256_cmpeq_epi8(_mm256_and_si256(codes, magnitude), magnitude);
@@ -44,18 +44,9 @@ struct E4m3 {
   }
 };
 struct Int8 {
-  static constexpr float kUnit = 0x1p-14f;
+  static constexpr int kExponent = -6;
   static bool has_nan(__m256i /*codes*/) { return false; }
 };
-
-// The scale times the element's unit, which may be an fp32 subnormal: by way of a normal number.
-// NaN for scale 0xFF and for a block with a NaN code.
-template <class Element>
-inline float row_factor(uint32_t scale, __m256i codes) {
-  if (scale == 0xff || Element::has_nan(codes)) return __builtin_nanf("");
-  const auto bits = static_cast<int32_t>((scale + 8) << 23);
-  return _mm_cvtss_f32(_mm_castsi128_ps(_mm_cvtsi32_si128(bits))) * Element::kUnit;
-}
 
 // The four bytes of a decoded row that one instruction broadcasts: two int16 or four int8.
 inline int group_at(const char* row, int64_t group) {

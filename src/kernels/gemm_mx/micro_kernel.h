@@ -9,13 +9,16 @@
 
 namespace mxvideo::kernels {
 
-// One block of the product lives in a thread's caches: decoded activations [kGemmRows, kGemmDepth]
-// in L2, one decoded weight panel [kGemmDepth, kGemmPanel] in L1; beyond, the sums of each panel of
-// kGemmColumns features, [kGemmRows, kGemmPanel].
-inline constexpr int64_t kGemmPanel = 32;  // output features in a weight panel
-inline constexpr int64_t kGemmRows = 192;
+// One block of the product lives in a thread's caches: decoded activations [rows, kGemmDepth] in
+// L2, one decoded weight panel [kGemmDepth, kGemmPanel] in L1; beyond, the sums of each panel,
+// [rows, kGemmPanel]. The more rows, the rarer a panel is decoded.
+inline constexpr int64_t kGemmPanel = 32;   // output features in a weight panel
 inline constexpr int64_t kGemmDepth = 256;  // part of k that is summed before it joins the sums
-inline constexpr int64_t kGemmColumns = 1024;
+inline constexpr int64_t kGemmActivationBytes = 216 * 1024;
+inline constexpr int64_t kGemmMaxRows = 384;
+inline constexpr int64_t kGemmSums = 192 * 1024;
+// The rows of a block are a multiple of this as far as there are rows: of every tile's height.
+inline constexpr int64_t kGemmRowGrain = 96;
 // What a decoded row of activations and a decoded panel of weights need at most, in bytes.
 inline constexpr int64_t kGemmRowBytes = kGemmDepth * 4 + 64;
 inline constexpr int64_t kGemmPanelBytes = kGemmDepth * kGemmPanel * 4;

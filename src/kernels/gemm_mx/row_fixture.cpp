@@ -129,6 +129,13 @@ Guarded GemmRowTest::run(const Problem& p, GemmMxArgs args) const {
   return y;
 }
 
+double GemmRowTest::bound(const Shape& shape, const ExactSum& sum, double rounding) const {
+  const auto k = static_cast<double>(shape.k);
+  const double added = 2 * (k + 8) * 0x1p-24 * sum.magnitude + 2 * k * smallest();
+  const double moved = rounding * sum.moved + rounding * rounding * sum.moved_twice;
+  return added + (1 + k * 0x1p-24) * moved + (adds_exponents() ? sum.tiny : 0);
+}
+
 bool same_bits(float a, float b) {
   return std::bit_cast<uint32_t>(a) == std::bit_cast<uint32_t>(b);
 }

@@ -36,11 +36,14 @@ inline double e8m0_value(uint8_t byte) {
 
 // Of one output, exact up to double rounding: Σ x·w, Σ |x·w|, and by how much the sum may change
 // when each element of a block moves by at most d of its scale: d · moved + d² · moved_twice.
+// `tiny`: Σ |x·w| of blocks whose scale bytes add up to less than kTinyScales.
+inline constexpr int kTinyScales = 140;
 struct ExactSum {
   double value = 0;
   double magnitude = 0;
   double moved = 0;
   double moved_twice = 0;
+  double tiny = 0;
 };
 
 class Problem {
@@ -113,8 +116,11 @@ class Problem {
                        table().scale[w_scales[static_cast<size_t>((j * k + t) / kBlock)]];
       sum.value += x * w;
       sum.magnitude += std::fabs(x * w);
-      const double x_step = table().scale[x_scales[static_cast<size_t>((i * k + t) / kBlock)]];
-      const double w_step = table().scale[w_scales[static_cast<size_t>((j * k + t) / kBlock)]];
+      const uint8_t x_scale = x_scales[static_cast<size_t>((i * k + t) / kBlock)];
+      const uint8_t w_scale = w_scales[static_cast<size_t>((j * k + t) / kBlock)];
+      if (x_scale + w_scale < kTinyScales) sum.tiny += std::fabs(x * w);
+      const double x_step = table().scale[x_scale];
+      const double w_step = table().scale[w_scale];
       sum.moved += x_step * std::fabs(w) + w_step * std::fabs(x);
       sum.moved_twice += x_step * w_step;
     }
@@ -155,15 +161,5 @@ class Problem {
   std::vector<uint8_t> w_codes;   // [n, k]
   std::vector<uint8_t> w_scales;  // [n, k/32]
 };
-
-// |row - exact| of the accumulator that the contract allows rows that move elements by at most
-// `rounding` of the scale and lose up to `smallest` of a product or a sum.
-inline double accumulator_bound(const Shape& shape, const ExactSum& sum, double rounding,
-                                double smallest) {
-  const auto k = static_cast<double>(shape.k);
-  const double bound = 2 * (k + 8) * 0x1p-24 * sum.magnitude + 2 * k * smallest;
-  const double moved = rounding * sum.moved + rounding * rounding * sum.moved_twice;
-  return bound + (1 + k * 0x1p-24) * moved;
-}
 
 }  // namespace mxvideo::kernels::test

@@ -3,6 +3,7 @@
 #pragma once
 
 #define SIMDE_ENABLE_NATIVE_ALIASES
+#define MXVIDEO_EMULATED_INTRINSICS  // of src/kernels/common/dot-inl.h
 #include <simde/x86/avx512.h>
 #include <simde/x86/f16c.h>
 
@@ -47,5 +48,6 @@ static inline unsigned int emulated_mm512_cmplt_epu16_mask(__m512i a, __m512i b)
 }
 #define _mm512_cmplt_epu16_mask emulated_mm512_cmplt_epu16_mask
 
-// The VEX form of AVX-VNNI.
+// The VEX forms of AVX-VNNI.
+#define _mm256_dpbusd_avx_epi32 simde_mm256_dpbusd_epi32
 #define _mm256_dpwssd_avx_epi32 simde_mm256_dpwssd_epi32
