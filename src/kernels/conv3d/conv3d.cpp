@@ -70,6 +70,12 @@ bool needs_single_thread(const dnnl::convolution_forward::primitive_desc& desc) 
   return std::string_view(desc.impl_info_str()) == "gemm:ref";
 }
 
+// Whether the number of threads decides how many channels are added at a time, and so the bits:
+// oneDNN's batch-reduced products on AVX-512. Those that it has beside them do not.
+bool blocks_sums_by_threads(const dnnl::convolution_forward::primitive_desc& desc) {
+  return std::string_view(desc.impl_info_str()).starts_with("brgconv");
+}
+
 // What oneDNN does for one extent with the present number of threads, or the one that it needs.
 dnnl::convolution_forward::primitive_desc describe(const Conv3dShape& shape,
                                                    const VideoExtent& extent) {
@@ -93,6 +99,8 @@ dnnl::convolution_forward::primitive_desc describe(const Conv3dShape& shape,
       video_desc(shape, extent, shape.in_channels), any_weight, bias_desc,
       video_desc(shape, out, shape.out_channels), strides, pad_begin, pad_end);
   dnnl::convolution_forward::primitive_desc desc(operation, attributes, cpu_engine());
+  while (blocks_sums_by_threads(desc) && desc.next_impl()) {
+  }
   if (!needs_single_thread(desc)) return desc;
   const SingleThread single_thread;
   return {operation, attributes, cpu_engine()};
