@@ -89,13 +89,13 @@ TEST_F(PlanTest, TwoExpertsWithMxfp8AndInt8Attention) {
 
 TEST_F(PlanTest, OneTransformerWithTiles) {
   expect_run_as_planned({"-m", demo_model("ti2v-5b").string(), "--prompt", "a red fox", "--size",
-                         "320x320", "--num-frames", "9", "--steps", "2", "--threads", "2",
+                         "480x480", "--num-frames", "17", "--steps", "2", "--threads", "2",
                          "--vae-tiling", "on", "--output-format", "y4m"});
 }
 
 TEST_F(PlanTest, AnImageIsPartOfThePlan) {
   expect_run_as_planned({"-m", demo_model("i2v-a14b").string(), "--prompt", "a red fox", "--size",
-                         "128x96", "--num-frames", "9", "--steps", "2", "--threads", "2",
+                         "320x320", "--num-frames", "9", "--steps", "2", "--threads", "2",
                          "--image-path", picture().string(), "--output-format", "y4m"});
 }
 
