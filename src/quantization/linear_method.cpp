@@ -5,10 +5,21 @@
 
 namespace mxvideo::quantization {
 
+LinearInput::LinearInput(const LinearResult& result, std::span<std::byte> memory)
+    : m_(result.input->m()),
+      k_(result.layer->shape().out_features),
+      result_(result),
+      memory_(memory) {}
+
 const float* LinearInput::x(kernels::Context& context) {
-  if (x_ == nullptr) {
+  if (x_ != nullptr) return x_;
+  if (result_.layer == nullptr) {
     kernels::layer_norm(norm_, context);
     x_ = norm_.y;
+  } else {
+    quantized_ = {};  // it may lie where the floats go
+    result_.layer->apply(*result_.input, {.y = result_.y, .epilogue = result_.epilogue}, context);
+    x_ = result_.y;
   }
   return x_;
 }
@@ -16,27 +27,43 @@ const float* LinearInput::x(kernels::Context& context) {
 LinearInput::Quantized LinearInput::quantized(const formats::MxOptions& options,
                                               kernels::Context& context) {
   if (quantized_.codes == nullptr || options != quantized_.options) {
-    const int64_t bytes = m_ * k_ + m_ * (k_ / formats::kMxBlockSize);
-    if (memory_.empty()) {
-      own_memory_ = Tensor(DType::kU8, {bytes});
-      memory_ = {own_memory_.data(), static_cast<size_t>(bytes)};
-    }
-    check(static_cast<int64_t>(memory_.size()) >= bytes, "memory for the quantized rows");
-    auto* const codes = reinterpret_cast<uint8_t*>(memory_.data());
-    quantized_ = {.codes = codes, .scales = codes + m_ * k_, .options = options};
-    if (x_ == nullptr) {
-      kernels::layer_norm_mx(norm_, quantized_, context);
+    const bool from_layer = x_ == nullptr && result_.layer != nullptr;
+    if (from_layer && result_.layer->quantizes_output()) {
+      quantize_result(options, context);
     } else {
-      kernels::quantize_mx({.x = x_,
-                            .codes = quantized_.codes,
-                            .scales = quantized_.scales,
-                            .m = m_,
-                            .k = k_,
-                            .options = options},
-                           context);
+      if (from_layer) x(context);
+      use_memory_for_quantized(options);
+      if (x_ == nullptr) {
+        kernels::layer_norm_mx(norm_, quantized_, context);
+      } else {
+        kernels::quantize_mx({.x = x_,
+                              .codes = quantized_.codes,
+                              .scales = quantized_.scales,
+                              .m = m_,
+                              .k = k_,
+                              .options = options},
+                             context);
+      }
     }
   }
   return {.codes = quantized_.codes, .scales = quantized_.scales};
+}
+
+void LinearInput::quantize_result(const formats::MxOptions& options, kernels::Context& context) {
+  auto* const codes = reinterpret_cast<uint8_t*>(result_.y);
+  quantized_ = {.codes = codes, .scales = codes + m_ * k_, .options = options};
+  result_.layer->apply(*result_.input, {.mx = quantized_, .epilogue = result_.epilogue}, context);
+}
+
+void LinearInput::use_memory_for_quantized(const formats::MxOptions& options) {
+  const int64_t bytes = m_ * k_ + m_ * (k_ / formats::kMxBlockSize);
+  if (memory_.empty()) {
+    own_memory_ = Tensor(DType::kU8, {bytes});
+    memory_ = {own_memory_.data(), static_cast<size_t>(bytes)};
+  }
+  check(static_cast<int64_t>(memory_.size()) >= bytes, "memory for the quantized rows");
+  auto* const codes = reinterpret_cast<uint8_t*>(memory_.data());
+  quantized_ = {.codes = codes, .scales = codes + m_ * k_, .options = options};
 }
 
 std::vector<checkpoint::ParameterSpec> linear_parameter_specs(const std::string& name,

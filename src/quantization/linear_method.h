@@ -30,6 +30,17 @@ struct LinearShape {
   bool bias = true;
 };
 
+class LinearInput;
+class LinearMethod;
+
+// What a layer makes of an input: rows that need not be stored as floats.
+struct LinearResult {
+  const LinearMethod* layer = nullptr;
+  LinearInput* input = nullptr;
+  kernels::Epilogue epilogue = kernels::Epilogue::kNone;
+  float* y = nullptr;  // [m, out_features]: memory for the rows, in either form
+};
+
 // The input of one or more linear layers: fp32 rows, and their quantized form, which every layer
 // that reads it shares (q, k and v). Lives for one step of a forward pass.
 class LinearInput {
@@ -42,6 +53,10 @@ class LinearInput {
   // quantized in one pass, or fp32 in norm.y. What `norm` reads must not change before.
   explicit LinearInput(const kernels::LayerNormArgs& norm, std::span<std::byte> memory = {})
       : m_(norm.rows), k_(norm.dim), norm_(norm), memory_(memory) {}
+
+  // The rows that another layer makes, likewise: where it can, quantized in one pass, to result.y;
+  // otherwise fp32 there and quantized to `memory`. What `result` points to must not change before.
+  explicit LinearInput(const LinearResult& result, std::span<std::byte> memory = {});
 
   int64_t m() const { return m_; }
   int64_t k() const { return k_; }
@@ -57,10 +72,14 @@ class LinearInput {
   Quantized quantized(const formats::MxOptions& options, kernels::Context& context);
 
  private:
-  const float* x_ = nullptr;  // null as long as nobody asked for the rows of `norm_`
+  const float* x_ = nullptr;  // null as long as nobody asked for the rows of norm_ or result_
+  void quantize_result(const formats::MxOptions& options, kernels::Context& context);
+  void use_memory_for_quantized(const formats::MxOptions& options);
+
   int64_t m_;
   int64_t k_;
   kernels::LayerNormArgs norm_;
+  LinearResult result_;  // no layer: rows of x_ or norm_
   std::span<std::byte> memory_;
   Tensor own_memory_;
   kernels::MxOutput quantized_;  // no codes before they are made
@@ -68,7 +87,8 @@ class LinearInput {
 
 // Where the result goes and what happens to it on the way (kernels/gemm_mx/gemm_mx.h).
 struct LinearOutput {
-  float* y = nullptr;  // [m, out_features]
+  float* y = nullptr;         // [m, out_features]
+  kernels::MxOutput mx = {};  // instead, when it has codes: of layers that quantize their output
   kernels::Epilogue epilogue = kernels::Epilogue::kNone;
   const float* residual = nullptr;
   const float* gate = nullptr;
@@ -112,6 +132,8 @@ class LinearMethod {
   // Declares this layer's tensors; `this` must outlive the load.
   virtual void create_weights(checkpoint::ParameterLoader& loader) = 0;
   virtual void process_weights_after_loading(std::span<const checkpoint::StoredTensor> tensors) = 0;
+  // Whether apply() takes LinearOutput::mx.
+  virtual bool quantizes_output() const { return false; }
   virtual void apply(LinearInput& input, const LinearOutput& output,
                      kernels::Context& context) const = 0;
   // Plans apply() on `m` rows and notes the kernels that it would call. Needs no weights.

@@ -54,6 +54,8 @@ LinearPlan MxLinear::plan(int64_t m, kernels::Context& context) const {
           .norm_bytes = kernels::layer_norm_mx_workspace_bytes(m, k)};
 }
 
+bool MxLinear::quantizes_output() const { return shape().out_features % kMxBlockSize == 0; }
+
 void MxLinear::apply(LinearInput& input, const LinearOutput& output,
                      kernels::Context& context) const {
   const LinearInput::Quantized x = input.quantized(options_, context);
@@ -62,6 +64,7 @@ void MxLinear::apply(LinearInput& input, const LinearOutput& output,
                     .weight = &weight_,
                     .bias = bias_.empty() ? nullptr : bias_.f32(),
                     .y = output.y,
+                    .mx = output.mx,
                     .m = input.m(),
                     .compute = context.compute,
                     .epilogue = output.epilogue,

@@ -16,6 +16,7 @@ namespace mxvideo::quantization {
 class MxLinear : public LinearMethod {
  public:
   const char* scheme() const override { return formats::mx_format_name(options_.element).data(); }
+  bool quantizes_output() const override;
   void apply(LinearInput& input, const LinearOutput& output,
              kernels::Context& context) const override;
   LinearPlan plan(int64_t m, kernels::Context& context) const override;

@@ -105,6 +105,7 @@ RoundTrip round_trip(const float* row, const formats::MxOptions& mx) {
 
 // The definition of the schemes, from the scalar formats: both operands quantized, products summed.
 TEST_F(OneLayer, MxSchemesMultiplyWhatTheFormatsDefine) {
+  context_.compute = kernels::Compute::kExact;
   write(weight_, bias_);
   for (const auto& [scheme, rule] : {std::pair{"mxfp8", formats::ScaleRule::kRceil},
                                      {"mxfp8", formats::ScaleRule::kFloor},
@@ -176,6 +177,52 @@ TEST_F(OneLayer, NormedInputGivesEveryLayerTheValuesOfTheNorm) {
       std::vector<float> y(size_t{5} * 33);
       linear->apply(input, {.y = y.data()}, context_);
       EXPECT_EQ(y, apply(*linear, stored)) << linear->scheme();
+    }
+  }
+}
+
+// What one layer makes of its input for another: each combination of schemes computes what it does
+// when the rows between them are stored.
+TEST_F(OneLayer, ResultOfALayerIsTheInputOfAnother) {
+  const LinearShape first_shape = {.out_features = 64, .in_features = 96};
+  const LinearShape second_shape = {.out_features = 7, .in_features = 64};
+  const Tensor a = random_tensor({64, 96}, 4), a_bias = random_tensor({64}, 5);
+  const Tensor b = random_tensor({7, 64}, 6), b_bias = random_tensor({7}, 7);
+  const std::array tensors = {checkpoint::NamedTensor{"a.weight", a.view()},
+                              checkpoint::NamedTensor{"a.bias", a_bias.view()},
+                              checkpoint::NamedTensor{"b.weight", b.view()},
+                              checkpoint::NamedTensor{"b.bias", b_bias.view()}};
+  checkpoint::write_safetensors(temporary_.path() / "model.safetensors", tensors);
+  const auto make = [](const char* scheme, const char* name, const LinearShape& shape) {
+    return make_quantization_config({.scheme = scheme, .ignored_layers = {}, .mx = {}})
+        ->make_linear(name, shape, /*quantizable=*/true);
+  };
+  const Tensor x = random_tensor({5, 96}, 3);
+  for (const char* first_scheme : {"none", "mxfp8", "mxint8"}) {
+    for (const char* second_scheme : {"none", "mxfp8", "mxint8"}) {
+      checkpoint::ParameterLoader loader;
+      const auto first = make(first_scheme, "a", first_shape);
+      const auto second = make(second_scheme, "b", second_shape);
+      first->create_weights(loader);
+      second->create_weights(loader);
+      loader.load(checkpoint::Checkpoint::open_directory(temporary_.path()));
+      const auto gelu = kernels::Epilogue::kGeluTanh;
+      std::vector<float> between(size_t{5} * 64), expected(size_t{5} * 7), y(expected.size());
+      LinearInput input(x.f32(), 5, 96);
+      first->apply(input, {.y = between.data(), .epilogue = gelu}, context_);
+      LinearInput stored(between.data(), 5, 64);
+      second->apply(stored, {.y = expected.data()}, context_);
+      std::vector<float> memory(between.size());
+      LinearInput lazy(LinearResult{
+          .layer = first.get(), .input = &input, .epilogue = gelu, .y = memory.data()});
+      for (const LinearMethod* linear : {second.get(), second.get()}) {
+        linear->apply(lazy, {.y = y.data()}, context_);
+        EXPECT_EQ(y, expected) << first_scheme << " then " << second_scheme;
+      }
+      // After either form the floats are still to be had.
+      EXPECT_EQ(std::vector(lazy.x(context_), lazy.x(context_) + between.size()), between);
+      second->apply(lazy, {.y = y.data()}, context_);
+      EXPECT_EQ(y, expected) << first_scheme << " then " << second_scheme;
     }
   }
 }

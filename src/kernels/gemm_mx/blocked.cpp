@@ -84,12 +84,25 @@ void multiply_panel(const GemmMicroKernel& kernel, int64_t rows, int64_t depth, 
   }
 }
 
+// The sums of one panel, [rows, kGemmPanel], to their place; `sums` is overwritten.
+void store_panel(const GemmMxArgs& args, const Block& block, int64_t column, float* sums) {
+  const EpilogueArgs epilogue = epilogue_args(args);
+  const int64_t n = args.weight->n;
+  const int64_t columns = std::min(kGemmPanel, n - column);
+  const bool quantized = args.mx.codes != nullptr;
+  for (int64_t r = 0; r < block.rows; ++r) {
+    const int64_t row = block.row + r;
+    float* const values = sums + r * kGemmPanel;
+    apply_epilogue(epilogue, row, column, values, quantized ? values : args.y + row * n + column,
+                   columns);
+  }
+  if (quantized) quantize_outputs(args, block.row, block.rows, column, sums);
+}
+
 void compute_block(const GemmMxArgs& args, const GemmMicroKernel& kernel, const Block& block) {
   const int64_t k = args.weight->k;
-  const int64_t n = args.weight->n;
   const auto* codes = reinterpret_cast<const uint8_t*>(args.weight->codes.data());
   const auto* scales = reinterpret_cast<const uint8_t*>(args.weight->scales.data());
-  const EpilogueArgs epilogue = epilogue_args(args);
   for (int64_t first = 0; first < k; first += kGemmDepth) {
     const int64_t depth = std::min(kGemmDepth, k - first);
     decode_activations(args, kernel, block, first, depth);
@@ -100,14 +113,7 @@ void compute_block(const GemmMxArgs& args, const GemmMicroKernel& kernel, const 
       kernel.decode_panel(codes + offset, scales + offset / kBlock, depth, scratch.weights);
       multiply_panel(kernel, block.rows, depth, first > 0, sums,
                      {codes + offset + k * kGemmPanel, static_cast<size_t>(next_bytes)});
-      if (first + depth < k) continue;
-      const int64_t column = (block.panel + p) * kGemmPanel;
-      const int64_t columns = std::min(kGemmPanel, n - column);
-      for (int64_t r = 0; r < block.rows; ++r) {
-        const int64_t row = block.row + r;
-        apply_epilogue(epilogue, row, column, sums + r * kGemmPanel, args.y + row * n + column,
-                       columns);
-      }
+      if (first + depth == k) store_panel(args, block, (block.panel + p) * kGemmPanel, sums);
     }
   }
 }
@@ -193,6 +199,29 @@ void run_gemm_mx_blocked(const GemmMxArgs& args, const GemmMicroKernel& kernel) 
 
 void run_gemm_mx_highway(const GemmMxArgs& args) noexcept {
   run_gemm_mx_blocked(args, gemm_mx_highway(args.weight->element == formats::MxElement::kInt8));
+}
+
+void quantize_outputs(const GemmMxArgs& args, int64_t row, int64_t rows, int64_t column,
+                      const float* outputs) noexcept {
+  static_assert(kGemmPanel == kBlock);
+  constexpr int64_t kChunk = 64;
+  uint8_t codes[kChunk * kBlock];
+  uint8_t scales[kChunk];
+  const int64_t n = args.weight->n;
+  for (int64_t first = 0; first < rows; first += kChunk) {
+    const int64_t count = std::min(kChunk, rows - first);
+    args.quantize({.x = outputs + first * kBlock,
+                   .codes = codes,
+                   .scales = scales,
+                   .m = count,
+                   .k = kBlock,
+                   .options = args.mx.options});
+    for (int64_t i = 0; i < count; ++i) {
+      const int64_t at = (row + first + i) * n + column;
+      std::copy_n(codes + i * kBlock, kBlock, args.mx.codes + at);
+      args.mx.scales[at / kBlock] = scales[i];
+    }
+  }
 }
 
 EpilogueArgs epilogue_args(const GemmMxArgs& args) noexcept {

@@ -27,6 +27,10 @@ const char* reject_gemm_mx_bf16(const GemmMxArgs& args) noexcept;
 
 void run_gemm_mx_blocked(const GemmMxArgs& args, const GemmMicroKernel& kernel) noexcept;
 
+// To args.mx: outputs [rows, kGemmPanel] of the rows from `row` and the columns from `column` on.
+void quantize_outputs(const GemmMxArgs& args, int64_t row, int64_t rows, int64_t column,
+                      const float* outputs) noexcept;
+
 EpilogueArgs epilogue_args(const GemmMxArgs& args) noexcept;
 
 // gemm_mx_highway() on either element.

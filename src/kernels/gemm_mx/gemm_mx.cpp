@@ -2,6 +2,7 @@
 
 #include <string_view>
 
+#include "base/error.h"
 #include "kernels/gemm_mx/blocked.h"
 
 namespace mxvideo::kernels {
@@ -9,7 +10,14 @@ namespace mxvideo::kernels {
 static_assert(PackedMxWeight::kPanel == kGemmPanel);
 
 void gemm_mx(const GemmMxArgs& args, Context& context) {
-  select("gemm_mx", gemm_mx_rows(), args, context).run(args);
+  GemmMxArgs whole = args;
+  if (args.mx.codes != nullptr) {
+    check(args.weight->n % formats::kMxBlockSize == 0, "quantized outputs are whole blocks");
+    const QuantizeMxArgs one_block = {
+        .m = 1, .k = formats::kMxBlockSize, .options = args.mx.options};
+    whole.quantize = select("quantize_mx", quantize_mx_rows(), one_block, context).run;
+  }
+  select("gemm_mx", gemm_mx_rows(), whole, context).run(whole);
 }
 
 GemmMxChoice choose_gemm_mx(const PackedMxWeight& weight, const Context& context) {

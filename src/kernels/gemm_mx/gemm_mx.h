@@ -36,6 +36,7 @@
 #include "formats/mx_block.h"
 #include "kernels/common/epilogue.h"
 #include "kernels/common/kernel_table.h"
+#include "kernels/quantize_mx/quantize_mx.h"
 #include "tensor/tensor.h"
 
 namespace mxvideo::kernels {
@@ -107,6 +108,9 @@ struct GemmMxArgs {
   const PackedMxWeight* weight = nullptr;
   const float* bias = nullptr;  // [n] or null
   float* y = nullptr;           // [m, n]
+  // Where the result goes quantized instead of to y, when this has codes: the bits of gemm_mx()
+  // followed by quantize_mx(), of values still in the cache. n is a multiple of 32.
+  MxOutput mx = {};
   int64_t m = 0;
   Compute compute = Compute::kAuto;
   Epilogue epilogue = Epilogue::kNone;
@@ -114,6 +118,8 @@ struct GemmMxArgs {
   const float* gate = nullptr;        // [gate_rows, n] with the row stride below; null means 1
   int64_t gate_stride = 0;            // floats between rows of `gate`
   const int32_t* gate_row = nullptr;  // [m]: row of `gate` for each row of y; null means row 0
+  // What fills `mx`: gemm_mx() sets it.
+  void (*quantize)(const QuantizeMxArgs&) noexcept = nullptr;
 };
 
 std::span<const Row<GemmMxArgs>> gemm_mx_rows();

@@ -1,7 +1,9 @@
 // The definition of gemm_mx: decode, multiply, accumulate in double, round once. And that of the
 // rows "…_fast", for any CPU: the same products of elements that are rounded to multiples of 4.
+#include <algorithm>
 #include <cmath>
 
+#include "base/checked.h"
 #include "base/parallel.h"
 #include "formats/e4m3.h"
 #include "formats/e8m0.h"
@@ -39,13 +41,25 @@ double dot(const GemmMxArgs& args, int64_t i, int64_t j, Decode decode) noexcept
 }
 
 void run(const GemmMxArgs& args, Decode decode) noexcept {
+  constexpr int64_t kPanel = PackedMxWeight::kPanel;
   const int64_t n = args.weight->n;
+  const int64_t panels = ceil_div(n, kPanel);
   const EpilogueArgs epilogue = epilogue_args(args);
-  parallel_for(args.m * n, 1, [&](int64_t begin, int64_t end) {
-    for (int64_t output = begin; output < end; ++output) {
-      const int64_t i = output / n;
-      const int64_t j = output % n;
-      args.y[output] = static_cast<float>(epilogue_value(epilogue, i, j, dot(args, i, j, decode)));
+  parallel_for(args.m * panels, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t part = begin; part < end; ++part) {
+      const int64_t i = part / panels;
+      const int64_t column = part % panels * kPanel;
+      float values[kPanel];
+      const int64_t count = std::min(kPanel, n - column);
+      for (int64_t c = 0; c < count; ++c) {
+        const int64_t j = column + c;
+        values[c] = static_cast<float>(epilogue_value(epilogue, i, j, dot(args, i, j, decode)));
+      }
+      if (args.mx.codes != nullptr) {
+        quantize_outputs(args, i, 1, column, values);
+      } else {
+        std::copy_n(values, count, args.y + i * n + column);
+      }
     }
   });
 }

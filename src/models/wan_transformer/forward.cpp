@@ -22,6 +22,7 @@ using kernels::ElementwiseOp;
 using kernels::Epilogue;
 using quantization::LinearInput;
 using quantization::LinearMethod;
+using quantization::LinearResult;
 
 // Vectors of scale_shift_table + timestep_proj, in the table's order.
 enum Modulation {
@@ -267,13 +268,15 @@ void feed_forward(const Pass& pass, const WanBlockWeights& block, const Tensor& 
   for (int64_t first = 0; first < pass.tokens; first += pass.work.ffn.dim(0)) {
     const int64_t count = std::min(pass.work.ffn.dim(0), pass.tokens - first);
     LinearInput normed = modulated_norm(pass, modulation, kFfnShift, kFfnScale, {first, count});
-    if (!gelu.empty()) normed.x(pass.context);
-    block.ffn_in->apply(normed, {.y = pass.work.ffn.f32(), .epilogue = Epilogue::kGeluTanh},
-                        pass.context);
+    LinearInput activated(LinearResult{.layer = block.ffn_in.get(),
+                                       .input = &normed,
+                                       .epilogue = Epilogue::kGeluTanh,
+                                       .y = pass.work.ffn.f32()},
+                          pass.quantized_memory());
     if (!gelu.empty()) {
-      std::copy_n(pass.work.ffn.f32(), count * ffn_dim, gelu.f32() + first * ffn_dim);
+      normed.x(pass.context);
+      std::copy_n(activated.x(pass.context), count * ffn_dim, gelu.f32() + first * ffn_dim);
     }
-    LinearInput activated(pass.work.ffn.f32(), count, ffn_dim, pass.quantized_memory());
     add_to_hidden(pass, *block.ffn_out, activated, modulation.f32() + kFfnGate * dim, first);
   }
   pass.probe(name + ".norm3_modulated", pass.work.normed);
