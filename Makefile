@@ -1,5 +1,7 @@
 # Two commands do all: `make demo` and `make test`. Everything is built under build/.
 
+# The ratios that belong to this machine: of a CPU with AVX2, or with AVX-512 VNNI.
+BENCH_BASELINE ?= $(if $(shell grep -m1 -w avx512_vnni /proc/cpuinfo 2>/dev/null),bench/baseline_avx512_vnni.json,bench/baseline_avx2.json)
 BUILD_JOBS ?= $(shell nproc)
 PYTHON ?= python3
 DEMO_DIR := build/demo
@@ -48,7 +50,7 @@ bench: build
 	build/release/mxvideo bench step --scheme mxfp8,none
 	build/release/mxvideo bench vae --height 128 --width 128
 
-# The ratios of bench/baseline.json once more; fails when one got worse, or on another machine.
+# The ratios of BENCH_BASELINE once more; fails when one got worse, or on another machine.
 bench-check: build
 	@mkdir -p build/bench
 	build/release/mxvideo bench gemm --json > build/bench/gemm.json
@@ -56,7 +58,7 @@ bench-check: build
 	build/release/mxvideo bench load --json > build/bench/load.json
 	build/release/mxvideo bench text --json > build/bench/text.json
 	build/release/mxvideo bench step --scheme mxfp8,none --json > build/bench/step.json
-	build/release/mxvideo bench check --baseline bench/baseline.json $(BENCH_CHECK_FLAGS) \
+	build/release/mxvideo bench check --baseline $(BENCH_BASELINE) $(BENCH_CHECK_FLAGS) \
 	  build/bench/gemm.json build/bench/attention.json build/bench/load.json build/bench/text.json \
 	  build/bench/step.json
 

@@ -72,7 +72,9 @@ Command add_bench_check(CLI::App& bench) {
   auto flags = std::make_shared<CheckFlags>();
   CLI::App* parser = bench.add_subcommand(
       "check", "Compare results of the other benches (--json) with a file of ratios");
-  parser->add_option("--baseline", flags->baseline, "File of ratios, such as bench/baseline.json")
+  parser
+      ->add_option("--baseline", flags->baseline,
+                   "File of ratios, such as bench/baseline_avx2.json")
       ->required()
       ->check(is_not_empty());
   parser->add_option("results", flags->results, "Files of results, of one machine")->required();
