@@ -72,10 +72,10 @@ class LinearInput {
   Quantized quantized(const formats::MxOptions& options, kernels::Context& context);
 
  private:
-  const float* x_ = nullptr;  // null as long as nobody asked for the rows of norm_ or result_
   void quantize_result(const formats::MxOptions& options, kernels::Context& context);
   void use_memory_for_quantized(const formats::MxOptions& options);
 
+  const float* x_ = nullptr;  // null as long as nobody asked for the rows of norm_ or result_
   int64_t m_;
   int64_t k_;
   kernels::LayerNormArgs norm_;

@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "base/error.h"
 #include "kernels/matmul/matmul.h"
 
 namespace mxvideo::quantization {
@@ -46,6 +47,7 @@ void UnquantizedLinear::set_weight(Tensor weight, Tensor bias) {
 
 void UnquantizedLinear::apply(LinearInput& input, const LinearOutput& output,
                               kernels::Context& context) const {
+  check(output.mx.codes == nullptr, "an unquantized layer writes floats");
   kernels::matmul({.x = input.x(context),
                    .weight = weight_.data(),
                    .weight_dtype = weight_.dtype(),

@@ -66,8 +66,8 @@ void decode_activations(const GemmMxArgs& args, const GemmMicroKernel& kernel, c
   }
 }
 
-// sums [rows, kGemmPanel] of a decoded panel. `next`: codes that are decoded after it, `next_bytes`
-// of them, fetched piecemeal meanwhile: a panel is too short for the processor to see it coming.
+// sums [rows, kGemmPanel] of the decoded panel. `next`: the codes that are decoded after it,
+// fetched piecemeal meanwhile; they are too few in a row for the processor to see them coming.
 void multiply_panel(const GemmMicroKernel& kernel, int64_t rows, int64_t depth, bool accumulate,
                     float* sums, std::span<const uint8_t> next) {
   constexpr int64_t kLine = 64;
@@ -108,11 +108,13 @@ void compute_block(const GemmMxArgs& args, const GemmMicroKernel& kernel, const 
     decode_activations(args, kernel, block, first, depth);
     for (int64_t p = 0; p < block.panels; ++p) {
       const int64_t offset = ((block.panel + p) * k + first) * kGemmPanel;
-      const int64_t next_bytes = p + 1 < block.panels ? depth * kGemmPanel : 0;
       float* sums = scratch.sums + p * block.rows * kGemmPanel;
       kernel.decode_panel(codes + offset, scales + offset / kBlock, depth, scratch.weights);
-      multiply_panel(kernel, block.rows, depth, first > 0, sums,
-                     {codes + offset + k * kGemmPanel, static_cast<size_t>(next_bytes)});
+      std::span<const uint8_t> next;
+      if (p + 1 < block.panels) {
+        next = {codes + offset + k * kGemmPanel, static_cast<size_t>(depth * kGemmPanel)};
+      }
+      multiply_panel(kernel, block.rows, depth, first > 0, sums, next);
       if (first + depth == k) store_panel(args, block, (block.panel + p) * kGemmPanel, sums);
     }
   }

@@ -17,7 +17,7 @@ inline constexpr int64_t kGemmDepth = 256;  // part of k that is summed before i
 inline constexpr int64_t kGemmActivationBytes = 216 * 1024;
 inline constexpr int64_t kGemmMaxRows = 384;
 inline constexpr int64_t kGemmSums = 192 * 1024;
-// The rows of a block are a multiple of this as far as there are rows: of every tile's height.
+// Rows that a call of multiply() gets at most: a multiple of every tile's height.
 inline constexpr int64_t kGemmRowGrain = 96;
 // What a decoded row of activations and a decoded panel of weights need at most, in bytes.
 inline constexpr int64_t kGemmRowBytes = kGemmDepth * 4 + 64;
