@@ -14,9 +14,9 @@ namespace mxvideo::kernels {
 // [rows, kGemmPanel]. The more rows, the rarer a panel is decoded.
 inline constexpr int64_t kGemmPanel = 32;   // output features in a weight panel
 inline constexpr int64_t kGemmDepth = 256;  // part of k that is summed before it joins the sums
-inline constexpr int64_t kGemmActivationBytes = 216 * 1024;
+inline constexpr int64_t kGemmActivationBytes = int64_t{216} * 1024;
 inline constexpr int64_t kGemmMaxRows = 384;
-inline constexpr int64_t kGemmSums = 192 * 1024;
+inline constexpr int64_t kGemmSums = int64_t{192} * 1024;
 // Rows that a call of multiply() gets at most: a multiple of every tile's height.
 inline constexpr int64_t kGemmRowGrain = 96;
 // What a decoded row of activations and a decoded panel of weights need at most, in bytes.

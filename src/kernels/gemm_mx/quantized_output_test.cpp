@@ -71,7 +71,7 @@ TEST_P(GemmMxQuantizedOutput, KeepsNan) {
 TEST(GemmMx, QuantizesItsOutputByTheRowOfTheContext) {
   const Problem p = Problem::random({3, 64, 64}, 10);
   const PackedMxWeight weight = p.packed();
-  std::vector<uint8_t> codes(3 * 64), scales(3 * 2);
+  std::vector<uint8_t> codes(size_t{3} * 64), scales(size_t{3} * 2);
   Context context;
   context.forced_rows["quantize_mx"] = "reference";
   gemm_mx({.x_codes = p.x_codes.data(),
