@@ -59,7 +59,8 @@ inline void decode_row_scales(const uint8_t* codes, const uint8_t* scales, int64
   bool has_nan = false;
   for (int64_t block = 0; block < depth / kBlock; ++block) {
     has_nan = has_nan || scales[block] == 0xff || Element::has_nan(load(codes + block * kBlock));
-    row->exponents[block] = (scales[block] + Element::kExponent) * (1 << kExponentShift);
+    const auto exponent = static_cast<uint32_t>(scales[block] + Element::kExponent);
+    row->exponents[block] = static_cast<int32_t>(exponent << kExponentShift);
   }
   row->poison = has_nan ? __builtin_nanf("") : 0.0f;
 }
