@@ -50,8 +50,7 @@ LinearInput::Quantized LinearInput::quantized(const formats::MxOptions& options,
 }
 
 void LinearInput::quantize_result(const formats::MxOptions& options, kernels::Context& context) {
-  auto* const codes = reinterpret_cast<uint8_t*>(result_.y);
-  quantized_ = {.codes = codes, .scales = codes + m_ * k_, .options = options};
+  place_quantized(result_.y, options);
   result_.layer->apply(*result_.input, {.mx = quantized_, .epilogue = result_.epilogue}, context);
 }
 
@@ -62,7 +61,11 @@ void LinearInput::use_memory_for_quantized(const formats::MxOptions& options) {
     memory_ = {own_memory_.data(), static_cast<size_t>(bytes)};
   }
   check(static_cast<int64_t>(memory_.size()) >= bytes, "memory for the quantized rows");
-  auto* const codes = reinterpret_cast<uint8_t*>(memory_.data());
+  place_quantized(memory_.data(), options);
+}
+
+void LinearInput::place_quantized(void* memory, const formats::MxOptions& options) {
+  auto* const codes = static_cast<uint8_t*>(memory);
   quantized_ = {.codes = codes, .scales = codes + m_ * k_, .options = options};
 }
 

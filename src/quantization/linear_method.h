@@ -74,6 +74,7 @@ class LinearInput {
  private:
   void quantize_result(const formats::MxOptions& options, kernels::Context& context);
   void use_memory_for_quantized(const formats::MxOptions& options);
+  void place_quantized(void* memory, const formats::MxOptions& options);
 
   const float* x_ = nullptr;  // null as long as nobody asked for the rows of norm_ or result_
   int64_t m_;

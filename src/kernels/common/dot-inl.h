@@ -1,6 +1,5 @@
-// The dot-product instructions of AVX-512 VNNI, AVX-VNNI and AVX512-BF16, for ISA files: to each
-// 32-bit lane of `sum` they add the products of the bytes, int16 or bf16 numbers in that lane of
-// both operands.
+// The dot-product instructions of AVX-512 VNNI and AVX-VNNI, for ISA files: to each 32-bit lane of
+// `sum` they add the products of the bytes or int16 numbers in that lane of both operands.
 //
 // With GCC they are assembly: version 12 copies and spills the sum of such an intrinsic around the
 // instruction, which more than halves the speed of a tile of them. Clang, and a test's emulation,

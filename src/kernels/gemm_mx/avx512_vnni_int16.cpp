@@ -23,6 +23,21 @@ struct Int16Pairs {
   }
 };
 
+// 32 E4M3 codes as integers, in their order: the significand, 8 to 15, times the power of two that
+// the exponent selects from `powers`, over 16, to the nearest (halves away from zero).
+inline __m512i multiples_of(__m256i codes, __m256i powers) {
+  const __m512i table = _mm512_broadcast_i64x4(powers);  // by exponent, whatever the sign bit above
+  const __m512i words = _mm512_cvtepi8_epi16(codes);
+  const __m512i power = _mm512_permutexvar_epi16(_mm512_srli_epi16(words, 3), table);
+  // The significand with its hidden bit, times 2^11.
+  const __m512i significand =
+      _mm512_or_si512(_mm512_and_si512(_mm512_slli_epi16(words, 11), _mm512_set1_epi16(0x3800)),
+                      _mm512_set1_epi16(0x4000));
+  const __m512i magnitude = _mm512_mulhrs_epi16(significand, power);
+  const __m512i sign = _mm512_srai_epi16(words, 15);  // -1 or 0
+  return _mm512_sub_epi16(_mm512_xor_si512(magnitude, sign), sign);
+}
+
 // The values of 32 codes, in their order.
 inline __m512i values_of(__m256i codes, Int8 /*element*/) { return _mm512_cvtepi8_epi16(codes); }
 
