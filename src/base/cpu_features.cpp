@@ -29,6 +29,7 @@ constexpr std::array kNames = {
     NamedFeature{kCpuAmxInt8, "amx_int8"},
     NamedFeature{kCpuAmxBf16, "amx_bf16"},
     NamedFeature{kCpuAvxVnni, "avx_vnni"},
+    NamedFeature{kCpuFullRateBf16, "full_rate_bf16"},
 };
 
 #if defined(__x86_64__)
@@ -52,6 +53,12 @@ uint64_t enabled_state() {
   uint32_t high = 0;
   asm volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
   return (static_cast<uint64_t>(high) << 32) | low;
+}
+
+bool made_by_amd() {
+  const Registers r = cpuid(0, 0);
+  const uint32_t name[] = {r.ebx, r.edx, r.ecx};
+  return std::memcmp(name, "AuthenticAMD", sizeof name) == 0;
 }
 
 // Linux gives AMX tile data only to processes that ask for it.
@@ -80,6 +87,7 @@ CpuFeatures detect() {
   found |= kCpuAvx512;
   if (bit(leaf7.ecx, 11)) found |= kCpuAvx512Vnni;
   if (bit(leaf7_1.eax, 5)) found |= kCpuAvx512Bf16;
+  if ((found & kCpuAvx512Bf16) && made_by_amd()) found |= kCpuFullRateBf16;
   if (bit(leaf7.edx, 23)) found |= kCpuAvx512Fp16;
   const bool amx_state = (state & kTileState) == kTileState;
   if (amx_state && bit(leaf7.edx, 24) && request_amx_permission()) {

@@ -22,6 +22,7 @@ extern const RoofKernel kRoofInt16MaddAvxVnni;  // VPDPWSSD, 256 bit
 extern const RoofKernel kRoofInt16MaddAvx512;   // VPDPWSSD, 512 bit
 extern const RoofKernel kRoofInt8VnniAvx;       // VPDPBUSD, 256 bit
 extern const RoofKernel kRoofInt8VnniAvx512;    // VPDPBUSD, 512 bit
+extern const RoofKernel kRoofBf16DotAvx512;     // VDPBF16PS, 512 bit
 extern const RoofKernel kRoofBf16Amx;           // TDPBF16PS
 
 // Sum of `count` floats, a multiple of 64, 64-byte aligned.

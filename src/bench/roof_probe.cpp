@@ -19,7 +19,8 @@ constexpr int kTrials = 12;
 constexpr CpuFeatures kVnni512 = kCpuAvx512 | kCpuAvx512Vnni;
 constexpr CpuFeatures kFp16 = kCpuAvx512 | kCpuAvx512Fp16;
 
-constexpr std::array kUnitNames = {"fp32_fma", "fp16_fma", "int16_madd", "int8_vnni", "bf16_amx"};
+constexpr std::array kUnitNames = {"fp32_fma",  "fp16_fma", "int16_madd",
+                                   "int8_vnni", "bf16_dot", "bf16_amx"};
 
 constexpr std::array kLoops = {
     RoofLoop{RoofUnit::kFp32Fma, "avx512", kCpuAvx512},
@@ -30,13 +31,14 @@ constexpr std::array kLoops = {
     RoofLoop{RoofUnit::kInt16Madd, "avx2", kCpuAvx2},
     RoofLoop{RoofUnit::kInt8Vnni, "avx512_vnni", kVnni512},
     RoofLoop{RoofUnit::kInt8Vnni, "avx_vnni", kCpuAvx2 | kCpuAvxVnni},
+    RoofLoop{RoofUnit::kBf16Dot, "avx512_bf16", kCpuAvx512 | kCpuAvx512Bf16},
     RoofLoop{RoofUnit::kBf16Amx, "amx_bf16", kCpuAmxBf16},
 };
 // In the order of kLoops; not constexpr, as the objects lie in other files.
 const std::array<const RoofKernel*, kLoops.size()> kKernels = {
-    &kRoofFp32FmaAvx512,   &kRoofFp32FmaAvx2,      &kRoofFp16FmaAvx512,
-    &kRoofInt16MaddAvx512, &kRoofInt16MaddAvxVnni, &kRoofInt16MaddAvx2,
-    &kRoofInt8VnniAvx512,  &kRoofInt8VnniAvx,      &kRoofBf16Amx,
+    &kRoofFp32FmaAvx512,    &kRoofFp32FmaAvx2,   &kRoofFp16FmaAvx512,  &kRoofInt16MaddAvx512,
+    &kRoofInt16MaddAvxVnni, &kRoofInt16MaddAvx2, &kRoofInt8VnniAvx512, &kRoofInt8VnniAvx,
+    &kRoofBf16DotAvx512,    &kRoofBf16Amx,
 };
 
 struct RowUnit {
@@ -57,6 +59,7 @@ constexpr std::array kRowUnits = {
     RowUnit{"highway_int16", RoofUnit::kInt16Madd},
     RowUnit{"avx512_vnni_int8", RoofUnit::kInt8Vnni},
     RowUnit{"avx512_vnni_fast", RoofUnit::kInt8Vnni},
+    RowUnit{"avx512_bf16", RoofUnit::kBf16Dot},
     RowUnit{"amx_bf16", RoofUnit::kBf16Amx},
 };
 

@@ -13,9 +13,9 @@
 
 namespace mxvideo::bench {
 
-enum class RoofUnit : uint8_t { kFp32Fma, kFp16Fma, kInt16Madd, kInt8Vnni, kBf16Amx };
+enum class RoofUnit : uint8_t { kFp32Fma, kFp16Fma, kInt16Madd, kInt8Vnni, kBf16Dot, kBf16Amx };
 
-// "fp32_fma", "fp16_fma", "int16_madd", "int8_vnni", "bf16_amx".
+// "fp32_fma", "fp16_fma", "int16_madd", "int8_vnni", "bf16_dot", "bf16_amx".
 const char* unit_name(RoofUnit unit);
 
 // The unit that multiplies in a row of a kernel table (kernels/registry.h), by the row's name; a
@@ -25,7 +25,7 @@ const RoofUnit* unit_of_row(std::string_view row);
 // A loop that is compiled into this program.
 struct RoofLoop {
   RoofUnit unit;
-  const char* isa;  // "avx2", "avx_vnni", "avx512", "avx512_vnni", "avx512_fp16", "amx_bf16"
+  const char* isa;  // "avx2", "avx_vnni", "avx512", "avx512_vnni", "avx512_fp16", "avx512_bf16", …
   CpuFeatures requires_cpu;
 };
 // Of each unit the widest first: the first that the CPU has is the unit's roof.

@@ -1,5 +1,6 @@
-// The dot-product instructions of AVX-512 VNNI and AVX-VNNI, for ISA files: to each 32-bit lane of
-// `sum` they add the products of the bytes or int16 numbers in that lane of both operands.
+// The dot-product instructions of AVX-512 VNNI, AVX-VNNI and AVX512-BF16, for ISA files: to each
+// 32-bit lane of `sum` they add the products of the bytes, int16 or bf16 numbers in that lane of
+// both operands.
 //
 // With GCC they are assembly: version 12 copies and spills the sum of such an intrinsic around the
 // instruction, which more than halves the speed of a tile of them. Clang, and a test's emulation,
@@ -33,6 +34,20 @@ inline __m512i add_word_products(__m512i sum, __m512i a, __m512i b) {
   return sum;
 #else
   return _mm512_dpwssd_epi32(sum, a, b);
+#endif
+}
+
+#endif
+
+#if defined(__AVX512BF16__) || defined(MXVIDEO_EMULATED_INTRINSICS)
+
+// The second pair of numbers, then the first, each by one FMA; subnormals count as zero.
+inline __m512 add_bf16_products(__m512 sum, __m512i a, __m512i b) {
+#ifdef MXVIDEO_DOT_ASSEMBLY
+  asm("vdpbf16ps %2, %1, %0" : "+v"(sum) : "v"(a), "vm"(b));
+  return sum;
+#else
+  return _mm512_dpbf16_ps(sum, (__m512bh)a, (__m512bh)b);
 #endif
 }
 

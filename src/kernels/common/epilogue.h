@@ -31,11 +31,21 @@ struct EpilogueArgs {
 double epilogue_value(const EpilogueArgs& args, int64_t row, int64_t column,
                       double accumulator) noexcept;
 
-// fp32, vectorised: y[c] for `count` columns of one row starting at `column`. `accumulators` and y
-// point to the first of them and may be the same. Error against epilogue_value of the same
-// accumulator: one rounding for each addition (gated residual: a fused multiply-add where the CPU
-// has it), and for kGeluTanh the bound of activation-inl.h.
-void apply_epilogue(const EpilogueArgs& args, int64_t row, int64_t column,
-                    const float* accumulators, float* y, int64_t count) noexcept;
+// A rectangle of y: `rows` x `columns` from (row, column) on.
+struct EpiloguePiece {
+  int64_t row = 0;
+  int64_t column = 0;
+  int64_t rows = 1;
+  int64_t columns = 0;
+  const float* accumulators = nullptr;  // of the first output, as y; both may be the same
+  int64_t accumulator_stride = 0;       // floats between rows
+  float* y = nullptr;
+  int64_t y_stride = 0;
+};
+
+// fp32, vectorised. Error against epilogue_value of the same accumulator: one rounding for each
+// addition (gated residual: a fused multiply-add where the CPU has it), and for kGeluTanh the bound
+// of activation-inl.h.
+void apply_epilogue(const EpilogueArgs& args, const EpiloguePiece& piece) noexcept;
 
 }  // namespace mxvideo::kernels

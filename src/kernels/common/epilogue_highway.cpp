@@ -1,4 +1,4 @@
-// apply_epilogue: one pass over a piece of a row, bound by memory.
+// apply_epilogue: one pass over a piece of y, bound by memory.
 #include "kernels/common/epilogue.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -35,6 +35,23 @@ void epilogue_row(const EpilogueArgs& row, const float* accumulators, float* y, 
   store_partial(epilogue_vector(row, load(accumulators + i), i, load), y + i, count - i);
 }
 
+void epilogue_piece(const EpilogueArgs& args, const EpiloguePiece& piece) {
+  EpilogueArgs first = args;
+  if (first.bias != nullptr) first.bias += piece.column;
+  for (int64_t r = 0; r < piece.rows; ++r) {
+    const int64_t row = piece.row + r;
+    if (args.residual != nullptr) {
+      first.residual = args.residual + row * args.residual_stride + piece.column;
+    }
+    if (args.gate != nullptr) {
+      const int64_t gate_row = args.gate_row == nullptr ? 0 : args.gate_row[row];
+      first.gate = args.gate + gate_row * args.gate_stride + piece.column;
+    }
+    epilogue_row(first, piece.accumulators + r * piece.accumulator_stride,
+                 piece.y + r * piece.y_stride, piece.columns);
+  }
+}
+
 }  // namespace
 }  // namespace mxvideo::kernels::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
@@ -42,16 +59,10 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace mxvideo::kernels {
 
-HWY_EXPORT(epilogue_row);
+HWY_EXPORT(epilogue_piece);
 
-void apply_epilogue(const EpilogueArgs& args, int64_t row, int64_t column,
-                    const float* accumulators, float* y, int64_t count) noexcept {
-  EpilogueArgs piece = args;
-  const int64_t gate_row = args.gate_row == nullptr ? 0 : args.gate_row[row];
-  if (piece.bias != nullptr) piece.bias += column;
-  if (piece.residual != nullptr) piece.residual += row * args.residual_stride + column;
-  if (piece.gate != nullptr) piece.gate += gate_row * args.gate_stride + column;
-  HWY_DYNAMIC_DISPATCH(epilogue_row)(piece, accumulators, y, count);
+void apply_epilogue(const EpilogueArgs& args, const EpiloguePiece& piece) noexcept {
+  HWY_DYNAMIC_DISPATCH(epilogue_piece)(args, piece);
 }
 
 }  // namespace mxvideo::kernels

@@ -50,11 +50,15 @@ inline __m512i values_of(__m256i codes, E4m3 /*element*/) {
 template <class Element>
 void decode_activation(const uint8_t* codes, const uint8_t* scales, int64_t depth, void* row) {
   auto* values = static_cast<char*>(row);
-  for (int64_t block = 0; block < depth / kBlock; ++block) {
-    const __m256i block_codes = load(codes + block * kBlock);
-    _mm512_store_si512(values + block * kBlock * 2, values_of(block_codes, Element()));
+  uint64_t nans = 0;
+  for (int64_t t = 0; t < depth; t += 64) {
+    const __m512i some = load_codes(codes + t, depth - t);
+    nans |= nans_of(some, Element());
+    _mm512_store_si512(values + t * 2, values_of(_mm512_castsi512_si256(some), Element()));
+    _mm512_store_si512(values + t * 2 + 64,
+                       values_of(_mm512_extracti64x4_epi64(some, 1), Element()));
   }
-  decode_row_scales<Element>(codes, scales, depth, values + kRowValueBytes);
+  decode_row_scales<Element>(scales, depth, nans != 0, values + kRowValueBytes);
 }
 
 template <class Element>

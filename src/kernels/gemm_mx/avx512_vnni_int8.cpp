@@ -75,13 +75,14 @@ inline __m512i bytes_of(__m512i codes, CoarseE4m3 /*element*/) {
 template <class Element>
 void decode_activation(const uint8_t* codes, const uint8_t* scales, int64_t depth, void* row) {
   auto* values = static_cast<char*>(row);
-  for (int64_t block = 0; block < depth / kBlock; ++block) {
-    const __m256i block_codes = load(codes + block * kBlock);
-    const __m512i signed_values = bytes_of(_mm512_castsi256_si512(block_codes), Element());
-    store(_mm256_xor_si256(_mm512_castsi512_si256(signed_values), _mm256_set1_epi8(-128)),
-          values + block * kBlock);
+  uint64_t nans = 0;
+  for (int64_t t = 0; t < depth; t += 64) {
+    const __m512i some = load_codes(codes + t, depth - t);
+    nans |= nans_of(some, Element());
+    const __m512i signed_values = bytes_of(some, Element());
+    _mm512_store_si512(values + t, _mm512_xor_si512(signed_values, _mm512_set1_epi8(-128)));
   }
-  decode_row_scales<Element>(codes, scales, depth, values + Int8Quads::kRowValueBytes);
+  decode_row_scales<Element>(scales, depth, nans != 0, values + Int8Quads::kRowValueBytes);
 }
 
 // Four rows of a panel, to fours of consecutive elements of one feature.

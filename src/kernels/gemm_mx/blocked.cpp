@@ -33,12 +33,11 @@ struct Plan {
 };
 
 Plan make_plan(int64_t m, int64_t panels, int64_t row_bytes, int64_t threads) {
-  constexpr int64_t kGrain = 12;  // a multiple of the height of most tiles
   const int64_t fitting = kGemmActivationBytes / row_bytes / kGemmRowGrain * kGemmRowGrain;
   const int64_t max_rows = std::min(kGemmMaxRows, fitting);
   const int64_t max_panels = kGemmSums / (max_rows * kGemmPanel);
   Plan plan;
-  plan.rows = ceil_div(ceil_div(m, ceil_div(m, max_rows)), kGrain) * kGrain;
+  plan.rows = ceil_div(m, ceil_div(m, max_rows));
   plan.row_blocks = ceil_div(m, plan.rows);
   // Enough column blocks for equal shares of the threads, as far as there are panels.
   const int64_t share = threads / std::gcd(threads, plan.row_blocks);
@@ -86,16 +85,16 @@ void multiply_panel(const GemmMicroKernel& kernel, int64_t rows, int64_t depth, 
 
 // The sums of one panel, [rows, kGemmPanel], to their place; `sums` is overwritten.
 void store_panel(const GemmMxArgs& args, const Block& block, int64_t column, float* sums) {
-  const EpilogueArgs epilogue = epilogue_args(args);
   const int64_t n = args.weight->n;
-  const int64_t columns = std::min(kGemmPanel, n - column);
   const bool quantized = args.mx.codes != nullptr;
-  for (int64_t r = 0; r < block.rows; ++r) {
-    const int64_t row = block.row + r;
-    float* const values = sums + r * kGemmPanel;
-    apply_epilogue(epilogue, row, column, values, quantized ? values : args.y + row * n + column,
-                   columns);
-  }
+  apply_epilogue(epilogue_args(args), {.row = block.row,
+                                       .column = column,
+                                       .rows = block.rows,
+                                       .columns = std::min(kGemmPanel, n - column),
+                                       .accumulators = sums,
+                                       .accumulator_stride = kGemmPanel,
+                                       .y = quantized ? sums : args.y + block.row * n + column,
+                                       .y_stride = quantized ? kGemmPanel : n});
   if (quantized) quantize_outputs(args, block.row, block.rows, column, sums);
 }
 

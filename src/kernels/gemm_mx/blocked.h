@@ -5,7 +5,7 @@
 // thread-local scratch until the epilogue stores them. Each output is summed in an order that
 // depends on k alone, so neither the cut nor the thread count changes a bit, and all fp32 rows
 // agree bit for bit before the epilogue (products are exact in fp32), as do all int16 rows; the
-// bf16 row, whose products are exact too, adds in another order.
+// bf16 rows, whose products are exact too, add in other orders.
 #pragma once
 
 #include "kernels/gemm_mx/gemm_mx.h"

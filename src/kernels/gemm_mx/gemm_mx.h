@@ -9,11 +9,11 @@
 // where blocks made by any scale rule reach to between 224 and 448; a smaller element moves by at
 // most 2^-5 of the scale, 1/512 of the step of the block's largest; INT8 elements are integers
 // already. int16 and int8 rows add the products of a block as integers, exactly, and the blocks in
-// fp32. The row "amx_bf16" decodes exactly, has exact products and adds in fp32 without subnormals.
+// fp32. Rows "…_bf16" decode exactly, have exact products and add in fp32 without subnormals.
 // All orders depend on k only, so bits depend on neither the thread count nor m or n. Bound of
 // every row for acc, per output, against the exact value:
-//   2·(k+8)·2^-24·Σ|x·w| + k·2^-149, the last term for sums among the fp32 subnormals, on AMX
-//   2·k·2^-126; and
+//   2·(k+8)·2^-24·Σ|x·w| + k·2^-149, the last term for sums among the fp32 subnormals, of bf16
+//   rows 2·k·2^-126; and
 //   int16 rows on E4M3: + (1 + k·2^-24) · Σ_b 2^(sx-127) · 2^(sw-127) · Σ_t (d·(|x| + |w|) + d²)
 //   with d = 2^-5;
 //   integer rows of AVX-512: + Σ|x·w| of the blocks with sx + sw < 140, which may count as zero:

@@ -68,10 +68,12 @@ extern const GemmMicroKernel kGemmMxAvx512VnniFast;
 // int8 on INT8 elements: the same results as int16.
 extern const GemmMicroKernel kGemmMxint8Avx512VnniInt8;
 
-// bf16: both elements exactly, in an order of sums of its own (amx_bf16.cpp). Scales of activations
-// and weights from 32 on, or of blocks of zeros: operands, products and sums among the fp32
-// subnormals count as zero.
+// bf16: both elements exactly, in orders of sums of their own (amx_bf16.cpp, avx512_bf16.cpp).
+// Scales of activations and weights from 32 on, or of blocks of zeros: operands, products and sums
+// among the fp32 subnormals count as zero.
 extern const GemmMicroKernel kGemmMxAmxBf16;
 extern const GemmMicroKernel kGemmMxint8AmxBf16;
+extern const GemmMicroKernel kGemmMxAvx512Bf16;
+extern const GemmMicroKernel kGemmMxint8Avx512Bf16;
 
 }  // namespace mxvideo::kernels

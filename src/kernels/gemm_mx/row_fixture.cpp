@@ -53,6 +53,8 @@ std::vector<TestRow> all_rows() {
   const Row<GemmMxArgs> emulated[] = {
       {"amx_bf16", kCpuNone, reject_gemm_mx_bf16,
        run_both<kGemmMxAmxBf16Emulated, kGemmMxint8AmxBf16Emulated>},
+      {"avx512_bf16", kCpuNone, reject_gemm_mx_bf16,
+       run_both<kGemmMxAvx512Bf16Emulated, kGemmMxint8Avx512Bf16Emulated>},
       {"avx512", kCpuNone, reject_gemm_mx_fp32, run_kernel<kGemmMxAvx512Emulated>},
       {"avx512_vnni_int16", kCpuNone, reject_gemm_mx_int16,
        run_both<kGemmMxAvx512VnniInt16Emulated, kGemmMxint8Avx512VnniInt16Emulated>},

@@ -16,6 +16,8 @@ namespace mxvideo::kernels {
 
 extern const GemmMicroKernel kGemmMxAmxBf16Emulated;
 extern const GemmMicroKernel kGemmMxint8AmxBf16Emulated;
+extern const GemmMicroKernel kGemmMxAvx512Bf16Emulated;
+extern const GemmMicroKernel kGemmMxint8Avx512Bf16Emulated;
 extern const GemmMicroKernel kGemmMxAvx512Emulated;
 extern const GemmMicroKernel kGemmMxAvx512VnniInt16Emulated;
 extern const GemmMicroKernel kGemmMxAvxVnniInt16Emulated;
@@ -26,7 +28,8 @@ extern const GemmMicroKernel kGemmMxint8AvxVnniInt16Emulated;
 
 namespace test {
 
-// What a row computes in; rows of a kind agree bit for bit, and so do int16 and int8 on INT8.
+// What a row computes in; rows of a kind agree bit for bit, but for those in bf16, and so do int16
+// and int8 on INT8.
 enum class Kind { kReference, kFp32, kInt16, kInt8, kFast, kBf16 };
 
 struct TestRow {

@@ -24,6 +24,8 @@ constexpr std::array kRows = {
                     run_blocked<kGemmMxint8Avx512VnniInt8>},
     Row<GemmMxArgs>{"avx512_vnni_fast", kCpuAvx512 | kCpuAvx512Vnni, reject_gemm_mx_fast,
                     run_blocked<kGemmMxAvx512VnniFast>},
+    Row<GemmMxArgs>{"avx512_bf16", kCpuAvx512 | kCpuAvx512Bf16 | kCpuFullRateBf16,
+                    reject_gemm_mx_bf16, run_both<kGemmMxAvx512Bf16, kGemmMxint8Avx512Bf16>},
     Row<GemmMxArgs>{"avx512_vnni_int16", kCpuAvx512 | kCpuAvx512Vnni, reject_gemm_mx_int16,
                     run_both<kGemmMxAvx512VnniInt16, kGemmMxint8Avx512VnniInt16>},
     Row<GemmMxArgs>{"avx512", kCpuAvx512, reject_gemm_mx_fp32, run_blocked<kGemmMxAvx512>},

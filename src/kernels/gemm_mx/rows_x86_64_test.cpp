@@ -29,6 +29,8 @@ TEST(GemmMxChoice, TellsTheRowAndABoundOfItsNoise) {
   constexpr CpuFeatures kVnni = kCpuAvx2 | kCpuAvx512 | kCpuAvx512Vnni;
   expect(kCpuAvx2, "avx2_int16", int16_noise, 1.01 * int16_noise);
   expect(kVnni | kCpuAmxBf16, "amx_bf16", 0, 0);
+  expect(kVnni | kCpuAvx512Bf16 | kCpuFullRateBf16, "avx512_bf16", 0, 0);
+  expect(kVnni | kCpuAvx512Bf16, "avx512_vnni_int16", int16_noise, 1.01 * int16_noise);
   expect(kVnni, "avx512_vnni_int16", int16_noise, 1.01 * int16_noise);  // too much for the fast row
   context.compute = Compute::kFast;
   expect(kVnni, "avx512_vnni_fast", weight.fast_noise, weight.fast_noise);

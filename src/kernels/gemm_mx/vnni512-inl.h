@@ -35,18 +35,30 @@ struct RowScales {
   int32_t exponents[kBlocks];  // biased
   float poison;                // NaN where a scale or an element is, else 0
 };
-static_assert(sizeof(RowScales) <= 64);
+static_assert(sizeof(RowScales) <= 64 && kBlocks == 8);
 
+// 64 codes of a row of which `depth` are left: at least 32, whose last half may be missing.
+inline __m512i load_codes(const uint8_t* codes, int64_t depth) {
+  const uint64_t there = depth < 64 ? 0xffffffff : ~uint64_t{0};
+  return _mm512_maskz_loadu_epi8(there, codes);
+}
+
+inline uint64_t nans_of(__m512i codes, E4m3 /*element*/) {
+  const __m512i magnitude = _mm512_set1_epi8(0x7f);
+  return _mm512_cmpeq_epi8_mask(_mm512_and_si512(codes, magnitude), magnitude);
+}
+inline uint64_t nans_of(__m512i /*codes*/, Int8 /*element*/) { return 0; }
+
+// `has_nan`: whether an element is NaN.
 template <class Element>
-inline void decode_row_scales(const uint8_t* codes, const uint8_t* scales, int64_t depth,
-                              char* out) {
+inline void decode_row_scales(const uint8_t* scales, int64_t depth, bool has_nan, char* out) {
   auto* row = reinterpret_cast<RowScales*>(out);
-  bool has_nan = false;
-  for (int64_t block = 0; block < depth / kBlock; ++block) {
-    has_nan = has_nan || scales[block] == 0xff || Element::has_nan(load(codes + block * kBlock));
-    const auto exponent = static_cast<uint32_t>(scales[block] + Element::kExponent);
-    row->exponents[block] = static_cast<int32_t>(exponent << kExponentShift);
-  }
+  const uint64_t blocks = (uint64_t{1} << (depth / kBlock)) - 1;
+  const __m128i bytes = _mm512_castsi512_si128(_mm512_maskz_loadu_epi8(blocks, scales));
+  const __m256i exponents =
+      _mm256_add_epi32(_mm256_cvtepu8_epi32(bytes), _mm256_set1_epi32(Element::kExponent));
+  store(_mm256_slli_epi32(exponents, kExponentShift), row->exponents);
+  has_nan = has_nan || _mm_movemask_epi8(_mm_cmpeq_epi8(bytes, _mm_set1_epi8(-1))) != 0;
   row->poison = has_nan ? __builtin_nanf("") : 0.0f;
 }
 

@@ -16,6 +16,9 @@ mxvideo_add_isa_kernels(kernels gemm_mx_avx512
 mxvideo_add_isa_kernels(kernels gemm_mx_avx512_vnni
   FLAGS -mavx512f -mavx512bw -mavx512vnni -mfma -O3 -Wno-uninitialized -Wno-maybe-uninitialized
   SOURCES avx512_vnni_int16.cpp avx512_vnni_int8.cpp)
+mxvideo_add_isa_kernels(kernels gemm_mx_avx512_bf16
+  FLAGS -mavx512f -mavx512bw -mavx512bf16 -mfma -O3 -Wno-uninitialized -Wno-maybe-uninitialized
+  SOURCES avx512_bf16.cpp)
 mxvideo_add_isa_kernels(kernels gemm_mx_amx
   FLAGS -mavx512f -mavx512bw -mamx-tile -mamx-bf16 -O3 -Wno-uninitialized -Wno-maybe-uninitialized
   SOURCES amx_bf16.cpp)

@@ -147,10 +147,12 @@ const char* matvec_reject(const MatmulArgs& args) noexcept {
 
 void matvec_highway(const MatmulArgs& args) noexcept {
   HWY_DYNAMIC_DISPATCH(matvec_kernel)(args);
-  const EpilogueArgs epilogue = matmul_epilogue(args);
-  for (int64_t r = 0; r < args.m; ++r) {
-    apply_epilogue(epilogue, r, 0, args.scratch + r * args.n, args.y + r * args.y_stride, args.n);
-  }
+  apply_epilogue(matmul_epilogue(args), {.rows = args.m,
+                                         .columns = args.n,
+                                         .accumulators = args.scratch,
+                                         .accumulator_stride = args.n,
+                                         .y = args.y,
+                                         .y_stride = args.y_stride});
 }
 
 void decode_weights(const std::byte* weights, DType dtype, int64_t count, float* values) noexcept {

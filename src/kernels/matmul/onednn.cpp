@@ -31,11 +31,12 @@ void matmul_onednn(const MatmulArgs& args) noexcept {
            .k = depth,
            .add = first > 0});
   }
-  const EpilogueArgs epilogue = matmul_epilogue(args);
-  for (int64_t i = 0; i < args.m; ++i) {
-    apply_epilogue(epilogue, i, 0, sums + i * kMatmulTileColumns, args.y + i * args.y_stride,
-                   args.n);
-  }
+  apply_epilogue(matmul_epilogue(args), {.rows = args.m,
+                                         .columns = args.n,
+                                         .accumulators = sums,
+                                         .accumulator_stride = kMatmulTileColumns,
+                                         .y = args.y,
+                                         .y_stride = args.y_stride});
 }
 
 }  // namespace mxvideo::kernels

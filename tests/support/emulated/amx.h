@@ -2,10 +2,11 @@
 // set of tiles per thread. Numbers of tiles may be any expression here.
 #pragma once
 
-#include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "bf16.h"
 
 enum { kEmulatedTiles = 8, kEmulatedTileRows = 16, kEmulatedTileRowBytes = 64 };
 
@@ -63,17 +64,6 @@ static inline void emulated_tile_stored(int tile, void* to, int64_t stride) {
   for (int row = 0; row < from->rows; ++row) {
     memcpy((char*)to + row * stride, from->bytes[row], (size_t)from->row_bytes);
   }
-}
-
-static inline float emulated_flush(float value) {
-  return fpclassify(value) == FP_SUBNORMAL ? copysignf(0, value) : value;
-}
-
-static inline float emulated_bf16(const unsigned char* at) {
-  const uint32_t bits = (uint32_t)at[0] << 16 | (uint32_t)at[1] << 24;
-  float value;
-  memcpy(&value, &bits, sizeof value);
-  return emulated_flush(value);
 }
 
 static inline float* emulated_fp32(EmulatedTile* tile, int row, int column) {

@@ -8,6 +8,7 @@
 #include <simde/x86/f16c.h>
 
 #include "amx.h"
+#include "bf16.h"
 
 static inline __m512 emulated_mm512_cvtph_ps(__m256i half) {
   return simde_mm512_insertf32x8(
@@ -33,20 +34,19 @@ static inline ToVector emulated_convert(FromVector vector) {
 #define _mm512_cvtepi32_epi16 emulated_convert<short, int, __m256i, __m512i>
 #define _mm512_cvtepi32_ps emulated_convert<float, int, __m512, __m512i>
 
-static inline unsigned int emulated_mm512_cmpeq_epi16_mask(__m512i a, __m512i b) {
-  unsigned short x[32], y[32];
-  unsigned int mask = 0;
-  simde_mm512_storeu_si512(x, a);
-  simde_mm512_storeu_si512(y, b);
-  for (int i = 0; i < 32; ++i) mask |= (unsigned int)(x[i] == y[i]) << i;
-  return mask;
+static inline unsigned int emulated_mm512_testn_epi16_mask(__m512i a, __m512i b) {
+  return ~simde_mm512_test_epi16_mask(a, b);
 }
-#define _mm512_cmpeq_epi16_mask emulated_mm512_cmpeq_epi16_mask
+#define _mm512_testn_epi16_mask emulated_mm512_testn_epi16_mask
 
-static inline unsigned int emulated_mm512_cmplt_epu16_mask(__m512i a, __m512i b) {
-  return ~emulated_mm512_cmpeq_epi16_mask(simde_mm512_max_epu16(a, b), a);
+static inline __m512i emulated_mm512_maskz_loadu_epi8(uint64_t mask, const void* from) {
+  unsigned char bytes[64] = {0};
+  for (int i = 0; i < 64; ++i) {
+    if (mask >> i & 1) bytes[i] = ((const unsigned char*)from)[i];
+  }
+  return simde_mm512_loadu_si512(bytes);
 }
-#define _mm512_cmplt_epu16_mask emulated_mm512_cmplt_epu16_mask
+#define _mm512_maskz_loadu_epi8 emulated_mm512_maskz_loadu_epi8
 
 // The VEX forms of AVX-VNNI.
 #define _mm256_dpbusd_avx_epi32 simde_mm256_dpbusd_epi32
