@@ -54,11 +54,24 @@ struct Block {
   int64_t panels = 0;
 };
 
+constexpr int64_t kLine = 64;  // bytes that memory delivers together
+
+void fetch(const uint8_t* bytes, int64_t count) {
+  for (int64_t i = 0; i < count; i += kLine) __builtin_prefetch(bytes + i);
+}
+
+// Pieces of rows are too short for the processor to see the next ones coming.
 void decode_activations(const GemmMxArgs& args, const GemmMicroKernel& kernel, const Block& block,
                         int64_t first, int64_t depth) {
+  constexpr int64_t kAhead = 32;
   const int64_t k = args.weight->k;
   for (int64_t r = 0; r < block.rows; ++r) {
     const int64_t row = block.row + r;
+    if (r + kAhead < block.rows) {
+      const int64_t next = (row + kAhead) * k + first;
+      fetch(args.x_codes + next, depth);
+      fetch(args.x_scales + next / kBlock, 1);
+    }
     kernel.decode_activation(args.x_codes + row * k + first,
                              args.x_scales + (row * k + first) / kBlock, depth,
                              scratch.activations + r * kernel.row_bytes);
@@ -66,16 +79,14 @@ void decode_activations(const GemmMxArgs& args, const GemmMicroKernel& kernel, c
 }
 
 // sums [rows, kGemmPanel] of the decoded panel. `next`: the codes that are decoded after it,
-// fetched piecemeal meanwhile; they are too few in a row for the processor to see them coming.
+// fetched piecemeal meanwhile.
 void multiply_panel(const GemmMicroKernel& kernel, int64_t rows, int64_t depth, bool accumulate,
                     float* sums, std::span<const uint8_t> next) {
-  constexpr int64_t kLine = 64;
   const auto lines = static_cast<int64_t>(next.size()) / kLine;
   const int64_t pieces = ceil_div(rows, kGemmRowGrain);
   for (int64_t i = 0; i < pieces; ++i) {
-    for (int64_t line = lines * i / pieces; line < lines * (i + 1) / pieces; ++line) {
-      __builtin_prefetch(next.data() + line * kLine);
-    }
+    const int64_t first = lines * i / pieces * kLine;
+    fetch(next.data() + first, lines * (i + 1) / pieces * kLine - first);
     const int64_t row = i * kGemmRowGrain;
     kernel.multiply(scratch.activations + row * kernel.row_bytes, scratch.weights,
                     std::min(kGemmRowGrain, rows - row), depth, accumulate,
