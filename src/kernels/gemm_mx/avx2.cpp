@@ -16,6 +16,7 @@
 
 #include "kernels/common/unroll.h"
 #include "kernels/gemm_mx/micro_kernel.h"
+#include "kernels/gemm_mx/tiles-inl.h"
 
 namespace mxvideo::kernels {
 namespace {
@@ -141,15 +142,12 @@ void multiply(const void* activations, const void* panel, int64_t rows, int64_t 
     kWideTiles[rows - 1](x, weights, depth, accumulate, c);
     return;
   }
-  const int64_t tiles = (rows + kTileRows - 1) / kTileRows;
   for (int64_t column = 0; column < kGemmPanel; column += kHalf) {
     const float* half_panel = weights + column * kGemmDepth;
-    for (int64_t tile = 0; tile < tiles; ++tile) {
-      const int64_t first = rows * tile / tiles;
-      const int64_t count = rows * (tile + 1) / tiles - first;
+    for_tiles(rows, kTileRows, [&](int64_t first, int64_t count) {
       kTiles[count - 1](x + first * kRowStride, half_panel, depth, accumulate,
                         c + first * kGemmPanel + column);
-    }
+    });
   }
 }
 

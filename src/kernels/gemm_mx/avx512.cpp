@@ -13,6 +13,7 @@
 
 #include "kernels/common/unroll.h"
 #include "kernels/gemm_mx/micro_kernel.h"
+#include "kernels/gemm_mx/tiles-inl.h"
 
 namespace mxvideo::kernels {
 namespace {
@@ -123,12 +124,9 @@ void multiply(const void* activations, const void* panel, int64_t rows, int64_t 
               bool accumulate, float* c) {
   const auto* x = static_cast<const float*>(activations);
   const auto* weights = static_cast<const float*>(panel);
-  const int64_t tiles = (rows + kTileRows - 1) / kTileRows;
-  for (int64_t tile = 0; tile < tiles; ++tile) {
-    const int64_t first = rows * tile / tiles;
-    const int64_t count = rows * (tile + 1) / tiles - first;
+  for_tiles(rows, kTileRows, [&](int64_t first, int64_t count) {
     kTiles[count - 1](x + first * kRowStride, weights, depth, accumulate, c + first * kGemmPanel);
-  }
+  });
 }
 
 }  // namespace

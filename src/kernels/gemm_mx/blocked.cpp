@@ -35,9 +35,9 @@ struct Plan {
 Plan make_plan(int64_t m, int64_t panels, int64_t row_bytes, int64_t threads) {
   const int64_t fitting = kGemmActivationBytes / row_bytes / kGemmRowGrain * kGemmRowGrain;
   const int64_t max_rows = std::min(kGemmMaxRows, fitting);
-  const int64_t max_panels = kGemmSums / (max_rows * kGemmPanel);
   Plan plan;
   plan.rows = ceil_div(m, ceil_div(m, max_rows));
+  const int64_t max_panels = kGemmSums / (plan.rows * kGemmPanel);
   plan.row_blocks = ceil_div(m, plan.rows);
   // Enough column blocks for equal shares of the threads, as far as there are panels.
   const int64_t share = threads / std::gcd(threads, plan.row_blocks);

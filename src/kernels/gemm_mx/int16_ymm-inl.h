@@ -6,6 +6,7 @@
 #pragma once
 
 #include "kernels/gemm_mx/integer-inl.h"
+#include "kernels/gemm_mx/tiles-inl.h"
 
 namespace mxvideo::kernels {
 namespace {
@@ -179,15 +180,12 @@ void multiply(const void* activations, const void* panel, int64_t rows, int64_t 
     for (int64_t i = 0; i < rows * kGemmPanel; i += kLanes)
       _mm256_store_ps(c + i, _mm256_setzero_ps());
   }
-  const int64_t tiles = (rows + kTileRows - 1) / kTileRows;
   for (int64_t half = 0; half < 2; ++half) {
-    for (int64_t tile = 0; tile < tiles; ++tile) {
-      const int64_t first = rows * tile / tiles;
-      const int64_t count = rows * (tile + 1) / tiles - first;
+    for_tiles(rows, kTileRows, [&](int64_t first, int64_t count) {
       kTiles[count - 1](static_cast<const char*>(activations) + first * kRowBytes,
                         values + half * kHalfValues * 2, factors + half * kHalfFactors, depth,
                         c + first * kGemmPanel + half * kHalf);
-    }
+    });
   }
 }
 

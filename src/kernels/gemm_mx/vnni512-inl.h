@@ -17,6 +17,7 @@
 
 #include "kernels/common/dot-inl.h"
 #include "kernels/gemm_mx/integer-inl.h"
+#include "kernels/gemm_mx/tiles-inl.h"
 
 namespace mxvideo::kernels {
 namespace {
@@ -136,14 +137,11 @@ constexpr TileFunction kTiles[kTileRows] = {multiply_tile<Unit, 1>, multiply_til
 template <class Unit>
 void multiply(const void* activations, const void* panel, int64_t rows, int64_t depth,
               bool accumulate, float* c) {
-  const int64_t tiles = (rows + kTileRows - 1) / kTileRows;
-  for (int64_t tile = 0; tile < tiles; ++tile) {
-    const int64_t first = rows * tile / tiles;
-    const int64_t count = rows * (tile + 1) / tiles - first;
+  for_tiles(rows, kTileRows, [&](int64_t first, int64_t count) {
     kTiles<Unit>[count - 1](static_cast<const char*>(activations) + first * Unit::kRowBytes,
                             static_cast<const char*>(panel), depth / kBlock, accumulate,
                             c + first * kGemmPanel);
-  }
+  });
 }
 
 }  // namespace
