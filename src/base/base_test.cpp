@@ -1,9 +1,12 @@
 #include <gtest/gtest.h>
 #include <omp.h>
 
+#include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <filesystem>
 #include <functional>
+#include <thread>
 #include <vector>
 
 #include "base/atomic_file.h"
@@ -61,6 +64,40 @@ TEST(Parallel, CoversEveryIndexWithASmallerTeam) {
   parallel_for(kCount, 1, [&](int64_t begin, int64_t end) { visited += end - begin; });
   EXPECT_EQ(visited, kCount);
   omp_set_dynamic(0);
+  set_num_threads(threads_before);
+}
+
+TEST(Parallel, EachIndexGoesOnceToAWorkerThatIsFree) {
+  const int threads_before = num_threads();
+  for (int threads : {1, 2, 7}) {
+    set_num_threads(threads);
+    for (int64_t count : {0, 1, 5, 64, 1000}) {
+      const int64_t workers = parallel_workers(count);
+      EXPECT_EQ(workers, std::clamp<int64_t>(count, 1, threads));
+      std::vector<std::atomic<int>> visits(static_cast<size_t>(count));
+      std::vector<std::atomic<int>> running(static_cast<size_t>(workers));
+      std::atomic<bool> apart{true};
+      parallel_for_each(count, [&](int64_t i, int64_t worker) {
+        if (running[static_cast<size_t>(worker)]++ != 0) apart = false;
+        visits[static_cast<size_t>(i)]++;
+        running[static_cast<size_t>(worker)]--;
+      });
+      EXPECT_TRUE(apart);
+      for (const auto& visit : visits) EXPECT_EQ(visit, 1);
+    }
+  }
+  // One thread with the whole rest to do does not keep the others waiting.
+  set_num_threads(2);
+  std::atomic<int> others{0};
+  parallel_for_each(50, [&](int64_t i, int64_t) {
+    if (i > 0) {
+      others++;
+    } else {
+      const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+      while (others < 49 && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
+    }
+  });
+  EXPECT_EQ(others, 49);
   set_num_threads(threads_before);
 }
 

@@ -3,6 +3,7 @@
 #include <omp.h>
 
 #include <algorithm>
+#include <atomic>
 #include <future>
 #include <vector>
 
@@ -40,6 +41,18 @@ void parallel_for(int64_t count, int64_t grain,
     const int64_t last = chunks * (index + 1) / team;
     if (first < last) body(first * grain, std::min(last * grain, count));
   }
+}
+
+int64_t parallel_workers(int64_t count) { return std::clamp<int64_t>(count, 1, num_threads()); }
+
+void parallel_for_each(int64_t count, FunctionRef<void(int64_t index, int64_t worker)> body) {
+  std::atomic<int64_t> next{0};
+  // A thread that gets several workers, for want of others, runs the first alone.
+  parallel_for(parallel_workers(count), 1, [&](int64_t worker, int64_t) {
+    for (int64_t i = 0; (i = next.fetch_add(1, std::memory_order_relaxed)) < count;) {
+      body(i, worker);
+    }
+  });
 }
 
 void parallel_for_on_new_threads(int64_t count, int64_t grain,

@@ -95,15 +95,12 @@ void attend(const AttentionArgs& args, const Row<AttentionArgs>& row, const Pack
   });
   const int64_t blocks = ceil_div(args.q_length, kAttentionQueryBlock);
   ThreadScratch scratch(blocks * heads.count, attention_scratch_floats(args.head_dim));
-  parallel_for(blocks * heads.count, 1, [&](int64_t begin, int64_t end) {
-    float* const own_scratch = scratch.take();
-    for (int64_t i = begin; i < end; ++i) {
-      const int64_t head = heads.first + i / blocks;
-      AttentionArgs block = block_of(args, head, i % blocks * kAttentionQueryBlock);
-      block.packed = packed_head(head);
-      block.scratch = own_scratch;
-      row.run(block);
-    }
+  parallel_for_each(blocks * heads.count, [&](int64_t i, int64_t worker) {
+    const int64_t head = heads.first + i / blocks;
+    AttentionArgs block = block_of(args, head, i % blocks * kAttentionQueryBlock);
+    block.packed = packed_head(head);
+    block.scratch = scratch.slot(worker);
+    row.run(block);
   });
 }
 

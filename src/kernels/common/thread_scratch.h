@@ -11,7 +11,8 @@ namespace mxvideo::kernels {
 
 class ThreadScratch {
  public:
-  // Enough slots of `floats` floats for parallel_for(count, 1, …). Contents are uninitialised.
+  // Enough slots of `floats` floats for parallel_for(count, 1, …) or parallel_for_each(count, …).
+  // Contents are uninitialised.
   // Throws Code::kOutOfMemory.
   ThreadScratch(int64_t count, int64_t floats);
   // What that allocates with the present number of threads.
@@ -20,6 +21,8 @@ class ThreadScratch {
   // A slot that no other call has got, 64-byte aligned. Call once per body of the parallel_for;
   // thread-safe.
   float* take() noexcept;
+  // The slot of a worker of parallel_for_each, 64-byte aligned; not together with take().
+  float* slot(int64_t worker) noexcept;
 
  private:
   Buffer buffer_;

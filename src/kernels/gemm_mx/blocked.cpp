@@ -196,16 +196,14 @@ void run_gemm_mx_blocked(const GemmMxArgs& args, const GemmMicroKernel& kernel) 
   const int64_t panels = ceil_div(args.weight->n, kGemmPanel);
   if (args.m <= 0 || panels <= 0) return;
   const Plan plan = make_plan(args.m, panels, kernel.row_bytes, num_threads());
-  parallel_for(plan.row_blocks * plan.column_blocks, 1, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      const int64_t row = i / plan.column_blocks * plan.rows;
-      const int64_t panel = i % plan.column_blocks * plan.panels;
-      compute_block(args, kernel,
-                    {.row = row,
-                     .rows = std::min(plan.rows, args.m - row),
-                     .panel = panel,
-                     .panels = std::min(plan.panels, panels - panel)});
-    }
+  parallel_for_each(plan.row_blocks * plan.column_blocks, [&](int64_t i, int64_t) {
+    const int64_t row = i / plan.column_blocks * plan.rows;
+    const int64_t panel = i % plan.column_blocks * plan.panels;
+    compute_block(args, kernel,
+                  {.row = row,
+                   .rows = std::min(plan.rows, args.m - row),
+                   .panel = panel,
+                   .panels = std::min(plan.panels, panels - panel)});
   });
 }
 
