@@ -49,33 +49,38 @@ std::string_view mx_format_name(MxElement element);
 std::string_view scale_rule_name(ScaleRule rule);   // "rceil", "floor", …
 ScaleRule parse_scale_rule(std::string_view name);  // throws Code::kInvalidArgument
 
-// Scale byte of a block whose largest magnitude has the fp32 bits `amax_bits` (sign cleared; NaN
-// and infinity give 255, zero gives 0).
-constexpr uint8_t mx_scale_byte(uint32_t amax_bits, MxElement element, ScaleRule rule) {
+// Exponent of an element's largest value.
+constexpr int mx_emax(MxElement element) { return element == MxElement::kInt8 ? 0 : 8; }
+
+// What carries into the exponent of a largest magnitude, added to its fp32 bits, when the rule
+// takes the scale above its binade's.
+constexpr uint32_t scale_rule_carry(MxElement element, ScaleRule rule) {
   const bool int8 = element == MxElement::kInt8;
-  const int emax = int8 ? 0 : 8;
+  constexpr uint32_t kMantissa = 0x7fffff;
   // The largest elements are 1.75 · 2^8 and (1 + 63/64) · 2^0: amax divided by one is a power of
   // two exactly when their mantissas are the same.
   const uint32_t mantissa_of_max = int8 ? 0x7e0000 : 0x600000;
-  const uint32_t half_element_step = 1u << (23 - (int8 ? 6 : 3) - 1);
+  switch (rule) {
+    case ScaleRule::kRceil:
+      return kMantissa - mantissa_of_max;
+    case ScaleRule::kFloor:
+      return 0;
+    case ScaleRule::kCeil:
+      return kMantissa;
+    case ScaleRule::kEven:
+      break;
+  }
+  return 1u << (23 - (int8 ? 6 : 3) - 1);  // half of an element's step
+}
+
+// Scale byte of a block whose largest magnitude has the fp32 bits `amax_bits` (sign cleared; NaN
+// and infinity give 255, zero gives 0).
+constexpr uint8_t mx_scale_byte(uint32_t amax_bits, MxElement element, ScaleRule rule) {
   if (amax_bits >= 0x7f800000u) return 255;
   // Subnormals as if fp32 reached one binade further down; what is smaller has the smallest scale.
   if (amax_bits < 0x800000u) amax_bits = amax_bits < 0x400000u ? 0 : 2 * amax_bits - 0x800000u;
-  const uint32_t mantissa = amax_bits & 0x7fffffu;
-  int byte = static_cast<int>(amax_bits >> 23) - emax;
-  switch (rule) {
-    case ScaleRule::kRceil:
-      byte += mantissa > mantissa_of_max;
-      break;
-    case ScaleRule::kFloor:
-      break;
-    case ScaleRule::kCeil:
-      byte += mantissa > 0;
-      break;
-    case ScaleRule::kEven:
-      byte = static_cast<int>((amax_bits + half_element_step) >> 23) - emax;
-      break;
-  }
+  const uint32_t rounded = amax_bits + scale_rule_carry(element, rule);
+  const int byte = static_cast<int>(rounded >> 23) - mx_emax(element);
   constexpr int kLargest = 254;  // INT8 saturates there
   return static_cast<uint8_t>(byte < 0 ? 0 : byte > kLargest ? kLargest : byte);
 }

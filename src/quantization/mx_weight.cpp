@@ -37,6 +37,18 @@ void prefetch(const std::byte* data, int64_t bytes) {
   for (int64_t i = 0; i < bytes; i += kCacheLine) __builtin_prefetch(data + i);
 }
 
+// Sets the input of `args` to elements as the kernel reads them: BF16 as stored, others decoded to
+// `values`.
+void set_input(kernels::QuantizeMxArgs& args, const TensorView& elements, float* values) {
+  const bool aligned = reinterpret_cast<uintptr_t>(elements.data) % alignof(uint16_t) == 0;
+  if (elements.dtype == DType::kBF16 && aligned) {
+    args.x_bf16 = reinterpret_cast<const uint16_t*>(elements.data);
+  } else {
+    convert_to_f32(elements, values);
+    args.x = values;
+  }
+}
+
 // Rows are whole blocks, so that consecutive rows are one sequence of blocks.
 void quantize_rows(const TensorView& stored, int64_t first, int64_t count,
                    const kernels::Row<kernels::QuantizeMxArgs>& row,
@@ -44,16 +56,16 @@ void quantize_rows(const TensorView& stored, int64_t first, int64_t count,
   const int64_t size = dtype_size(stored.dtype);
   for (int64_t done = 0; done < count; done += kPiece) {
     const int64_t piece = std::min(kPiece, count - done);
-    const int64_t next = first + done + piece;
     const std::byte* const data = stored.data + (first + done) * size;
-    convert_to_f32({.data = data, .dtype = stored.dtype, .shape = {piece}}, values);
-    prefetch(stored.data + next * size, std::min(kPiece, stored.shape.count() - next) * size);
-    row.run({.x = values,
-             .codes = to.codes + done,
-             .scales = to.scales + done / kMxBlockSize,
-             .m = 1,
-             .k = piece,
-             .options = to.options});
+    const int64_t after = stored.shape.count() - (first + done + piece);
+    prefetch(data + piece * size, std::min(kPiece, after) * size);
+    kernels::QuantizeMxArgs args = to;
+    set_input(args, {.data = data, .dtype = stored.dtype, .shape = {piece}}, values);
+    args.codes += done;
+    args.scales += done / kMxBlockSize;
+    args.m = 1;
+    args.k = piece;
+    row.run(args);
   }
 }
 

@@ -13,6 +13,14 @@ namespace {
 
 constexpr int64_t kConvertGrain = 1 << 14;  // elements: enough work to pay for a thread
 
+void copy_floats(const std::byte* source, int64_t count, float* destination) {
+  parallel_for(count, kConvertGrain, [&](int64_t begin, int64_t end) {
+    const int64_t size = sizeof(float);
+    std::memcpy(destination + begin, source + begin * size,
+                static_cast<size_t>((end - begin) * size));
+  });
+}
+
 template <float (*kDecode)(uint16_t)>
 void convert_halves(const std::byte* source, int64_t count, float* destination) {
   parallel_for(count, kConvertGrain, [&](int64_t begin, int64_t end) {
@@ -70,7 +78,7 @@ void convert_to_f32(const TensorView& view, float* destination) {
   if (count == 0) return;
   switch (view.dtype) {
     case DType::kF32:
-      std::memcpy(destination, view.data, static_cast<size_t>(count) * sizeof(float));
+      copy_floats(view.data, count, destination);
       return;
     case DType::kBF16:
       convert_halves<formats::decode_bf16>(view.data, count, destination);

@@ -1,11 +1,13 @@
 // quantize_mx on the activations of real layers, every row of the table on one thread, then the
-// entry on all threads. Counts 4 bytes read and 1 + 1/32 written per element; `copy` moves the same
-// input with memcpy (4 read, 4 written), on one thread.
+// entry on all threads; BF16 as weights have it. Counts 4 (BF16: 2) bytes read and 1 + 1/32 written
+// per element; `copy` moves the same input with memcpy (4 read, 4 written), on one thread.
+#include <algorithm>
 #include <cstring>
 #include <string>
 #include <vector>
 
 #include "base/parallel.h"
+#include "formats/half.h"
 #include "kernel_bench/measure.h"
 #include "kernel_bench/registry.h"
 #include "kernels/quantize_mx/quantize_mx.h"
@@ -33,9 +35,19 @@ struct Problem {
             .k = shape.k,
             .options = {}};
   }
-  Work work() const { return {.bytes = static_cast<double>(x.size()) * (5.0 + 1.0 / 32)}; }
+  Work work() const {
+    const double read = args.x == nullptr ? 2 : 4;
+    return {.bytes = static_cast<double>(x.size()) * (read + 1 + 1.0 / 32)};
+  }
+  void take_bf16() {
+    x_bf16.resize(x.size());
+    std::transform(x.begin(), x.end(), x_bf16.begin(), formats::encode_bf16);
+    args.x = nullptr;
+    args.x_bf16 = x_bf16.data();
+  }
 
   std::vector<float> x;
+  std::vector<uint16_t> x_bf16;
   std::vector<uint8_t> codes, scales;
   QuantizeMxArgs args;
 };
@@ -44,6 +56,12 @@ void bench_row(benchmark::State& state, const QuantizeRow& row, Shape shape,
                const formats::MxOptions& options) {
   Problem problem(shape);
   problem.args.options = options;
+  measure(state, problem.work(), [&] { row.run(problem.args); });
+}
+
+void bench_bf16_row(benchmark::State& state, const QuantizeRow& row, Shape shape) {
+  Problem problem(shape);
+  problem.take_bf16();
   measure(state, problem.work(), [&] { row.run(problem.args); });
 }
 
@@ -72,6 +90,8 @@ void add_row(const QuantizeRow& row, Shape shape, const std::string& suffix) {
       bench_row(state, row, shape, options);
     });
   }
+  add_bench(name + "/bf16",
+            [&row, shape](benchmark::State& state) { bench_bf16_row(state, row, shape); });
 }
 
 }  // namespace

@@ -24,8 +24,10 @@ void quantize_mx(const QuantizeMxArgs& args, Context& context) {
   // blocks, which splits evenly for a single row as well.
   constexpr int64_t kBlock = formats::kMxBlockSize;
   parallel_for(args.m * (args.k / kBlock), kBlocksPerTask, [&](int64_t begin, int64_t end) {
-    row.run({.x = args.x + begin * kBlock,
-             .codes = args.codes + begin * kBlock,
+    const int64_t first = begin * kBlock;
+    row.run({.x = args.x == nullptr ? nullptr : args.x + first,
+             .x_bf16 = args.x_bf16 == nullptr ? nullptr : args.x_bf16 + first,
+             .codes = args.codes + first,
              .scales = args.scales + begin,
              .m = end - begin,
              .k = kBlock,

@@ -1,4 +1,5 @@
-// Rows of floats -> MXFP8: E4M3 codes and one E8M0 scale per 32 consecutive elements of a row.
+// Rows of FP32 or BF16 -> MXFP8 or MXINT8: codes and one E8M0 scale per 32 consecutive elements of
+// a row.
 //
 // Definition: formats/mx_block.h; every row gives the bits of the reference. FTZ and DAZ do not
 // matter; the rounding mode is the default, to nearest.
@@ -16,9 +17,10 @@
 namespace mxvideo::kernels {
 
 struct QuantizeMxArgs {
-  const float* x = nullptr;   // [m, k]
-  uint8_t* codes = nullptr;   // [m, k]
-  uint8_t* scales = nullptr;  // [m, k/32]
+  const float* x = nullptr;          // [m, k]
+  const uint16_t* x_bf16 = nullptr;  // the same in BF16, instead of x
+  uint8_t* codes = nullptr;          // [m, k]
+  uint8_t* scales = nullptr;         // [m, k/32]
   int64_t m = 0;
   int64_t k = 0;               // multiple of 32
   formats::MxOptions options;  // scale rule, element rounding, flush
@@ -33,7 +35,8 @@ struct MxOutput {
 
 std::span<const Row<QuantizeMxArgs>> quantize_mx_rows();
 
-// Runs the best row on all threads. `x`, `codes` and `scales` need no alignment and do not overlap;
+// Runs the best row on all threads. The input, `codes` and `scales` need the alignment of
+// their types only and do not overlap;
 // nothing is allocated. Throws as select() does when a row was forced.
 void quantize_mx(const QuantizeMxArgs& args, Context& context);
 

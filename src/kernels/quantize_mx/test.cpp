@@ -63,14 +63,22 @@ struct Matrix {
   int64_t m() const { return static_cast<int64_t>(values.size()) / k; }
 };
 
+enum class Input : uint8_t { kF32, kBf16 };
+
+// The values must be BF16 numbers when the row is to read them as such.
 Output run(const Row<QuantizeMxArgs>& row, const Matrix& matrix, const MxOptions& options,
-           FloatMode mode = FloatMode::kDefault) {
+           FloatMode mode = FloatMode::kDefault, Input input = Input::kF32) {
   Output output(matrix.m(), matrix.k);
   // One element off the alignment that a vector would like.
   std::vector<float> shifted(1);
   shifted.insert(shifted.end(), matrix.values.begin(), matrix.values.end());
+  std::vector<uint16_t> halves;
+  for (const float value : shifted) {
+    halves.push_back(static_cast<uint16_t>(std::bit_cast<uint32_t>(value) >> 16));
+  }
   const test::FloatModeScope scope(mode);
-  row.run({.x = shifted.data() + 1,
+  row.run({.x = input == Input::kF32 ? shifted.data() + 1 : nullptr,
+           .x_bf16 = input == Input::kBf16 ? halves.data() + 1 : nullptr,
            .codes = output.codes(),
            .scales = output.scales(),
            .m = matrix.m(),
@@ -92,7 +100,7 @@ Output by_definition(const Matrix& matrix, const MxOptions& options) {
 
 // Every row that this CPU runs, on every Highway target, must equal the definition.
 void expect_definition(const Matrix& matrix, const MxOptions& options, const std::string& what,
-                       FloatMode mode = FloatMode::kDefault) {
+                       FloatMode mode = FloatMode::kDefault, Input input = Input::kF32) {
   const Output expected = by_definition(matrix, options);
   const auto label = [&](const char* row, const char* target) {
     return what + ", " + std::string(mx_format_name(options.element)) + ", row " + row + " " +
@@ -104,10 +112,10 @@ void expect_definition(const Matrix& matrix, const MxOptions& options, const std
     if (!test::require_cpu(row.requires_cpu, row.name)) continue;
     if (std::string_view(row.name) == "highway") {
       test::for_each_highway_target([&](const char* target) {
-        EXPECT_TRUE(run(row, matrix, options, mode) == expected) << label(row.name, target);
+        EXPECT_TRUE(run(row, matrix, options, mode, input) == expected) << label(row.name, target);
       });
     } else {
-      EXPECT_TRUE(run(row, matrix, options, mode) == expected) << label(row.name, "");
+      EXPECT_TRUE(run(row, matrix, options, mode, input) == expected) << label(row.name, "");
     }
   }
 }
@@ -228,6 +236,43 @@ TEST(QuantizeMx, RowsEqualTheDefinition) {
   }
 }
 
+Matrix as_bf16(Matrix matrix) {
+  for (float& value : matrix.values) {
+    value = std::bit_cast<float>(std::bit_cast<uint32_t>(value) & 0xffff0000u);
+  }
+  return matrix;
+}
+
+TEST(QuantizeMx, RowsReadBf16) {
+  const std::pair<const char*, Matrix> cases[] = {
+      {"gaussian", as_bf16(random_matrix(61, 320, 1, 0))},
+      {"heavy tails", as_bf16(random_matrix(61, 320, 2, 6))},
+      {"every bf16 in order", every_bf16(0)},
+      {"every bf16 shuffled", every_bf16(9)},
+      {"random bits", as_bf16(random_bits(false))},
+      {"special values", as_bf16(specials())},
+  };
+  for (const FloatMode mode : {FloatMode::kDefault, FloatMode::kFlushToZero}) {
+    for (const auto& [what, matrix] : cases) {
+      for (const MxOptions& options : all_options()) {
+        expect_definition(matrix, options, std::string("BF16, ") + what, mode, Input::kBf16);
+      }
+    }
+  }
+}
+
+// A block without an exact scale at each place, between ordinary ones.
+TEST(QuantizeMx, OneStrangeBlockAmongOthers) {
+  for (const float strange : {0.0f, 0x1p-140f, std::numeric_limits<float>::infinity()}) {
+    for (int64_t place = 0; place < 140; ++place) {
+      Matrix matrix = random_matrix(1, 140 * kMxBlockSize, 6, 2);
+      const auto block = matrix.values.begin() + place * kMxBlockSize;
+      std::fill(block, block + kMxBlockSize, strange);
+      expect_definition(matrix, {}, "block " + std::to_string(place));
+    }
+  }
+}
+
 TEST(QuantizeMx, RowsTakeEveryShape) {
   for (const int64_t k : {32, 64, 96, 160, 1024}) {
     for (const int64_t m : {0, 1, 2, 3, 7, 17}) {
@@ -240,7 +285,9 @@ TEST(QuantizeMx, RowsTakeEveryShape) {
 TEST(QuantizeMx, EntryGivesTheSameBitsForAnyThreadCount) {
   const int before = num_threads();
   for (const auto& [m, k] : {std::pair{1, 32}, {1, 32 * 2001}, {301, 96}, {1000, 320}}) {
-    const Matrix matrix = random_matrix(m, k, 11, 4);
+    const Matrix matrix = as_bf16(random_matrix(m, k, 11, 4));
+    std::vector<uint16_t> halves;
+    for (const float value : matrix.values) halves.push_back(formats::encode_bf16(value));
     for (const auto& row : quantize_mx_rows()) {
       if (!test::require_cpu(row.requires_cpu, row.name)) continue;
       for (const int threads : {1, 2, 7}) {
@@ -258,6 +305,15 @@ TEST(QuantizeMx, EntryGivesTheSameBitsForAnyThreadCount) {
         EXPECT_TRUE(output == by_definition(matrix, {}))
             << row.name << " " << m << " x " << k << ", " << threads << " threads";
         EXPECT_EQ(context.choices.size(), 1u);
+        Output from_bf16(m, k);
+        quantize_mx({.x_bf16 = halves.data(),
+                     .codes = from_bf16.codes(),
+                     .scales = from_bf16.scales(),
+                     .m = m,
+                     .k = k,
+                     .options = {}},
+                    context);
+        EXPECT_TRUE(from_bf16 == output) << "BF16, " << row.name;
       }
     }
   }
