@@ -8,50 +8,62 @@ namespace mxvideo::quantization {
 LinearInput::LinearInput(const LinearResult& result, std::span<std::byte> memory)
     : m_(result.input->m()),
       k_(result.layer->shape().out_features),
-      result_(result),
+      source_(result),
       memory_(memory) {}
 
 const float* LinearInput::x(kernels::Context& context) {
   if (x_ != nullptr) return x_;
-  if (result_.layer == nullptr) {
-    kernels::layer_norm(norm_, context);
-    x_ = norm_.y;
+  if (const auto* norm = std::get_if<kernels::LayerNormArgs>(&source_)) {
+    kernels::layer_norm(*norm, context);
+    x_ = norm->y;
+  } else if (const auto* attention = std::get_if<kernels::AttentionArgs>(&source_)) {
+    kernels::attention(*attention, context);
+    x_ = attention->out;
   } else {
+    const auto& result = std::get<LinearResult>(source_);
     quantized_ = {};  // it may lie where the floats go
-    result_.layer->apply(*result_.input, {.y = result_.y, .epilogue = result_.epilogue}, context);
-    x_ = result_.y;
+    result.layer->apply(*result.input, {.y = result.y, .epilogue = result.epilogue}, context);
+    x_ = result.y;
   }
   return x_;
 }
 
 LinearInput::Quantized LinearInput::quantized(const formats::MxOptions& options,
                                               kernels::Context& context) {
-  if (quantized_.codes == nullptr || options != quantized_.options) {
-    const bool from_layer = x_ == nullptr && result_.layer != nullptr;
-    if (from_layer && result_.layer->quantizes_output()) {
-      quantize_result(options, context);
-    } else {
-      if (from_layer) x(context);
-      use_memory_for_quantized(options);
-      if (x_ == nullptr) {
-        kernels::layer_norm_mx(norm_, quantized_, context);
-      } else {
-        kernels::quantize_mx({.x = x_,
-                              .codes = quantized_.codes,
-                              .scales = quantized_.scales,
-                              .m = m_,
-                              .k = k_,
-                              .options = options},
-                             context);
-      }
-    }
+  const bool have = quantized_.codes != nullptr && options == quantized_.options;
+  if (!have && (x_ != nullptr || !make_quantized(options, context))) {
+    const float* const rows = x(context);
+    use_memory_for_quantized(options);
+    kernels::quantize_mx({.x = rows,
+                          .codes = quantized_.codes,
+                          .scales = quantized_.scales,
+                          .m = m_,
+                          .k = k_,
+                          .options = options},
+                         context);
   }
   return {.codes = quantized_.codes, .scales = quantized_.scales};
 }
 
-void LinearInput::quantize_result(const formats::MxOptions& options, kernels::Context& context) {
-  place_quantized(result_.y, options);
-  result_.layer->apply(*result_.input, {.mx = quantized_, .epilogue = result_.epilogue}, context);
+bool LinearInput::make_quantized(const formats::MxOptions& options, kernels::Context& context) {
+  if (const auto* norm = std::get_if<kernels::LayerNormArgs>(&source_)) {
+    use_memory_for_quantized(options);
+    kernels::layer_norm_mx(*norm, quantized_, context);
+    return true;
+  }
+  if (const auto* attention = std::get_if<kernels::AttentionArgs>(&source_)) {
+    if (attention->head_dim % formats::kMxBlockSize != 0) return false;
+    use_memory_for_quantized(options);
+    kernels::AttentionArgs args = *attention;
+    args.mx = quantized_;
+    kernels::attention(args, context);
+    return true;
+  }
+  const auto& result = std::get<LinearResult>(source_);
+  if (!result.layer->quantizes_output()) return false;
+  place_quantized(result.y, options);
+  result.layer->apply(*result.input, {.mx = quantized_, .epilogue = result.epilogue}, context);
+  return true;
 }
 
 void LinearInput::use_memory_for_quantized(const formats::MxOptions& options) {

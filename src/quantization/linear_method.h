@@ -13,10 +13,12 @@
 #include <span>
 #include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "checkpoint/parameter_loader.h"
 #include "formats/mx_block.h"
+#include "kernels/attention/attention.h"
 #include "kernels/common/context.h"
 #include "kernels/gemm_mx/gemm_mx.h"
 #include "kernels/layer_norm/layer_norm.h"
@@ -52,11 +54,19 @@ class LinearInput {
   // The rows of a LayerNorm, made when a layer asks for them and in the form that it asks for:
   // quantized in one pass, or fp32 in norm.y. What `norm` reads must not change before.
   explicit LinearInput(const kernels::LayerNormArgs& norm, std::span<std::byte> memory = {})
-      : m_(norm.rows), k_(norm.dim), norm_(norm), memory_(memory) {}
+      : m_(norm.rows), k_(norm.dim), source_(norm), memory_(memory) {}
 
   // The rows that another layer makes, likewise: where it can, quantized in one pass, to result.y;
   // otherwise fp32 there and quantized to `memory`. What `result` points to must not change before.
   explicit LinearInput(const LinearResult& result, std::span<std::byte> memory = {});
+
+  // The result of an attention, likewise: where its heads are whole blocks, quantized as it is
+  // computed, otherwise fp32 in attention.out. What `attention` reads must not change before.
+  explicit LinearInput(const kernels::AttentionArgs& attention, std::span<std::byte> memory = {})
+      : m_(attention.q_length),
+        k_(attention.heads * attention.head_dim),
+        source_(attention),
+        memory_(memory) {}
 
   int64_t m() const { return m_; }
   int64_t k() const { return k_; }
@@ -72,15 +82,16 @@ class LinearInput {
   Quantized quantized(const formats::MxOptions& options, kernels::Context& context);
 
  private:
-  void quantize_result(const formats::MxOptions& options, kernels::Context& context);
+  // Whether the rows could be made in the quantized form alone, and are.
+  bool make_quantized(const formats::MxOptions& options, kernels::Context& context);
   void use_memory_for_quantized(const formats::MxOptions& options);
   void place_quantized(void* memory, const formats::MxOptions& options);
 
-  const float* x_ = nullptr;  // null as long as nobody asked for the rows of norm_ or result_
+  const float* x_ = nullptr;  // null as long as nobody asked for the rows of source_
   int64_t m_;
   int64_t k_;
-  kernels::LayerNormArgs norm_;
-  LinearResult result_;  // no layer: rows of x_ or norm_
+  std::variant<std::monostate, kernels::LayerNormArgs, LinearResult, kernels::AttentionArgs>
+      source_;
   std::span<std::byte> memory_;
   Tensor own_memory_;
   kernels::MxOutput quantized_;  // no codes before they are made

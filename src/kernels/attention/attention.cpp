@@ -7,6 +7,7 @@
 #include "kernels/attention/int8.h"
 #include "kernels/attention/rows.h"
 #include "kernels/common/thread_scratch.h"
+#include "tensor/tensor.h"
 
 namespace mxvideo::kernels {
 namespace {
@@ -37,42 +38,38 @@ int64_t mean_bytes(int64_t heads, int64_t head_dim, AttentionProducts products) 
   return heads * head_dim * static_cast<int64_t>(sizeof(float));
 }
 
-// One block of keys of one head, in fp32.
-void pack_block(const AttentionArgs& args, const PackedKeyValues& layout, int64_t head,
-                int64_t block, std::byte* packed) noexcept {
-  const int64_t first = block * layout.keys();
-  const int64_t keys = std::min(layout.keys(), args.kv_length - first);
-  auto* const k = reinterpret_cast<float*>(packed + layout.k_offset(block));
-  auto* const v = reinterpret_cast<float*>(packed + layout.v_offset(block));
-  for (int64_t key = 0; key < keys; ++key) {
-    const int64_t source = (first + key) * args.kv_stride + head * args.head_dim;
-    std::copy_n(args.k + source, args.head_dim, k + key * args.head_dim);
+int64_t factor_bytes(int64_t q_length, int64_t kv_length) {
+  return (q_length + kv_length) * static_cast<int64_t>(sizeof(float));
+}
+
+// A block of keys and values of one head, in fp32.
+void pack_block(const AttentionArgs& args, const PackedKeyValues& layout, const KeyBlock& block,
+                std::byte* packed) noexcept {
+  auto* const k = reinterpret_cast<float*>(packed + layout.k_offset(block.index));
+  auto* const v = reinterpret_cast<float*>(packed + layout.v_offset(block.index));
+  for (int64_t key = 0; key < block.count; ++key) {
+    std::copy_n(block.k.first + key * block.k.stride, args.head_dim, k + key * args.head_dim);
+    const float* values =
+        args.v + (block.first + key) * args.kv_stride + block.head * args.head_dim;
     for (int64_t column = 0; column < args.head_dim; column += kMaxPanel) {
       float* panel = v + column * layout.keys() + key * kMaxPanel;
       const int64_t width = std::min(kMaxPanel, args.head_dim - column);
-      std::copy_n(args.v + source + column, width, panel);
+      std::copy_n(values + column, width, panel);
       std::fill(panel + width, panel + kMaxPanel, 0.0f);
     }
   }
-  std::fill(k + keys * args.head_dim, k + layout.keys() * args.head_dim, 0.0f);
+  std::fill(k + block.count * args.head_dim, k + layout.keys() * args.head_dim, 0.0f);
 }
 
-// Queries [first, first + kAttentionQueryBlock) of one head as a problem of its own.
-AttentionArgs block_of(const AttentionArgs& args, int64_t head, int64_t first) {
-  AttentionArgs block = args;
-  block.heads = 1;
-  if (block.key_mean != nullptr) block.key_mean += head * args.head_dim;
-  block.q_length = std::min(kAttentionQueryBlock, args.q_length - first);
-  block.q += first * args.q_stride + head * args.head_dim;
-  block.k += head * args.head_dim;
-  block.v += head * args.head_dim;
-  block.out += first * args.out_stride + head * args.head_dim;
-  if (block.relative_bias != nullptr) {
-    // The diagonals that these queries see: key - query grows with the distance from the last one.
-    block.relative_bias += head * (args.q_length + args.kv_length - 1);
-    block.relative_bias += args.q_length - first - block.q_length;
-  }
-  return block;
+// Working memory of a thread: the row's own, then [kAttentionQueryBlock, head_dim] of rows on their
+// way in or out.
+int64_t own_floats(int64_t head_dim) {
+  static_assert(kAttentionKeyBlock <= kAttentionQueryBlock);
+  return attention_scratch_floats(head_dim) + kAttentionQueryBlock * head_dim;
+}
+
+int64_t task_count(const PackedKeyValues& layout, int64_t q_length, int64_t heads) {
+  return std::max(ceil_div(q_length, kAttentionQueryBlock), layout.blocks()) * heads;
 }
 
 struct HeadRange {
@@ -80,28 +77,162 @@ struct HeadRange {
   int64_t count;
 };
 
-// Packs keys and values of those heads into `packed` and computes them.
-void attend(const AttentionArgs& args, const Row<AttentionArgs>& row, const PackedKeyValues& layout,
-            const HeadRange& heads, std::byte* packed) {
-  const auto packed_head = [&](int64_t head) {
-    return packed + (head - heads.first) * layout.head_bytes();
-  };
-  const auto pack = args.products == AttentionProducts::kInt8 ? pack_int8_block : pack_block;
-  parallel_for(heads.count * layout.blocks(), 1, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      const int64_t head = heads.first + i / layout.blocks();
-      pack(args, layout, head, i % layout.blocks(), packed_head(head));
+// One call, with all strides set.
+class Attention {
+ public:
+  Attention(const AttentionArgs& args, Context& context);
+  void run(Context& context);
+
+ private:
+  float* rows_memory(int64_t worker) noexcept {
+    return scratch_.slot(worker) + attention_scratch_floats(args_.head_dim);
+  }
+  KeyBlock key_block(int64_t head, int64_t index, int64_t worker) noexcept;
+  void find_key_means();
+  void norm_keys_for_reference();
+  HeadRows plain_keys(int64_t head) const noexcept;
+  void attend(const HeadRange& heads);
+  void run_block(const HeadRange& heads, int64_t head, int64_t first, int64_t worker) noexcept;
+  std::byte* packed_head(const HeadRange& heads, int64_t head) {
+    return packed_.data() + (head - heads.first) * layout_.head_bytes();
+  }
+
+  AttentionArgs args_;
+  const Row<AttentionArgs>* row_ = nullptr;
+  const Row<QuantizeMxArgs>* quantize_ = nullptr;
+  PackedKeyValues layout_;
+  Buffer means_;
+  Buffer factors_;
+  AttentionOperand q_;
+  AttentionOperand k_;
+  int64_t group_;  // heads that are packed at a time
+  Buffer packed_;
+  ThreadScratch scratch_;
+  Tensor normed_keys_;  // [heads, kv_length, head_dim] of the reference
+};
+
+Attention::Attention(const AttentionArgs& args, Context& context)
+    : args_(args),
+      layout_(args.kv_length, args.head_dim, args.products),
+      means_(cpu_device(), mean_bytes(args.heads, args.head_dim, args.products)),
+      factors_(cpu_device(), factor_bytes(args.q_length, args.kv_length)),
+      q_(args.q, args.q_stride, args.q_norm, args, args.q_length,
+         reinterpret_cast<float*>(factors_.data()), context),
+      k_(args.k, args.k_stride, args.k_norm, args, args.kv_length,
+         reinterpret_cast<float*>(factors_.data()) + args.q_length, context),
+      group_(heads_at_a_time(layout_, args.heads)),
+      packed_(cpu_device(), packed_bytes(layout_, group_)),
+      scratch_(task_count(layout_, args.q_length, args.heads), own_floats(args.head_dim)) {
+  if (args_.mx.codes == nullptr) return;
+  check(args.head_dim % formats::kMxBlockSize == 0, "heads of whole blocks");
+  quantize_ =
+      &select("quantize_mx", quantize_mx_rows(),
+              {.m = args.q_length, .k = args.head_dim, .options = args.mx.options}, context);
+}
+
+void Attention::run(Context& context) {
+  // The last of the choices, as what follows is attention's time.
+  row_ = &select(attention_op(args_.products), attention_rows(args_.products), args_, context);
+  if (row_->run == attention_reference) norm_keys_for_reference();
+  if (args_.products == AttentionProducts::kInt8) find_key_means();
+  for (int64_t first = 0; first < args_.heads; first += group_) {
+    attend({first, std::min(group_, args_.heads - first)});
+  }
+}
+
+KeyBlock Attention::key_block(int64_t head, int64_t index, int64_t worker) noexcept {
+  const int64_t first = index * layout_.keys();
+  const int64_t count = std::min(layout_.keys(), args_.kv_length - first);
+  return {.head = head,
+          .index = index,
+          .first = first,
+          .count = count,
+          .k = k_.rows(head, first, count, rows_memory(worker))};
+}
+
+// The reference reads keys where they are, not packed.
+void Attention::norm_keys_for_reference() {
+  if (!k_.normed()) return;
+  normed_keys_ = Tensor(DType::kF32, {args_.heads, args_.kv_length, args_.head_dim});
+  const int64_t head_floats = args_.kv_length * args_.head_dim;
+  for (int64_t head = 0; head < args_.heads; ++head) {
+    k_.rows(head, 0, args_.kv_length, normed_keys_.f32() + head * head_floats);
+  }
+}
+
+HeadRows Attention::plain_keys(int64_t head) const noexcept {
+  if (normed_keys_.empty()) return {args_.k + head * args_.head_dim, args_.k_stride};
+  return {normed_keys_.f32() + head * args_.kv_length * args_.head_dim, args_.head_dim};
+}
+
+void Attention::find_key_means() {
+  auto* const means = reinterpret_cast<float*>(means_.data());
+  parallel_for_each(args_.heads, [&](int64_t head, int64_t worker) {
+    auto* const sums = reinterpret_cast<double*>(scratch_.slot(worker));
+    std::fill_n(sums, args_.head_dim, 0.0);
+    for (int64_t i = 0; i < layout_.blocks(); ++i) {
+      const KeyBlock block = key_block(head, i, worker);
+      add_keys(block.k, block.count, args_.head_dim, sums);
+    }
+    for (int64_t d = 0; d < args_.head_dim; ++d) {
+      means[head * args_.head_dim + d] =
+          static_cast<float>(sums[d] / static_cast<double>(args_.kv_length));
     }
   });
-  const int64_t blocks = ceil_div(args.q_length, kAttentionQueryBlock);
-  ThreadScratch scratch(blocks * heads.count, attention_scratch_floats(args.head_dim));
-  parallel_for_each(blocks * heads.count, [&](int64_t i, int64_t worker) {
-    const int64_t head = heads.first + i / blocks;
-    AttentionArgs block = block_of(args, head, i % blocks * kAttentionQueryBlock);
-    block.packed = packed_head(head);
-    block.scratch = scratch.slot(worker);
-    row.run(block);
+  args_.key_mean = means;
+}
+
+// Packs keys and values of those heads and computes them.
+void Attention::attend(const HeadRange& heads) {
+  const auto pack = args_.products == AttentionProducts::kInt8 ? pack_int8_block : pack_block;
+  parallel_for_each(heads.count * layout_.blocks(), [&](int64_t i, int64_t worker) {
+    const int64_t head = heads.first + i / layout_.blocks();
+    pack(args_, layout_, key_block(head, i % layout_.blocks(), worker), packed_head(heads, head));
   });
+  const int64_t blocks = ceil_div(args_.q_length, kAttentionQueryBlock);
+  parallel_for_each(blocks * heads.count, [&](int64_t i, int64_t worker) {
+    run_block(heads, heads.first + i / blocks, i % blocks * kAttentionQueryBlock, worker);
+  });
+}
+
+// Queries [first, first + kAttentionQueryBlock) of one head as a problem of its own.
+void Attention::run_block(const HeadRange& heads, int64_t head, int64_t first,
+                          int64_t worker) noexcept {
+  float* const memory = rows_memory(worker);
+  AttentionArgs block = args_;
+  block.heads = 1;
+  if (block.key_mean != nullptr) block.key_mean += head * args_.head_dim;
+  block.q_length = std::min(kAttentionQueryBlock, args_.q_length - first);
+  const HeadRows q = q_.rows(head, first, block.q_length, memory);
+  block.q = q.first;
+  block.q_stride = q.stride;
+  const HeadRows k = plain_keys(head);
+  block.k = k.first;
+  block.k_stride = k.stride;
+  block.v += head * args_.head_dim;
+  if (quantize_ == nullptr) {
+    block.out += first * args_.out_stride + head * args_.head_dim;
+  } else {
+    // Where normed queries may lie: the row has read a query when it writes its result.
+    block.out = memory;
+    block.out_stride = args_.head_dim;
+  }
+  if (block.relative_bias != nullptr) {
+    // The diagonals that these queries see: key - query grows with the distance from the last one.
+    block.relative_bias += head * (args_.q_length + args_.kv_length - 1);
+    block.relative_bias += args_.q_length - first - block.q_length;
+  }
+  block.packed = packed_head(heads, head);
+  block.scratch = scratch_.slot(worker);
+  row_->run(block);
+  if (quantize_ == nullptr) return;
+  quantize_mx_piece(quantize_->run, memory,
+                    {.row = first,
+                     .rows = block.q_length,
+                     .column = head * args_.head_dim,
+                     .columns = args_.head_dim,
+                     .n = args_.heads * args_.head_dim},
+                    args_.mx);
 }
 
 }  // namespace
@@ -145,10 +276,9 @@ std::span<const Row<AttentionArgs>> attention_rows(AttentionProducts products) {
 int64_t attention_workspace_bytes(int64_t q_length, int64_t kv_length, int64_t heads,
                                   int64_t head_dim, AttentionProducts products) {
   const PackedKeyValues layout(kv_length, head_dim, products);
-  const int64_t tasks = ceil_div(q_length, kAttentionQueryBlock) * heads;
-  return ThreadScratch::bytes(tasks, attention_scratch_floats(head_dim)) +
+  return ThreadScratch::bytes(task_count(layout, q_length, heads), own_floats(head_dim)) +
          packed_bytes(layout, heads_at_a_time(layout, heads)) +
-         mean_bytes(heads, head_dim, products);
+         mean_bytes(heads, head_dim, products) + factor_bytes(q_length, kv_length);
 }
 
 void attention(const AttentionArgs& args, Context& context) {
@@ -156,25 +286,9 @@ void attention(const AttentionArgs& args, Context& context) {
   const int64_t width = whole.heads * whole.head_dim;
   if (whole.q_stride == 0) whole.q_stride = width;
   if (whole.kv_stride == 0) whole.kv_stride = width;
+  if (whole.k_stride == 0) whole.k_stride = whole.kv_stride;
   if (whole.out_stride == 0) whole.out_stride = width;
-  const Row<AttentionArgs>& row =
-      select(attention_op(whole.products), attention_rows(whole.products), whole, context);
-  Buffer means(cpu_device(), mean_bytes(whole.heads, whole.head_dim, whole.products));
-  if (whole.products == AttentionProducts::kInt8) {
-    auto* const mean = reinterpret_cast<float*>(means.data());
-    parallel_for(whole.heads, 1, [&](int64_t begin, int64_t end) {
-      for (int64_t head = begin; head < end; ++head) {
-        mean_of_keys(whole, head, mean + head * whole.head_dim);
-      }
-    });
-    whole.key_mean = mean;
-  }
-  const PackedKeyValues layout(whole.kv_length, whole.head_dim, whole.products);
-  const int64_t group = heads_at_a_time(layout, whole.heads);
-  Buffer packed(cpu_device(), packed_bytes(layout, group));
-  for (int64_t first = 0; first < whole.heads; first += group) {
-    attend(whole, row, layout, {first, std::min(group, whole.heads - first)}, packed.data());
-  }
+  Attention(whole, context).run(context);
 }
 
 }  // namespace mxvideo::kernels

@@ -5,6 +5,10 @@
 // One query row is computed by one thread over keys in ascending order: bits do not depend on the
 // thread count.
 //
+// Queries and keys may be normed and rotated as they are packed, and the result quantized as it is
+// computed (norms, mx): the bits of rms_norm() and rope() before and of quantize_mx() behind, but
+// that the reference of rms_norm has its factors rounded to fp32.
+//
 // AttentionProducts::kInt8 rounds what is multiplied (attention/int8.h) and is an op of its own in
 // reports and forced rows, "attention_int8". Error against kFp32, for scores of
 // |q|, |k - mean| <= Q, K: |Δscore| <= scale·head_dim·(Q·K/127 + Q·K/254²); then each weight is off
@@ -16,8 +20,17 @@
 #include <span>
 
 #include "kernels/common/kernel_table.h"
+#include "kernels/quantize_mx/quantize_mx.h"
 
 namespace mxvideo::kernels {
+
+// RMSNorm over all heads of a row, then rotary embedding, of q or k. Without weight: neither.
+struct AttentionNorm {
+  const float* weight = nullptr;  // [heads·head_dim]
+  float epsilon = 1e-6f;
+  const float* cos = nullptr;  // [length, head_dim/2]; null: no rotation
+  const float* sin = nullptr;  // the same
+};
 
 struct AttentionArgs {
   const float* q = nullptr;  // [q_length, heads, head_dim]
@@ -30,7 +43,13 @@ struct AttentionArgs {
   int64_t head_dim = 0;    // any; 128 for the Wan transformer, up to 1,024 in the VAE
   int64_t q_stride = 0;    // floats between rows; 0 means heads·head_dim
   int64_t kv_stride = 0;   // of k and v; 0 means heads·head_dim
+  int64_t k_stride = 0;    // of k; 0 means kv_stride
   int64_t out_stride = 0;  // 0 means heads·head_dim
+  AttentionNorm q_norm = {};
+  AttentionNorm k_norm = {};
+  // Where the result goes quantized, as [q_length, heads·head_dim], instead of to `out`, when this
+  // has codes. head_dim is a multiple of 32.
+  MxOutput mx = {};
   float scale = 1;
   // Added to the scaled scores by relative position (UMT5): bias of key j for query i under head h
   // is relative_bias[h·(q_length + kv_length - 1) + (j - i + q_length - 1)]. Null: none.

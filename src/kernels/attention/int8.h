@@ -20,6 +20,7 @@
 #include <limits>
 
 #include "kernels/attention/attention.h"
+#include "kernels/attention/operand.h"
 #include "kernels/attention/rows.h"
 
 namespace mxvideo::kernels {
@@ -75,12 +76,12 @@ inline IntegerQuantizer key_quantizer(const float* k, const float* mean, int64_t
   return {largest, kLargestQkCode};
 }
 
-// mean [head_dim] of the keys of one head; summed in double.
-void mean_of_keys(const AttentionArgs& args, int64_t head, float* mean) noexcept;
+// Adds keys [count, head_dim] to sums [head_dim], in order.
+void add_keys(const HeadRows& keys, int64_t count, int64_t head_dim, double* sums) noexcept;
 
-// Block `block` of head `head` into `packed`, the head's part of AttentionArgs::packed; reads
-// args.key_mean [heads, head_dim].
-void pack_int8_block(const AttentionArgs& args, const PackedKeyValues& layout, int64_t head,
-                     int64_t block, std::byte* packed) noexcept;
+// A block of keys and values of one head into `packed`, the head's part of AttentionArgs::packed;
+// reads args.key_mean [heads, head_dim].
+void pack_int8_block(const AttentionArgs& args, const PackedKeyValues& layout,
+                     const KeyBlock& block, std::byte* packed) noexcept;
 
 }  // namespace mxvideo::kernels

@@ -31,7 +31,7 @@ struct Query {
   }
 
   double score(int64_t key) const {
-    const float* k = args.k + key * args.kv_stride + head * args.head_dim;
+    const float* k = args.k + key * args.k_stride + head * args.head_dim;
     const bool int8 = args.products == AttentionProducts::kInt8;
     const double sum = args.scale * (int8 ? int8_product(k) : product(k));
     if (args.relative_bias == nullptr) return sum;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "kernels/attention/attention.h"
+#include "kernels/attention/operand.h"
 
 namespace mxvideo::kernels {
 
@@ -54,6 +55,15 @@ class PackedKeyValues {
   int64_t v_bytes_;
   int64_t k_scale_bytes_ = 0;
   int64_t block_bytes_;
+};
+
+// Keys of one head that are packed together: the block `index`, from key `first` on.
+struct KeyBlock {
+  int64_t head = 0;
+  int64_t index = 0;
+  int64_t first = 0;
+  int64_t count = 0;
+  HeadRows k;
 };
 
 }  // namespace mxvideo::kernels

@@ -214,24 +214,10 @@ void run_gemm_mx_highway(const GemmMxArgs& args) noexcept {
 void quantize_outputs(const GemmMxArgs& args, int64_t row, int64_t rows, int64_t column,
                       const float* outputs) noexcept {
   static_assert(kGemmPanel == kBlock);
-  constexpr int64_t kChunk = 64;
-  uint8_t codes[kChunk * kBlock];
-  uint8_t scales[kChunk];
   const int64_t n = args.weight->n;
-  for (int64_t first = 0; first < rows; first += kChunk) {
-    const int64_t count = std::min(kChunk, rows - first);
-    args.quantize({.x = outputs + first * kBlock,
-                   .codes = codes,
-                   .scales = scales,
-                   .m = count,
-                   .k = kBlock,
-                   .options = args.mx.options});
-    for (int64_t i = 0; i < count; ++i) {
-      const int64_t at = (row + first + i) * n + column;
-      std::copy_n(codes + i * kBlock, kBlock, args.mx.codes + at);
-      args.mx.scales[at / kBlock] = scales[i];
-    }
-  }
+  quantize_mx_piece(args.quantize, outputs,
+                    {.row = row, .rows = rows, .column = column, .columns = kGemmPanel, .n = n},
+                    args.mx);
 }
 
 EpilogueArgs epilogue_args(const GemmMxArgs& args) noexcept {

@@ -33,7 +33,21 @@ struct MxOutput {
   formats::MxOptions options;
 };
 
+// Columns [column, column + columns) of rows [row, row + rows) of a result [m, n]; whole blocks.
+struct MxPiece {
+  int64_t row = 0;
+  int64_t rows = 0;
+  int64_t column = 0;
+  int64_t columns = 0;
+  int64_t n = 0;
+};
+
 std::span<const Row<QuantizeMxArgs>> quantize_mx_rows();
+
+// `x` [rows, columns] to its place in `to`, by a row of the table, on the calling thread: for ops
+// that make their result piece by piece.
+void quantize_mx_piece(void (*quantize)(const QuantizeMxArgs&) noexcept, const float* x,
+                       const MxPiece& piece, const MxOutput& to) noexcept;
 
 // Runs the best row on all threads. The input, `codes` and `scales` need the alignment of
 // their types only and do not overlap;

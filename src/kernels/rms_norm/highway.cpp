@@ -55,15 +55,24 @@ void scale_row(const RmsNormArgs& args, const float* x, float factor_value, floa
   store_partial(result(value, load_partial(args.weight + i, rest)), y + i, rest);
 }
 
-void rms_norm_rows_kernel(const RmsNormArgs& args) {
+float factor_of(const RmsNormArgs& args, const float* x) {
   const auto dim = static_cast<float>(args.dim);
+  const float squares = sum_of_squares(x, args.dim);
+  return args.kind == RmsNormKind::kMeanSquare
+             ? 1.0f / std::sqrt(squares / dim + args.epsilon)
+             : std::sqrt(dim) / std::max(std::sqrt(squares), args.epsilon);
+}
+
+void rms_norm_rows_kernel(const RmsNormArgs& args) {
+  const int64_t stride = args.x_stride == 0 ? args.dim : args.x_stride;
   for (int64_t row = 0; row < args.rows; ++row) {
-    const float* x = args.x + row * args.dim;
-    const float squares = sum_of_squares(x, args.dim);
-    const float factor = args.kind == RmsNormKind::kMeanSquare
-                             ? 1.0f / std::sqrt(squares / dim + args.epsilon)
-                             : std::sqrt(dim) / std::max(std::sqrt(squares), args.epsilon);
-    scale_row(args, x, factor, args.y + row * args.dim);
+    const float* x = args.x + row * stride;
+    const float factor = args.factors == nullptr ? factor_of(args, x) : args.factors[row];
+    if (args.found_factors == nullptr) {
+      scale_row(args, x, factor, args.y + row * args.dim);
+    } else {
+      args.found_factors[row] = factor;
+    }
   }
 }
 

@@ -11,19 +11,31 @@ constexpr Row<RmsNormArgs> kRows[] = {
     {"reference", kCpuNone, accept_all<RmsNormArgs>, rms_norm_reference},
 };
 
+const Row<RmsNormArgs>& run_selected(const RmsNormArgs& args, Context& context) {
+  const Row<RmsNormArgs>& row = select("rms_norm", rms_norm_rows(), args, context);
+  const int64_t stride = args.x_stride == 0 ? args.dim : args.x_stride;
+  parallel_for(args.rows, 1, [&](int64_t begin, int64_t end) {
+    RmsNormArgs slice = args;
+    slice.x += begin * stride;
+    if (args.y != nullptr) slice.y += begin * args.dim;
+    if (args.factors != nullptr) slice.factors += begin;
+    if (args.found_factors != nullptr) slice.found_factors += begin;
+    slice.rows = end - begin;
+    row.run(slice);
+  });
+  return row;
+}
+
 }  // namespace
 
 std::span<const Row<RmsNormArgs>> rms_norm_rows() { return kRows; }
 
-void rms_norm(const RmsNormArgs& args, Context& context) {
-  const Row<RmsNormArgs>& row = select("rms_norm", rms_norm_rows(), args, context);
-  parallel_for(args.rows, 1, [&](int64_t begin, int64_t end) {
-    RmsNormArgs slice = args;
-    slice.x += begin * args.dim;
-    slice.y += begin * args.dim;
-    slice.rows = end - begin;
-    row.run(slice);
-  });
+void rms_norm(const RmsNormArgs& args, Context& context) { run_selected(args, context); }
+
+const Row<RmsNormArgs>& rms_factors(const RmsNormArgs& args, float* factors, Context& context) {
+  RmsNormArgs only = args;
+  only.found_factors = factors;
+  return run_selected(only, context);
 }
 
 }  // namespace mxvideo::kernels

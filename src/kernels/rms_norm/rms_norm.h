@@ -24,9 +24,16 @@ struct RmsNormArgs {
   const float* weight = nullptr;  // [dim]
   RmsNormKind kind = RmsNormKind::kMeanSquare;
   bool silu = false;
+  int64_t x_stride = 0;  // floats between rows of x; 0 means dim
+  // [rows] what each row is multiplied by besides the weight, when that is known already: by
+  // rms_factors() of the longer rows that these are parts of.
+  const float* factors = nullptr;
+  float* found_factors = nullptr;  // [rows] set by rms_factors(): those alone are computed
 };
 
 std::span<const Row<RmsNormArgs>> rms_norm_rows();
 void rms_norm(const RmsNormArgs& args, Context& context);
+// The factors [rows] of x's rows; y is not used. Returns the row that computed them.
+const Row<RmsNormArgs>& rms_factors(const RmsNormArgs& args, float* factors, Context& context);
 
 }  // namespace mxvideo::kernels

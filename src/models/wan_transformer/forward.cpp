@@ -16,6 +16,7 @@
 namespace mxvideo::models {
 namespace {
 
+using kernels::AttentionNorm;
 using kernels::AttentionProducts;
 using kernels::Context;
 using kernels::ElementwiseOp;
@@ -160,39 +161,53 @@ LinearInput modulated_norm(const Pass& pass, const Tensor& modulation, Modulatio
                      pass.quantized_memory());
 }
 
-kernels::RmsNormArgs qk_norm(const Pass& pass, const Tensor& weight, Tensor& x) {
-  return {.x = x.f32(),
-          .y = x.f32(),
-          .rows = pass.tokens,
-          .dim = pass.config.dim(),
-          .epsilon = pass.config.eps,
-          .weight = weight.f32()};
+AttentionNorm qk_norm(const Pass& pass, const Tensor& weight) {
+  return {.weight = weight.f32(), .epsilon = pass.config.eps};
 }
 
-void norm_and_rotate(const Pass& pass, const Tensor& weight, Tensor& x) {
-  kernels::rms_norm_rope(qk_norm(pass, weight, x),
-                         {.x = x.f32(),
-                          .cos = pass.work.rope.cos.f32(),
-                          .sin = pass.work.rope.sin.f32(),
-                          .rows = pass.tokens,
-                          .heads = pass.config.num_heads,
-                          .head_dim = pass.config.head_dim},
-                         pass.context);
+AttentionNorm rotated_qk_norm(const Pass& pass, const Tensor& weight) {
+  AttentionNorm norm = qk_norm(pass, weight);
+  norm.cos = pass.work.rope.cos.f32();
+  norm.sin = pass.work.rope.sin.f32();
+  return norm;
 }
 
-// Attention of work.q over k and v, into work.normed.
-void attend(const Pass& pass, const Tensor& k, const Tensor& v, AttentionProducts products) {
-  kernels::attention({.q = pass.work.q.f32(),
-                      .k = k.f32(),
-                      .v = v.f32(),
-                      .out = pass.work.normed.f32(),
-                      .q_length = pass.tokens,
-                      .kv_length = k.dim(0),
-                      .heads = pass.config.num_heads,
-                      .head_dim = pass.config.head_dim,
-                      .scale = 1.0f / std::sqrt(static_cast<float>(pass.config.head_dim)),
-                      .products = products},
-                     pass.context);
+// For a probe, which wants to see what attention else makes as it packs.
+void norm_now(const Pass& pass, AttentionNorm& norm, Tensor& x) {
+  const kernels::RmsNormArgs rms = {.x = x.f32(),
+                                    .y = x.f32(),
+                                    .rows = pass.tokens,
+                                    .dim = pass.config.dim(),
+                                    .epsilon = norm.epsilon,
+                                    .weight = norm.weight};
+  if (norm.cos == nullptr) {
+    kernels::rms_norm(rms, pass.context);
+  } else {
+    kernels::rms_norm_rope(rms,
+                           {.x = x.f32(),
+                            .cos = norm.cos,
+                            .sin = norm.sin,
+                            .rows = pass.tokens,
+                            .heads = pass.config.num_heads,
+                            .head_dim = pass.config.head_dim},
+                           pass.context);
+  }
+  norm = {};
+}
+
+// Attention of work.q over k and v, as an input; its rows go to work.normed.
+kernels::AttentionArgs attention_args(const Pass& pass, const Tensor& k, const Tensor& v,
+                                      AttentionProducts products) {
+  return {.q = pass.work.q.f32(),
+          .k = k.f32(),
+          .v = v.f32(),
+          .out = pass.work.normed.f32(),
+          .q_length = pass.tokens,
+          .kv_length = k.dim(0),
+          .heads = pass.config.num_heads,
+          .head_dim = pass.config.head_dim,
+          .scale = 1.0f / std::sqrt(static_cast<float>(pass.config.head_dim)),
+          .products = products};
 }
 
 // hidden += gate · linear(x) from token `first` on; without a gate, hidden += linear(x).
@@ -221,13 +236,18 @@ void self_attention(const Pass& pass, const WanAttentionWeights& w, const Tensor
   pass.probe(name + ".attn1.to_q", pass.work.q);
   pass.probe(name + ".attn1.to_k", pass.work.k);
   pass.probe(name + ".attn1.to_v", pass.work.v);
-  norm_and_rotate(pass, w.norm_q, pass.work.q);
-  norm_and_rotate(pass, w.norm_k, pass.work.k);
-  pass.probe(name + ".attn1.q", pass.work.q);
-  pass.probe(name + ".attn1.k", pass.work.k);
-  attend(pass, pass.work.k, pass.work.v, pass.context.attention);
-  pass.probe(name + ".attn1.heads", pass.work.normed);
-  LinearInput heads(pass.work.normed.f32(), pass.tokens, dim, pass.quantized_memory());
+  kernels::AttentionArgs attention =
+      attention_args(pass, pass.work.k, pass.work.v, pass.context.attention);
+  attention.q_norm = rotated_qk_norm(pass, w.norm_q);
+  attention.k_norm = rotated_qk_norm(pass, w.norm_k);
+  if (pass.input.probe != nullptr) {
+    norm_now(pass, attention.q_norm, pass.work.q);
+    norm_now(pass, attention.k_norm, pass.work.k);
+    pass.probe(name + ".attn1.q", pass.work.q);
+    pass.probe(name + ".attn1.k", pass.work.k);
+  }
+  LinearInput heads(attention, pass.quantized_memory());
+  pass.probe_normed(name + ".attn1.heads", heads);
   add_to_hidden(pass, *w.to_out, heads, modulation.f32() + kAttentionGate * dim);
   pass.probe(name + ".after_attn1", pass.work.hidden);
 }
@@ -246,15 +266,19 @@ void cross_attention(const Pass& pass, const WanBlockWeights& block,
                      pass.quantized_memory());
   pass.probe_normed(name + ".norm2", normed);
   apply(*w.to_q, normed, pass.work.q, pass.context);
-  kernels::rms_norm(qk_norm(pass, w.norm_q, pass.work.q), pass.context);
   repeat_last_row(text.k, pass.work.text_k);
   repeat_last_row(text.v, pass.work.text_v);
-  pass.probe(name + ".attn2.norm_q", pass.work.q);
+  kernels::AttentionArgs attention =
+      attention_args(pass, pass.work.text_k, pass.work.text_v, AttentionProducts::kFp32);
+  attention.q_norm = qk_norm(pass, w.norm_q);
+  if (pass.input.probe != nullptr) {
+    norm_now(pass, attention.q_norm, pass.work.q);
+    pass.probe(name + ".attn2.norm_q", pass.work.q);
+  }
   pass.probe(name + ".attn2.norm_k", pass.work.text_k);
   pass.probe(name + ".attn2.to_v", pass.work.text_v);
-  attend(pass, pass.work.text_k, pass.work.text_v, AttentionProducts::kFp32);
-  pass.probe(name + ".attn2.heads", pass.work.normed);
-  LinearInput heads(pass.work.normed.f32(), pass.tokens, dim, pass.quantized_memory());
+  LinearInput heads(attention, pass.quantized_memory());
+  pass.probe_normed(name + ".attn2.heads", heads);
   add_to_hidden(pass, *w.to_out, heads, nullptr);
   pass.probe(name + ".after_attn2", pass.work.hidden);
 }

@@ -1,0 +1,37 @@
+// Rows of q or k as the products read them: normed and rotated (AttentionNorm), piece by piece.
+#pragma once
+
+#include "kernels/attention/attention.h"
+#include "kernels/rms_norm/rms_norm.h"
+#include "kernels/rope/rope.h"
+
+namespace mxvideo::kernels {
+
+struct HeadRows {
+  const float* first = nullptr;  // [rows, head_dim]
+  int64_t stride = 0;            // floats between rows
+};
+
+class AttentionOperand {
+ public:
+  // x [length, heads, head_dim] with `stride`. With a norm its rows' factors are computed here, to
+  // `factors` [length]; all must outlive the object.
+  AttentionOperand(const float* x, int64_t stride, const AttentionNorm& norm,
+                   const AttentionArgs& args, int64_t length, float* factors, Context& context);
+
+  bool normed() const { return norm_.weight != nullptr; }
+  // Rows [first, first + count) of a head; those of a norm in `memory` [count, head_dim].
+  // Thread-safe.
+  HeadRows rows(int64_t head, int64_t first, int64_t count, float* memory) const noexcept;
+
+ private:
+  const float* x_;
+  int64_t stride_;
+  int64_t head_dim_;
+  AttentionNorm norm_;
+  const float* factors_;
+  const Row<RmsNormArgs>* norm_row_ = nullptr;
+  const Row<RopeArgs>* rope_row_ = nullptr;
+};
+
+}  // namespace mxvideo::kernels
