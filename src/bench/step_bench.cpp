@@ -53,7 +53,7 @@ class SchemeRun {
       : transformer_(load_transformer(directory, scheme)),
         inputs_(inputs),
         cancellation_(cancellation),
-        workspace_(*transformer_.model, inputs.latents.shape(), kTextRows),
+        workspace_(*transformer_.model, inputs.latents.shape()),
         context_(context),
         prompt_(transformer_.model->encode_text({.text = &inputs.text}, context_)) {
     context_.on_choice = [this](const char* op) { clock_.enter(class_of_op(op)); };

@@ -132,9 +132,8 @@ TEST_P(TransformerPlanTest, ForwardAllocatesWhatIsPlanned) {
   text.f32()[40 * config.text_dim - 1] = 1;
   const int64_t tokens = model.token_count(latents.shape());
   std::optional<WanTransformerWorkspace> workspace;
-  const int64_t planned_workspace =
-      WanTransformerWorkspace::planned_bytes(model, latents.shape(), 512);
-  EXPECT_EQ(planned_workspace, measured([&] { workspace.emplace(model, latents.shape(), 512); }));
+  const int64_t planned_workspace = WanTransformerWorkspace::planned_bytes(model, latents.shape());
+  EXPECT_EQ(planned_workspace, measured([&] { workspace.emplace(model, latents.shape()); }));
   EXPECT_EQ(planned_workspace, workspace->bytes());
 
   LayerKernels planned;
@@ -148,9 +147,8 @@ TEST_P(TransformerPlanTest, ForwardAllocatesWhatIsPlanned) {
   }
 
   MemoryTrace trace;
-  model.plan_forward(
-      {.latents = latents.shape(), .time_rows = c.time_rows, .text_rows = 512, .texts = 2}, trace,
-      planned);
+  model.plan_forward({.latents = latents.shape(), .time_rows = c.time_rows, .text_rows = {41, 41}},
+                     trace, planned);
   WanTransformerInput input;
   input.latents = &latents;
   input.texts = {&prompt, &prompt};

@@ -70,8 +70,8 @@ class WanPipeline::ExpertSlot {
     component.quantization = expert.quantization->name();
     component.declared_in = expert.declared_origin;
     RunReport::add_layers(component, model->linears(), run_.context);
-    auto workspace = std::make_unique<WanTransformerWorkspace>(
-        *model, pipeline_.latent_shape(run_.request), run_.text.dim(0));
+    auto workspace =
+        std::make_unique<WanTransformerWorkspace>(*model, pipeline_.latent_shape(run_.request));
     expert_ = {.index = index,
                .name = expert.name.c_str(),
                .model = std::move(model),

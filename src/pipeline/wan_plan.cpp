@@ -252,20 +252,20 @@ void WanPipeline::plan_denoise(PlanRun& run) const {
       kernels[layers] = run.context(options_);
     }
     std::vector<PlannedTensor> texts;
+    std::vector<int64_t> text_rows;  // the prompt's and one of padding
     for (const PlanRun::Prompt& prompt : run.prompts) {
-      texts.push_back(model.plan_text(std::min(prompt.tokens + 1, kTextRows), trace, kernels));
+      text_rows.push_back(std::min(prompt.tokens + 1, kTextRows));
+      texts.push_back(model.plan_text(text_rows.back(), trace, kernels));
     }
     const int64_t text_bytes = trace.live();
     {
       const PlannedTensor step(trace, input);
-      const models::WanTransformerPlanInput forward{.latents = input,
-                                                    .time_rows = two_times ? 2 : 1,
-                                                    .text_rows = kTextRows,
-                                                    .texts = request.use_guidance() ? 2 : 1};
+      const models::WanTransformerPlanInput forward{
+          .latents = input, .time_rows = two_times ? 2 : 1, .text_rows = text_rows};
       model.plan_forward(forward, trace, kernels);
     }
     for (const auto& [layers, context] : kernels) run.note(name, layers, context);
-    const int64_t workspace = WanTransformerWorkspace::planned_bytes(model, input, kTextRows);
+    const int64_t workspace = WanTransformerWorkspace::planned_bytes(model, input);
     consider(run.stage("denoise", {{"weights", load.resident},
                                    {"workspace", workspace},
                                    {"text keys and values", text_bytes},

@@ -1,6 +1,7 @@
 #include "kernels/attention/attention.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "base/checked.h"
 #include "base/parallel.h"
@@ -288,6 +289,8 @@ void attention(const AttentionArgs& args, Context& context) {
   if (whole.kv_stride == 0) whole.kv_stride = width;
   if (whole.k_stride == 0) whole.k_stride = whole.kv_stride;
   if (whole.out_stride == 0) whole.out_stride = width;
+  check(whole.last_key_count >= 1, "the last key counts at least once");
+  whole.last_key_bias = std::log(static_cast<float>(whole.last_key_count));
   Attention(whole, context).run(context);
 }
 

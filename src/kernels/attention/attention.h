@@ -39,6 +39,9 @@ struct AttentionArgs {
   float* out = nullptr;      // [q_length, heads, head_dim]
   int64_t q_length = 0;
   int64_t kv_length = 0;  // >= 1
+  // The last key and value stand for this many equal ones, as of a padded text: their score is
+  // computed once and counts as often.
+  int64_t last_key_count = 1;
   int64_t heads = 0;
   int64_t head_dim = 0;    // any; 128 for the Wan transformer, up to 1,024 in the VAE
   int64_t q_stride = 0;    // floats between rows; 0 means heads·head_dim
@@ -55,8 +58,9 @@ struct AttentionArgs {
   // is relative_bias[h·(q_length + kv_length - 1) + (j - i + q_length - 1)]. Null: none.
   const float* relative_bias = nullptr;
   AttentionProducts products = AttentionProducts::kFp32;
-  // Set by attention() for the rows: keys and values of the head in the order of PackedKeyValues,
-  // the mean of its keys (kInt8), and working memory of the calling thread.
+  // Set by attention() for the rows: log(last_key_count), keys and values of the head in the order
+  // of PackedKeyValues, the mean of its keys (kInt8), and working memory of the calling thread.
+  float last_key_bias = 0;
   const std::byte* packed = nullptr;
   const float* key_mean = nullptr;  // [heads, head_dim]
   float* scratch = nullptr;

@@ -77,6 +77,12 @@ inline void add_relative_bias(const AttentionArgs& args, int64_t first_key, cons
   }
 }
 
+// A weight of exp(score) that counts n times is exp(score + log n).
+inline void add_last_key_bias(const AttentionArgs& args, const Block& b) {
+  float* scores = b.weights + (b.keys - 1) * kAttentionQueryBlock;
+  for (int64_t query = 0; query < b.queries; ++query) scores[query] += args.last_key_bias;
+}
+
 // The largest of `start` and the scores of the block, for a vector of queries.
 HWY_INLINE FloatVec largest_score(const Block& b, const float* scores, FloatVec start) {
   const FloatTag d;
@@ -116,6 +122,7 @@ void attend_block(const AttentionArgs& args) {
       for (int64_t key = 0; key < b.keys; key += kTileRows) keys.score_tile(b, panel, key);
     }
     if (args.relative_bias != nullptr) add_relative_bias(args, first, b);
+    if (block + 1 == layout.blocks()) add_last_key_bias(args, b);
     Products::soften(b);
     for (int64_t column = 0; column < b.out_width; column += kPanel) {
       int64_t query = 0;

@@ -52,7 +52,8 @@ void attend(const Query& query) {
   auto* sums = reinterpret_cast<double*>(args.scratch);
   std::fill_n(sums, args.head_dim, 0.0);
   for (int64_t key = 0; key < args.kv_length; ++key) {
-    const double weight = std::exp(query.score(key) - largest);
+    double weight = std::exp(query.score(key) - largest);
+    if (key + 1 == args.kv_length) weight *= static_cast<double>(args.last_key_count);
     const float* v = args.v + key * args.kv_stride + query.head * args.head_dim;
     weights += weight;
     for (int64_t d = 0; d < args.head_dim; ++d) sums[d] += weight * v[d];

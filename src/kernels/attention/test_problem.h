@@ -24,6 +24,7 @@ struct AttentionCase {
   float amplitude = 1;  // of q and k
   bool bias = false;
   int64_t gap = 0;  // floats between rows beyond heads·head_dim
+  int64_t last_key_count = 1;
 };
 
 inline std::vector<AttentionCase> attention_shapes() {
@@ -38,6 +39,9 @@ inline std::vector<AttentionCase> attention_shapes() {
           {33, 50, 1, 384},
           {7, 30, 1, 1000},
           {3, 110, 2, 133},
+          {100, 41, 2, 128, 1, false, 0, 472},
+          {20, 97, 2, 32, 1, true, 3, 9},  // the last key in a block of its own
+          {5, 1, 1, 8, 1, false, 0, 512},
           // Scores of about ±80 and far beyond what exp can represent.
           {20, 150, 1, 32, 8, false, 0},
           {20, 150, 1, 64, 60, true, 0}};
@@ -77,6 +81,7 @@ class AttentionProblem {
                .out = out.data(),
                .q_length = shape.q_length,
                .kv_length = shape.kv_length,
+               .last_key_count = shape.last_key_count,
                .heads = shape.heads,
                .head_dim = shape.head_dim,
                .q_stride = row_stride,
@@ -143,7 +148,8 @@ class GoldenAttention {
   test::GoldenFile golden_;
 };
 
-// The scores of one query, and by how much computed ones may differ from them.
+// The scores of one query, the last one as of a single key, and by how much computed ones may
+// differ from them.
 struct Scores {
   std::vector<double> values;
   double error = 0;
@@ -161,7 +167,8 @@ struct Expected {
   std::vector<double> values;
   std::vector<double> bounds;
 
-  // A score is off by scores.error; its difference to the largest one rounds once more and exp adds
+  // A score is off by scores.error, the last key's also by u·(|score| + 3·log(count)), from
+  // the logarithm and the sum; its difference to the largest one rounds once more and exp adds
   // 3u relative (clamped at e^-87). Numerator and denominator both carry that, their sums of n
   // terms n·u, and each of the blocks of keys rescales with another exp: in all,
   // |error| <= (2·(ε + 4u) + 2·(n + 8·blocks + 8)·u) · Σp|v|/Σp. Rounded weights add
@@ -179,13 +186,17 @@ inline void Expected::append(const AttentionProblem& p, int64_t head, const Scor
   const int64_t block = attention_key_block(p.shape.head_dim);
   const int64_t blocks = n / block + 1;
   const auto [smallest, largest] = std::minmax_element(s.begin(), s.end());
-  const double relative =
-      2 * (scores.error + kUnit * std::min(*largest - *smallest, 87.0) + 4 * kUnit) +
-      2 * static_cast<double>(n + 8 * blocks + 8) * kUnit;
+  const auto count = static_cast<double>(p.shape.last_key_count);
+  const double error = scores.error + kUnit * (std::abs(s.back()) + 3 * std::log(count));
+  const double relative = 2 * (error + kUnit * std::min(*largest - *smallest, 87.0) + 4 * kUnit) +
+                          2 * static_cast<double>(n + 8 * blocks + 8) * kUnit;
   std::vector<double> weights(n);
   std::vector<double> block_weights(n);
   double total = 0;
-  for (int64_t j = 0; j < n; ++j) total += weights[j] = std::exp(s[j] - *largest);
+  for (int64_t j = 0; j < n; ++j) {
+    weights[j] = std::exp(s[j] - *largest) * (j + 1 == n ? count : 1);
+    total += weights[j];
+  }
   for (int64_t j = 0; j < n; ++j) {
     const auto first = weights.begin() + j / block * block;
     block_weights[j] = *std::max_element(first, std::min(first + block, weights.end()));

@@ -252,8 +252,8 @@ void self_attention(const Pass& pass, const WanAttentionWeights& w, const Tensor
   pass.probe(name + ".after_attn1", pass.work.hidden);
 }
 
-void cross_attention(const Pass& pass, const WanBlockWeights& block,
-                     const WanTextContext::Block& text, const std::string& name) {
+void cross_attention(const Pass& pass, const WanBlockWeights& block, const WanTextContext& text,
+                     size_t index, const std::string& name) {
   const int64_t dim = pass.config.dim();
   const WanAttentionWeights& w = block.attn2;
   LinearInput normed({.x = pass.work.hidden.f32(),
@@ -266,17 +266,16 @@ void cross_attention(const Pass& pass, const WanBlockWeights& block,
                      pass.quantized_memory());
   pass.probe_normed(name + ".norm2", normed);
   apply(*w.to_q, normed, pass.work.q, pass.context);
-  repeat_last_row(text.k, pass.work.text_k);
-  repeat_last_row(text.v, pass.work.text_v);
-  kernels::AttentionArgs attention =
-      attention_args(pass, pass.work.text_k, pass.work.text_v, AttentionProducts::kFp32);
+  const WanTextContext::Block& keys = text.blocks[index];
+  kernels::AttentionArgs attention = attention_args(pass, keys.k, keys.v, AttentionProducts::kFp32);
+  attention.last_key_count = text.rows - keys.k.dim(0) + 1;
   attention.q_norm = qk_norm(pass, w.norm_q);
   if (pass.input.probe != nullptr) {
     norm_now(pass, attention.q_norm, pass.work.q);
     pass.probe(name + ".attn2.norm_q", pass.work.q);
+    pass.probe(name + ".attn2.norm_k", all_text_rows(keys.k, text.rows));
+    pass.probe(name + ".attn2.to_v", all_text_rows(keys.v, text.rows));
   }
-  pass.probe(name + ".attn2.norm_k", pass.work.text_k);
-  pass.probe(name + ".attn2.to_v", pass.work.text_v);
   LinearInput heads(attention, pass.quantized_memory());
   pass.probe_normed(name + ".attn2.heads", heads);
   add_to_hidden(pass, *w.to_out, heads, nullptr);
@@ -364,7 +363,6 @@ std::vector<Tensor> WanTransformer::forward(const WanTransformerInput& input,
   embed_time(w, pass);
   std::vector<Tensor> velocities;
   for (const WanTextContext* text : input.texts) {
-    check(workspace.text_k.dim(0) == text->rows, "the workspace was made for this text");
     embed_patches(w, pass);  // again: keeping the result costs memory, making it next to nothing
     for (size_t i = 0; i < w.blocks.size(); ++i) {
       if (input.cancellation != nullptr) input.cancellation->throw_if_cancelled();
@@ -372,7 +370,7 @@ std::vector<Tensor> WanTransformer::forward(const WanTransformerInput& input,
       const std::string name = "block" + std::to_string(i);
       const Tensor modulation = add_table(block.scale_shift_table, pass.timestep_proj, false);
       self_attention(pass, block.attn1, modulation, name);
-      cross_attention(pass, block, text->blocks[i], name);
+      cross_attention(pass, block, *text, i, name);
       feed_forward(pass, block, modulation, name);
     }
     velocities.push_back(head(w, pass, grid));

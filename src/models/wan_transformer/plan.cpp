@@ -111,11 +111,12 @@ void plan_self_attention(const WanAttentionWeights& w, const PlannedForward& pas
   heads.apply(*w.to_out, context);
 }
 
-void plan_cross_attention(const WanAttentionWeights& w, const PlannedForward& pass) {
+void plan_cross_attention(const WanAttentionWeights& w, const PlannedForward& pass,
+                          int64_t text_rows) {
   kernels::Context& context = pass.layers("attention linears");
   PlannedInput normed = pass.normed(pass.tokens);
   normed.apply(*w.to_q, context);
-  pass.attend("cross attention", pass.input.text_rows, AttentionProducts::kFp32);
+  pass.attend("cross attention", text_rows, AttentionProducts::kFp32);
   PlannedInput heads = pass.stored(pass.tokens);
   heads.apply(*w.to_out, context);
 }
@@ -172,11 +173,11 @@ std::vector<PlannedTensor> WanTransformer::plan_forward(const WanTransformerPlan
   PlannedTensor timestep_proj;
   const PlannedTensor temb = plan_time_embedding(w, pass, timestep_proj);
   std::vector<PlannedTensor> velocities;
-  for (int64_t i = 0; i < input.texts; ++i) {
+  for (const int64_t text_rows : input.text_rows) {
     for (const WanBlockWeights& block : w.blocks) {
       const PlannedTensor modulation = pass.tensor({input.time_rows, kModulations, dim});
       plan_self_attention(block.attn1, pass);
-      plan_cross_attention(block.attn2, pass);
+      plan_cross_attention(block.attn2, pass, text_rows);
       plan_feed_forward(block, pass);
     }
     const PlannedTensor modulation = pass.tensor({input.time_rows, 2, dim});

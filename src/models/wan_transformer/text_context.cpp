@@ -5,7 +5,6 @@
 #include <string>
 
 #include "base/error.h"
-#include "base/parallel.h"
 #include "kernels/rms_norm/rms_norm.h"
 #include "models/wan_transformer/weights.h"
 
@@ -46,13 +45,13 @@ int64_t WanTextContext::bytes() const {
   return total;
 }
 
-void repeat_last_row(const Tensor& distinct, Tensor& rows) {
-  const int64_t dim = rows.dim(1), last = distinct.dim(0) - 1;
-  parallel_for(rows.dim(0), 8, [&](int64_t begin, int64_t end) {
-    for (int64_t row = begin; row < end; ++row) {
-      std::copy_n(distinct.f32() + std::min(row, last) * dim, dim, rows.f32() + row * dim);
-    }
-  });
+Tensor all_text_rows(const Tensor& distinct, int64_t rows) {
+  const int64_t dim = distinct.dim(1), last = distinct.dim(0) - 1;
+  Tensor all(DType::kF32, {rows, dim});
+  for (int64_t row = 0; row < rows; ++row) {
+    std::copy_n(distinct.f32() + std::min(row, last) * dim, dim, all.f32() + row * dim);
+  }
+  return all;
 }
 
 WanTextContext WanTransformer::encode_text(const WanTextInput& input,
@@ -64,9 +63,7 @@ WanTextContext WanTransformer::encode_text(const WanTextInput& input,
   const int64_t rows = distinct_rows(text);
   const Tensor embedding = embed_text(config_, w, text.f32(), rows, context);
   if (input.probe != nullptr) {
-    Tensor all(DType::kF32, {text.dim(0), config_.dim()});
-    repeat_last_row(embedding, all);
-    (*input.probe)("text.embedding", all);
+    (*input.probe)("text.embedding", all_text_rows(embedding, text.dim(0)));
   }
   WanTextContext result{.rows = text.dim(0), .blocks = {}};
   LinearInput embedded(embedding.f32(), rows, config_.dim());

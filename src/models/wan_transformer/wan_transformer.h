@@ -76,10 +76,9 @@ struct WanTransformerInput {
 };
 
 struct WanTransformerPlanInput {
-  Shape latents;          // [in_channels, frames, height, width]
-  int64_t time_rows = 1;  // distinct timesteps
-  int64_t text_rows = 0;
-  int64_t texts = 1;
+  Shape latents;                   // [in_channels, frames, height, width]
+  int64_t time_rows = 1;           // distinct timesteps
+  std::vector<int64_t> text_rows;  // of each text, the distinct ones
 };
 
 inline constexpr const char* kLayerClasses[] = {
@@ -149,22 +148,20 @@ inline constexpr int64_t kMostFfnRows = 2048;
 
 // Activation memory of a forward pass and what depends on the video's size alone, made once.
 struct WanTransformerWorkspace {
-  // For latents [any, frames, height, width] and prompts of `text_rows` rows.
-  WanTransformerWorkspace(const WanTransformer& model, const Shape& latents, int64_t text_rows);
+  // For latents [any, frames, height, width].
+  WanTransformerWorkspace(const WanTransformer& model, const Shape& latents);
   int64_t bytes() const;
   // bytes() of a workspace that is not made.
-  static int64_t planned_bytes(const WanTransformer& model, const Shape& latents,
-                               int64_t text_rows);
+  static int64_t planned_bytes(const WanTransformer& model, const Shape& latents);
 
   PatchGrid grid;
   RopeTables rope;
-  Tensor patches;         // [tokens, in_channels·patch volume]
-  Tensor hidden;          // [tokens, dim]: the residual stream
-  Tensor normed;          // [tokens, dim]: input of the next linears
-  Tensor quantized;       // bytes: its quantized form, if a layer takes one
-  Tensor q, k, v;         // [tokens, dim]
-  Tensor ffn;             // [tokens that feed-forward takes at a time, ffn_dim]
-  Tensor text_k, text_v;  // [text_rows, dim]
+  Tensor patches;    // [tokens, in_channels·patch volume]
+  Tensor hidden;     // [tokens, dim]: the residual stream
+  Tensor normed;     // [tokens, dim]: input of the next linears
+  Tensor quantized;  // bytes: its quantized form, if a layer takes one
+  Tensor q, k, v;    // [tokens, dim]
+  Tensor ffn;        // [tokens that feed-forward takes at a time, ffn_dim]
 };
 
 }  // namespace mxvideo::models

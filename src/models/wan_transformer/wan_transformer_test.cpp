@@ -72,7 +72,7 @@ Case read_case(const test::GoldenFile& golden, int64_t batch_index) {
 
 Tensor run(const WanTransformer& model, const Case& input, const Probe* probe = nullptr,
            kernels::Context context = {}) {
-  WanTransformerWorkspace workspace(model, input.latents.shape(), input.text.dim(0));
+  WanTransformerWorkspace workspace(model, input.latents.shape());
   const WanTextContext text =
       model.encode_text({.text = &input.text, .cancellation = nullptr, .probe = probe}, context);
   std::vector<Tensor> velocities = model.forward({.latents = &input.latents,
@@ -327,8 +327,7 @@ TEST(WanTransformer, QuantizesTheTenLinearsOfEachBlockAndNothingElse) {
 std::vector<float> keys_and_values(const WanTextContext& context, size_t block) {
   std::vector<float> all;
   for (const Tensor* tensor : {&context.blocks[block].k, &context.blocks[block].v}) {
-    Tensor rows(DType::kF32, {context.rows, tensor->dim(1)});
-    repeat_last_row(*tensor, rows);
+    const Tensor rows = all_text_rows(*tensor, context.rows);
     all.insert(all.end(), rows.values().begin(), rows.values().end());
   }
   return all;
@@ -381,7 +380,7 @@ TEST(WanTransformer, TextsAndPiecesOfTheFeedForwardChangeNoBit) {
   const Tensor second = run(*model, input);
   EXPECT_FALSE(std::ranges::equal(first.values(), second.values()));
   const WanTextContext other = model->encode_text({.text = &input.text}, context);
-  WanTransformerWorkspace workspace(*model, input.latents.shape(), input.text.dim(0));
+  WanTransformerWorkspace workspace(*model, input.latents.shape());
   workspace.ffn = Tensor(DType::kF32, {7, model->config().ffn_dim});
   const std::vector<Tensor> both = model->forward({.latents = &input.latents,
                                                    .timesteps = input.timesteps,
@@ -414,7 +413,7 @@ TEST(WanTransformer, StopsWhenCancelled) {
   CancellationToken token;
   token.cancel();
   kernels::Context context;
-  WanTransformerWorkspace workspace(*model, input.latents.shape(), input.text.dim(0));
+  WanTransformerWorkspace workspace(*model, input.latents.shape());
   const WanTextContext text = model->encode_text({.text = &input.text}, context);
   const auto forward = [&] {
     model->forward({.latents = &input.latents,

@@ -37,8 +37,8 @@ struct WanTransformerWeights {
   std::vector<quantization::LinearMethod*> linears() const;
 };
 
-// rows[i] = distinct[min(i, last)]: the text's rows again from those of a WanTextContext.
-void repeat_last_row(const Tensor& distinct, Tensor& rows);
+// distinct[min(i, last)] for each row i of the text: all of them from those of a WanTextContext.
+Tensor all_text_rows(const Tensor& distinct, int64_t rows);
 
 // At most kMostFfnRows, equal pieces of all tokens.
 int64_t ffn_rows(int64_t tokens);
