@@ -15,9 +15,9 @@ using Verdict = RatioComparison::Verdict;
 
 // What a row measured; `threads` belongs to the machine.
 constexpr std::array kNameFields = {"op", "layer", "scheme", "compute", "attention", "kernel"};
-constexpr std::array kSizeFields = {"m",         "k",      "n",        "q_length",
-                                    "kv_length", "heads",  "head_dim", "layers",
-                                    "tokens",    "frames", "height",   "width"};
+constexpr std::array kSizeFields = {"m",      "k",        "n",      "q_length", "kv_length",
+                                    "heads",  "head_dim", "layers", "tokens",   "text_rows",
+                                    "frames", "height",   "width"};
 constexpr std::array kMachineFields = {"cpu", "features", "threads"};
 
 using Ratios = std::map<std::pair<std::string, std::string>, double>;  // (key, field)

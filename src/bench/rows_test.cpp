@@ -10,6 +10,7 @@
 #include "bench/gemm_bench.h"
 #include "bench/kernel_clock.h"
 #include "bench/step_bench.h"
+#include "support/golden_file.h"
 #include "synthetic/model_preset.h"
 
 namespace mxvideo::bench {
@@ -158,6 +159,17 @@ TEST(RowsTest, ForwardOperationsAreThoseOfItsProducts) {
   const double time = product(1, 256, d) + product(1, d, d) + product(1, d, 6 * d);
   const double ends = product(t, 48 * 4, d) + product(t, d, 48 * 4);
   EXPECT_DOUBLE_EQ(forward_flops(config, 780, 512), 4 * block + time + ends);
+}
+
+TEST(RowsTest, AStepCountsTheRowsOfItsPrompt) {
+  for (const auto& [text_tokens, rows] : {std::pair{9, 10}, {511, 512}, {512, 512}}) {
+    StepBench request{.tokens = 12, .text_tokens = text_tokens, .location = {}};
+    request.location.model_path = test::golden_path("models/ti2v-5b");
+    const std::vector<StepRow> steps = bench_step(request, {});
+    ASSERT_EQ(steps.size(), 1u);
+    EXPECT_EQ(steps[0].text_rows, rows);
+    EXPECT_GT(steps[0].seconds, 0);
+  }
 }
 
 TEST(RowsTest, TokensBecomeAPicture) {

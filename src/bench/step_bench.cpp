@@ -19,7 +19,6 @@ namespace fs = std::filesystem;
 using models::WanTransformer;
 using models::WanTransformerConfig;
 
-constexpr int64_t kTextRows = 512;
 constexpr float kTimestep = 999.0f;
 
 Tensor random_tensor(const Shape& shape, uint32_t seed) {
@@ -29,12 +28,13 @@ Tensor random_tensor(const Shape& shape, uint32_t seed) {
 struct Inputs {
   Tensor latents, text;
 
-  Inputs(const WanTransformerConfig& config, int64_t tokens) {
-    const auto [frames, height, width] = token_grid(tokens);
+  Inputs(const WanTransformerConfig& config, const StepBench& request) {
+    const auto [frames, height, width] = token_grid(request.tokens);
     latents = random_tensor({config.in_channels, frames * config.patch_size[0],
                              height * config.patch_size[1], width * config.patch_size[2]},
                             1);
-    text = random_tensor({kTextRows, config.text_dim}, 2);
+    text = Tensor::zeros({kMostTextTokens, config.text_dim});
+    std::ranges::copy(random_floats(request.text_tokens * config.text_dim, 2), text.f32());
   }
 };
 
@@ -187,7 +187,8 @@ std::vector<StepRow> bench_step(const StepBench& request, const BenchOptions& op
   token_grid(request.tokens);  // refuses a bad number at once
   const ModelDirectory directory = ModelDirectory::transformer(request.location, request.layers);
   const auto config = WanTransformerConfig::from_json(directory.config(), "config.json");
-  const Inputs inputs(config, request.tokens);
+  const Inputs inputs(config, request);
+  const int64_t text_rows = std::min(request.text_tokens + 1, kMostTextTokens);
   std::vector<std::unique_ptr<SchemeRun>> runs;
   std::vector<std::function<void()>> actions;
   for (const std::string& scheme : request.schemes) {
@@ -210,9 +211,9 @@ std::vector<StepRow> bench_step(const StepBench& request, const BenchOptions& op
                     .attention = request.attention,
                     .layers = config.num_layers,
                     .tokens = request.tokens,
-                    .text_rows = kTextRows,
+                    .text_rows = text_rows,
                     .threads = num_threads(),
-                    .flops = forward_flops(config, request.tokens, kTextRows),
+                    .flops = forward_flops(config, request.tokens, text_rows),
                     .seconds = seconds[i],
                     .peak_rss_bytes = runs.size() == 1 ? peak : 0,
                     .share = {},

@@ -1,12 +1,12 @@
 // One forward of a transformer of TI2V-5B width on random weights, under one scheme or several that
 // take turns. One thread at a time.
 //
-// The forward's own operations, two per multiply-add, with T tokens, R text rows, d = dim,
-// f = ffn_dim, e = text_dim, q = freq_dim, p_in and p_out values of a patch, one timestep:
-//   2 · [ layers · (T·(6d² + 2df) + 2R·d² + 2T²·d + 2T·R·d)
-//         + R·(e·d + d²) + (q·d + d² + 6d²) + T·d·(p_in + p_out) ]
+// The forward's own operations, two per multiply-add, with T tokens, R distinct text rows, d = dim,
+// f = ffn_dim, q = freq_dim, p_in and p_out values of a patch, one timestep:
+//   2 · [ layers · (T·(6d² + 2df) + 2T²·d + 2T·R·d) + (q·d + d² + 6d²) + T·d·(p_in + p_out) ]
 // that is, linears of a block (q, k, v, out; q and out of the cross attention; the two of the feed
-// forward; k and v of the text), both attentions, then text, time, patch embedding and head.
+// forward), both attentions, then time, patch embedding and head. Those of the text are made once
+// for a prompt and left out.
 //
 // Shares of the time per class of kernel: a call counts from the choice of its row to the next
 // choice, so what little lies between two kernels counts with the first.
@@ -23,10 +23,13 @@
 
 namespace mxvideo::bench {
 
+inline constexpr int64_t kMostTextTokens = 512;
+
 struct StepBench {
   std::vector<std::string> schemes = {"mxfp8"};
   int64_t layers = 4;
   int64_t tokens = 780;
+  int64_t text_tokens = kMostTextTokens;  // of the prompt; zeros behind them
   kernels::Compute compute = kernels::Compute::kAuto;
   kernels::AttentionProducts attention = kernels::AttentionProducts::kFp32;
   // With `keep`, what a peer needs to run the same is written beside the transformer:
@@ -38,7 +41,8 @@ struct StepRow {
   std::string scheme;
   kernels::Compute compute = kernels::Compute::kAuto;
   kernels::AttentionProducts attention = kernels::AttentionProducts::kFp32;
-  int64_t layers = 0, tokens = 0, text_rows = 0;
+  int64_t layers = 0, tokens = 0;
+  int64_t text_rows = 0;  // distinct: the prompt's and one of padding
   int threads = 0;
   double flops = 0;
   double seconds = 0;       // median
@@ -54,7 +58,7 @@ struct StepRow {
 // share_rest, kernels, status}
 Json step_row_json(const StepRow& row);
 
-// Of the products of one forward; those of the text are made once per prompt and left out.
+// The operations above; text_rows are the distinct ones.
 double forward_flops(const models::WanTransformerConfig& config, int64_t tokens, int64_t text_rows);
 
 // Frames, height and width of a latent with this many tokens, in tokens: pictures of 832x480 or

@@ -286,6 +286,7 @@ struct StepFlags {
   ModelFlags model;
   std::vector<std::string> schemes = {"mxfp8"};
   int64_t tokens = 780;
+  int64_t text_tokens = bench::kMostTextTokens;
   kernels::Compute compute = kernels::Compute::kAuto;
   kernels::AttentionProducts attention = kernels::AttentionProducts::kFp32;
 };
@@ -305,6 +306,9 @@ Command add_step(CLI::App& app, const CancellationToken& cancellation) {
   parser->add_option("--tokens", own.tokens, "Tokens of the latents")
       ->check(CLI::Range(1, 1 << 20))
       ->capture_default_str();
+  parser->add_option("--text-tokens", own.text_tokens, "Tokens of the prompt")
+      ->check(CLI::Range(int64_t{1}, bench::kMostTextTokens))
+      ->capture_default_str();
   add_compute_flag(*parser, own.compute);
   add_attention_flag(*parser, own.attention);
   add_keep_flag(*parser, own.model);
@@ -315,6 +319,7 @@ Command add_step(CLI::App& app, const CancellationToken& cancellation) {
       for (const bench::StepRow& row : bench::bench_step({.schemes = flags.schemes,
                                        .layers = flags.model.layers,
                                        .tokens = flags.tokens,
+                                       .text_tokens = flags.text_tokens,
                                        .compute = flags.compute,
                                        .attention = flags.attention,
                                        .location = flags.model.location()},

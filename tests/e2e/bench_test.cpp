@@ -34,6 +34,7 @@ const BadBench kBad[] = {
     {"shapes_bad", {"gemm", "--shapes", "@file"}, 3, "bad.txt:1: expected `layer K N`"},
     {"layers", {"step", "--layers", "31"}, 2, "--layers"},
     {"tokens", {"step", "--tokens", "1031"}, 2, "--tokens: expected a product of two numbers"},
+    {"text_tokens", {"step", "--text-tokens", "513"}, 2, "--text-tokens"},
     {"compute", {"step", "--compute", "int8"}, 2, "--compute"},
     {"attention", {"step", "--attention", "fp16"}, 2, "--attention"},
     {"text_layers", {"text", "--layers", "25"}, 2, "--layers"},
