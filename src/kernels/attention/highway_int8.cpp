@@ -49,12 +49,12 @@ HWY_INLINE Pairs repeat_pair(const int16_t* p) {
 }
 // `other` serves targets that do not add neighbours.
 HWY_INLINE void add_products(Pairs a, Pairs b, Int32Vec& sum, [[maybe_unused]] Int32Vec& other) {
-#if HWY_TARGET == HWY_AVX3_DL
+#if HWY_TARGET == HWY_AVX3_DL && HWY_COMPILER_GCC_ACTUAL
   // What Highway 1.0 does in two instructions.
   asm("vpdpwssd %2, %1, %0" : "+v"(sum.raw) : "v"(a.raw), "v"(b.raw));
 #else
   sum = hn::ReorderWidenMulAccumulate(Int32Tag(), a, b, sum, other);
-#if HWY_ARCH_X86
+#if HWY_ARCH_X86 && HWY_COMPILER_GCC_ACTUAL
   // Added now: left alone, GCC 12 collects the products of a whole tile first, and spills.
   asm volatile("" : "+v"(sum.raw));
 #endif

@@ -153,19 +153,23 @@ class NormedAttention : public testing::TestWithParam<AttentionProducts> {};
 INSTANTIATE_TEST_SUITE_P(Products, NormedAttention,
                          testing::Values(AttentionProducts::kFp32, AttentionProducts::kInt8));
 
+void expect_bits_of_parts(AttentionProducts products, const NormedProblem& p, bool rotates) {
+  for_each_row(products, [&](const std::string& what, Context& context) {
+    std::vector<float> q, k;
+    const AttentionArgs apart = p.apart(products, rotates, q, k, context);
+    EXPECT_EQ(run(p.fused(products, rotates), p.results(), context),
+              run(apart, p.results(), context))
+        << what << (rotates ? ", rotated" : "");
+  });
+}
+
 TEST_P(NormedAttention, HasTheBitsOfNormAndRotationBefore) {
   for (const Lengths lengths : {Lengths{1, 1}, {97, 200}, {200, 96}}) {
     for (const int64_t head_dim : {24, 128}) {
+      SCOPED_TRACE(std::to_string(lengths.q) + " queries, " + std::to_string(lengths.kv) +
+                   " keys of " + std::to_string(head_dim));
       const NormedProblem p(lengths, 3, head_dim);
-      for (const bool rotates : {false, true}) {
-        for_each_row(GetParam(), [&](const std::string& what, Context& context) {
-          std::vector<float> q, k;
-          const AttentionArgs apart = p.apart(GetParam(), rotates, q, k, context);
-          EXPECT_EQ(run(p.fused(GetParam(), rotates), p.results(), context),
-                    run(apart, p.results(), context))
-              << what << " " << lengths.q << " " << lengths.kv << " " << head_dim << rotates;
-        });
-      }
+      for (const bool rotates : {false, true}) expect_bits_of_parts(GetParam(), p, rotates);
     }
   }
 }

@@ -2,30 +2,29 @@
 
 namespace mxvideo::kernels {
 
-AttentionOperand::AttentionOperand(const float* x, int64_t stride, const AttentionNorm& norm,
-                                   const AttentionArgs& args, int64_t length, float* factors,
-                                   Context& context)
-    : x_(x), stride_(stride), head_dim_(args.head_dim), norm_(norm), factors_(factors) {
+AttentionOperand::AttentionOperand(const AttentionArgs& args, HeadRows x, int64_t length,
+                                   const AttentionNorm& norm, float* factors, Context& context)
+    : x_(x), head_dim_(args.head_dim), norm_(norm), factors_(factors) {
   if (!normed()) return;
-  norm_row_ = &rms_factors({.x = x,
+  norm_row_ = &rms_factors({.x = x.first,
                             .rows = length,
                             .dim = args.heads * args.head_dim,
                             .epsilon = norm.epsilon,
-                            .x_stride = stride},
+                            .x_stride = x.stride},
                            factors, context);
   if (norm.cos != nullptr) rope_row_ = &select("rope", rope_rows(), {}, context);
 }
 
 HeadRows AttentionOperand::rows(int64_t head, int64_t first, int64_t count,
                                 float* memory) const noexcept {
-  const float* const stored = x_ + first * stride_ + head * head_dim_;
-  if (!normed()) return {stored, stride_};
+  const float* const stored = x_.first + first * x_.stride + head * head_dim_;
+  if (!normed()) return {stored, x_.stride};
   norm_row_->run({.x = stored,
                   .y = memory,
                   .rows = count,
                   .dim = head_dim_,
                   .weight = norm_.weight + head * head_dim_,
-                  .x_stride = stride_,
+                  .x_stride = x_.stride,
                   .factors = factors_ + first});
   if (rope_row_ != nullptr) {
     rope_row_->run({.x = memory,

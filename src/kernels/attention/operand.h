@@ -8,16 +8,16 @@
 namespace mxvideo::kernels {
 
 struct HeadRows {
-  const float* first = nullptr;  // [rows, head_dim]
+  const float* first = nullptr;  // [rows, head_dim], or of all heads
   int64_t stride = 0;            // floats between rows
 };
 
 class AttentionOperand {
  public:
-  // x [length, heads, head_dim] with `stride`. With a norm its rows' factors are computed here, to
+  // x: [length, heads, head_dim] of `args`. With a norm its rows' factors are computed here, to
   // `factors` [length]; all must outlive the object.
-  AttentionOperand(const float* x, int64_t stride, const AttentionNorm& norm,
-                   const AttentionArgs& args, int64_t length, float* factors, Context& context);
+  AttentionOperand(const AttentionArgs& args, HeadRows x, int64_t length, const AttentionNorm& norm,
+                   float* factors, Context& context);
 
   bool normed() const { return norm_.weight != nullptr; }
   // Rows [first, first + count) of a head; those of a norm in `memory` [count, head_dim].
@@ -25,8 +25,7 @@ class AttentionOperand {
   HeadRows rows(int64_t head, int64_t first, int64_t count, float* memory) const noexcept;
 
  private:
-  const float* x_;
-  int64_t stride_;
+  HeadRows x_;
   int64_t head_dim_;
   AttentionNorm norm_;
   const float* factors_;

@@ -44,58 +44,63 @@ TEST(GemmMxPack, UnpackIsTheInverse) {
   }
 }
 
-// Blocks of one kind of codes each, so that each sum has terms of its own, under every scale byte.
+// A block of zeros but for one code.
+void expect_documented_survey(formats::MxElement element, int code, uint8_t scale) {
+  const bool int8 = element == formats::MxElement::kInt8;
+  std::vector<uint8_t> codes(kBlock, 0), scales = {scale};
+  codes[static_cast<size_t>(code) % kBlock] = static_cast<uint8_t>(code);
+  const auto survey = survey_blocks_reference(codes.data(), scales.data(), 1, element);
+  const double value = int8 ? 0 : std::abs(e4m3_value(static_cast<uint8_t>(code)));
+  double distance = 0;
+  if (value != 0) distance = value < 8 ? 2 : std::abs(std::round(value / 4) * 4 - value);
+  double lower = 0;
+  if (value >= 64) {
+    lower = std::exp2(std::floor(std::log2(value)));
+    if (value >= 1.5 * lower) lower *= 1.5;
+  }
+  EXPECT_EQ(survey.fast_noise, std::pow(distance * e8m0_value(scale), 2)) << code;
+  EXPECT_EQ(survey.signal, std::pow(lower * e8m0_value(scale), 2)) << code;
+  EXPECT_EQ(survey.max_scale, scale);
+  const bool filled = (int8 ? code != 0 : value >= 64) && scale >= 32 && scale <= 220;
+  EXPECT_EQ(survey.fills_scales, filled || (code & (int8 ? 0xff : 0x7f)) == 0) << code;
+}
+
+// Every code, so that each sum has terms of its own, under scales at the limits.
 TEST(GemmMxPack, SurveyIsTheDocumentedOne) {
-  for (const auto element : {formats::MxElement::kE4m3, formats::MxElement::kInt8}) {
-    const bool int8 = element == formats::MxElement::kInt8;
-    for (int code = 0; code < 256; ++code) {
-      if (!int8 && (code & 0x7f) == 0x7f) continue;  // NaN
-      for (const uint8_t scale : {0, 31, 32, 126, 220, 221, 254}) {
-        std::vector<uint8_t> codes(kBlock, 0), scales = {scale};
-        codes[static_cast<size_t>(code) % kBlock] = static_cast<uint8_t>(code);
-        const auto survey = survey_blocks_reference(codes.data(), scales.data(), 1, element);
-        const double value = int8 ? 0 : std::abs(e4m3_value(static_cast<uint8_t>(code)));
-        const double distance = value == 0  ? 0
-                                : value < 8 ? 2
-                                            : std::abs(std::round(value / 4) * 4 - value);
-        double lower = 0;
-        if (value >= 64) {
-          lower = std::exp2(std::floor(std::log2(value)));
-          if (value >= 1.5 * lower) lower *= 1.5;
-        }
-        EXPECT_EQ(survey.fast_noise, std::pow(distance * e8m0_value(scale), 2)) << code;
-        EXPECT_EQ(survey.signal, std::pow(lower * e8m0_value(scale), 2)) << code;
-        EXPECT_EQ(survey.max_scale, scale);
-        const bool filled = (int8 ? code != 0 : value >= 64) && scale >= 32 && scale <= 220;
-        EXPECT_EQ(survey.fills_scales, filled || (code & (int8 ? 0xff : 0x7f)) == 0) << code;
-      }
+  for (int code = 0; code < 256; ++code) {
+    for (const uint8_t scale : {0, 31, 32, 126, 220, 221, 254}) {
+      expect_documented_survey(formats::MxElement::kInt8, code, scale);
+      const bool nan = (code & 0x7f) == 0x7f;
+      if (!nan) expect_documented_survey(formats::MxElement::kE4m3, code, scale);
     }
   }
+}
+
+// 32 rows of weights.
+void expect_same_on_every_target(const Problem& p, int64_t blocks, formats::MxElement element) {
+  const auto expected =
+      survey_blocks_reference(p.w_codes.data(), p.w_scales.data(), 32 * blocks, element);
+  mxvideo::test::for_each_highway_target([&](const char* target) {
+    const auto survey = survey_blocks(p.w_codes.data(), p.w_scales.data(), 32 * blocks, element);
+    EXPECT_EQ(survey.fast_noise, expected.fast_noise) << target << " " << blocks;
+    EXPECT_EQ(survey.signal, expected.signal) << target << " " << blocks;
+    EXPECT_EQ(survey.max_scale, expected.max_scale) << target;
+    EXPECT_EQ(survey.fills_scales, expected.fills_scales) << target;
+    const PackedMxWeight weight =
+        pack_mx_weight(p.w_codes.data(), p.w_scales.data(), 32, blocks * kBlock, element);
+    std::vector<uint8_t> codes(p.w_codes.size()), scales(p.w_scales.size());
+    unpack_mx_weight(weight, codes.data(), scales.data());
+    EXPECT_EQ(codes, p.w_codes) << target << " " << blocks;
+    EXPECT_EQ(scales, p.w_scales) << target << " " << blocks;
+  });
 }
 
 TEST(GemmMxPack, EveryInstructionSetGivesTheSameSurveyAndLayout) {
   for (const auto element : {formats::MxElement::kE4m3, formats::MxElement::kInt8}) {
     for (const int64_t blocks : {1, 2, 3, 7, 200}) {
-      for (const uint8_t smallest : {uint8_t{0}, uint8_t{32}}) {
-        const uint8_t largest = smallest == 0 ? 254 : 220;
+      for (const auto& [smallest, largest] : {std::pair{0, 254}, {32, 220}}) {
         const Problem p = Problem::random({1, 32, blocks * kBlock}, 41, smallest, largest);
-        const auto expected =
-            survey_blocks_reference(p.w_codes.data(), p.w_scales.data(), 32 * blocks, element);
-        const int64_t k = blocks * kBlock;
-        mxvideo::test::for_each_highway_target([&](const char* target) {
-          const auto survey =
-              survey_blocks(p.w_codes.data(), p.w_scales.data(), 32 * blocks, element);
-          EXPECT_EQ(survey.fast_noise, expected.fast_noise) << target << " " << blocks;
-          EXPECT_EQ(survey.signal, expected.signal) << target << " " << blocks;
-          EXPECT_EQ(survey.max_scale, expected.max_scale) << target;
-          EXPECT_EQ(survey.fills_scales, expected.fills_scales) << target;
-          const PackedMxWeight weight =
-              pack_mx_weight(p.w_codes.data(), p.w_scales.data(), 32, k, element);
-          std::vector<uint8_t> codes(p.w_codes.size()), scales(p.w_scales.size());
-          unpack_mx_weight(weight, codes.data(), scales.data());
-          EXPECT_EQ(codes, p.w_codes) << target << " " << blocks;
-          EXPECT_EQ(scales, p.w_scales) << target << " " << blocks;
-        });
+        expect_same_on_every_target(p, blocks, element);
       }
     }
   }

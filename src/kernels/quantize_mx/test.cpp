@@ -73,6 +73,7 @@ Output run(const Row<QuantizeMxArgs>& row, const Matrix& matrix, const MxOptions
   std::vector<float> shifted(1);
   shifted.insert(shifted.end(), matrix.values.begin(), matrix.values.end());
   std::vector<uint16_t> halves;
+  halves.reserve(shifted.size());
   for (const float value : shifted) {
     halves.push_back(static_cast<uint16_t>(std::bit_cast<uint32_t>(value) >> 16));
   }
@@ -265,7 +266,7 @@ TEST(QuantizeMx, RowsReadBf16) {
 TEST(QuantizeMx, OneStrangeBlockAmongOthers) {
   for (const float strange : {0.0f, 0x1p-140f, std::numeric_limits<float>::infinity()}) {
     for (int64_t place = 0; place < 140; ++place) {
-      Matrix matrix = random_matrix(1, 140 * kMxBlockSize, 6, 2);
+      Matrix matrix = random_matrix(1, int64_t{140} * kMxBlockSize, 6, 2);
       const auto block = matrix.values.begin() + place * kMxBlockSize;
       std::fill(block, block + kMxBlockSize, strange);
       expect_definition(matrix, {}, "block " + std::to_string(place));
