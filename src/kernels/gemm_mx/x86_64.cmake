@@ -9,16 +9,18 @@ mxvideo_add_isa_kernels(kernels gemm_mx_avx2_int16
 mxvideo_add_isa_kernels(kernels gemm_mx_avx_vnni_int16
   FLAGS -mavx2 -mfma -mavxvnni -O3
   SOURCES avx_vnni_int16.cpp)
+# GCC 12 warns about the deliberately undefined registers of its own AVX-512 header.
+set(no_undefined_warnings
+  $<$<CXX_COMPILER_ID:GNU>:-Wno-uninitialized> $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)
 mxvideo_add_isa_kernels(kernels gemm_mx_avx512
-  # GCC 12 warns about the deliberately undefined registers of its own AVX-512 header.
-  FLAGS -mavx512f -mavx512bw -mfma -mf16c -O3 -Wno-uninitialized -Wno-maybe-uninitialized
+  FLAGS -mavx512f -mavx512bw -mfma -mf16c -O3 ${no_undefined_warnings}
   SOURCES avx512.cpp)
 mxvideo_add_isa_kernels(kernels gemm_mx_avx512_vnni
-  FLAGS -mavx512f -mavx512bw -mavx512vnni -mfma -O3 -Wno-uninitialized -Wno-maybe-uninitialized
+  FLAGS -mavx512f -mavx512bw -mavx512vnni -mfma -O3 ${no_undefined_warnings}
   SOURCES avx512_vnni_int16.cpp avx512_vnni_int8.cpp)
 mxvideo_add_isa_kernels(kernels gemm_mx_avx512_bf16
-  FLAGS -mavx512f -mavx512bw -mavx512bf16 -mfma -O3 -Wno-uninitialized -Wno-maybe-uninitialized
+  FLAGS -mavx512f -mavx512bw -mavx512bf16 -mfma -O3 ${no_undefined_warnings}
   SOURCES avx512_bf16.cpp)
 mxvideo_add_isa_kernels(kernels gemm_mx_amx
-  FLAGS -mavx512f -mavx512bw -mamx-tile -mamx-bf16 -O3 -Wno-uninitialized -Wno-maybe-uninitialized
+  FLAGS -mavx512f -mavx512bw -mamx-tile -mamx-bf16 -O3 ${no_undefined_warnings}
   SOURCES amx_bf16.cpp)
