@@ -91,7 +91,7 @@ TEST_F(InterruptTest, FullDiskUnderStandardOutput) {
 TEST_F(InterruptTest, FullDiskUnderTheOutput) {
   for (const char* output : {"v.mp4", "v.y4m", "frames/"}) {
     ProcessOptions options = command(generate("t2v-a14b", {"--output", output}));
-    options.file_size_limit = 700;
+    options.file_size_limit = 1100;
     expect_failure(run_process(options), 7, "cannot write");
   }
 }

@@ -127,7 +127,7 @@ TEST_F(ProgressTest, DumbTerminalGetsNoColour) {
 // The error stands on a line of its own, not behind a bar.
 TEST_F(ProgressTest, BarIsClosedBeforeAnError) {
   ProcessOptions failing = terminal("auto");
-  failing.file_size_limit = 700;
+  failing.file_size_limit = 1100;
   const ProcessResult result = run_process(failing);
   EXPECT_EQ(result.exit_code, 7);
   EXPECT_TRUE(has(result.err, "\nmxvideo: io: v.mp4: cannot write")) << result.err;

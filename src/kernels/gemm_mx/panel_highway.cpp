@@ -92,9 +92,10 @@ HWY_INLINE ByteVec noise_of(ByteVec magnitude) {
   constexpr uint8_t k8 = 0x50;
   alignas(16) static constexpr uint8_t kFrom8To32[16] = {0, 1, 4, 1, 0, 1, 4, 1,
                                                          0, 4, 0, 4, 0, 4, 0, 4};
-  // Elsewhere the index has its highest bit, which gives zero.
+  // From 8 to 32 the index is below 16, elsewhere it has its highest bit, which gives zero.
   const ByteVec index =
-      hn::SaturatedAdd(hn::Sub(magnitude, hn::Set(d, k8)), hn::Set(d, uint8_t{0x70}));
+      hn::And(hn::SaturatedAdd(hn::Sub(magnitude, hn::Set(d, k8)), hn::Set(d, uint8_t{0x70})),
+              hn::Set(d, uint8_t{0x8f}));
   const ByteVec noise = hn::TableLookupBytesOr0(hn::LoadDup128(d, kFrom8To32), index);
   // 0 wraps to the largest.
   const auto below_8 =
