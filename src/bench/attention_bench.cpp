@@ -8,13 +8,14 @@
 #include "evaluation/signal_error.h"
 #include "kernels/attention/attention.h"
 #include "kernels/registry.h"
+#include "tokenizer/umt5_tokenizer.h"
 
 namespace mxvideo::bench {
 namespace {
 
 using kernels::AttentionProducts;
 
-constexpr int64_t kTextRows = 512;
+constexpr int64_t kTextRows = tokenizer::Umt5Tokenizer::kMaxLength;
 
 double flops_of(const AttentionRow& row) {
   return 4.0 * static_cast<double>(row.q_length) * static_cast<double>(row.kv_length) *

@@ -20,10 +20,11 @@
 #include "bench/model_directory.h"
 #include "bench/report.h"
 #include "models/wan_transformer/wan_transformer.h"
+#include "tokenizer/umt5_tokenizer.h"
 
 namespace mxvideo::bench {
 
-inline constexpr int64_t kMostTextTokens = 512;
+inline constexpr int64_t kMostTextTokens = tokenizer::Umt5Tokenizer::kMaxLength;
 
 struct StepBench {
   std::vector<std::string> schemes = {"mxfp8"};
