@@ -13,6 +13,7 @@
 #include "cli/commands.h"
 #include "cli/exit_code.h"
 #include "cli/interrupt.h"
+#include "cli/threads.h"
 
 namespace {
 
@@ -22,6 +23,7 @@ using namespace mxvideo::cli;
 struct Entry {
   CLI::App* parser;
   Command run;
+  bool computes;  // in threads that wait for each other
 };
 
 // One line whatever the message quotes: names may hold line breaks and escape sequences.
@@ -69,20 +71,20 @@ int run(int argc, char** argv, const CancellationToken& cancellation) {
       "6 numerics, 7 input/output, 8 mismatch, 130 interrupted, 143 terminated");
 
   std::vector<Entry> entries;
-  const auto add = [&](Command command) {
-    entries.push_back({app.get_subcommands({}).back(), std::move(command)});
+  const auto add = [&](Command command, bool computes) {
+    entries.push_back({app.get_subcommands({}).back(), std::move(command), computes});
   };
-  add(add_generate(app, cancellation));
-  add(add_evaluate(app, cancellation));
-  add(add_quantize(app, cancellation));
-  add(add_repack(app, cancellation));
-  add(add_compare(app, cancellation));
-  add(add_plan(app));
-  add(add_inspect(app));
-  add(add_verify(app));
-  add(add_bench(app, cancellation));
-  add(add_doctor(app));
-  add(add_version(app));
+  add(add_generate(app, cancellation), true);
+  add(add_evaluate(app, cancellation), true);
+  add(add_quantize(app, cancellation), true);
+  add(add_repack(app, cancellation), true);
+  add(add_compare(app, cancellation), true);
+  add(add_plan(app), false);
+  add(add_inspect(app), false);
+  add(add_verify(app), true);
+  add(add_bench(app, cancellation), true);
+  add(add_doctor(app), false);
+  add(add_version(app), false);
 
   try {
     app.parse(argc, argv);
@@ -99,7 +101,10 @@ int run(int argc, char** argv, const CancellationToken& cancellation) {
                     "--help");
   }
   for (const Entry& entry : entries) {
-    if (entry.parser->parsed()) entry.run();
+    if (!entry.parser->parsed()) continue;
+    if (entry.computes) restart_with_short_spins(argv);
+    use_available_processors();
+    entry.run();
   }
   return kExitOk;
 }
