@@ -38,8 +38,9 @@ void print_plan(const Json& result) {
   }
   const Json& rest = result["rest"];
   if (rest["files"].get<int64_t>() > 0) {
-    std::cout << fmt::format("rest of the model: {} files, {}, {}\n", rest["files"].get<int64_t>(),
-                             size_text(rest["bytes"]), rest["how"].get<std::string>());
+    std::cout << fmt::format("rest of the model: {} files, {}, {} of them linked\n",
+                             rest["files"].get<int64_t>(), size_text(rest["bytes"]),
+                             rest["linked"].size());
   }
 }
 
@@ -67,7 +68,10 @@ void add_conversion_flags(CLI::App& app, ConversionFlags& flags, const std::stri
          },
          "Largest weight file, such as 5GB or 500MB (default 10GB; comfy is never sharded)")
       ->group(kOutputGroup);
-  app.add_flag("--copy", output.copy, "Copy the rest of the model instead of linking it")
+  app.add_flag(
+         "--copy", output.copy,
+         "Copy the weights of the rest of the model instead of linking them; all other files are "
+         "always copied")
       ->group(kOutputGroup);
   app.add_flag("--overwrite", output.overwrite, "Replace an existing output, at the very end")
       ->group(kOutputGroup);

@@ -3,10 +3,12 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <array>
 
 #include "base/checked.h"
 #include "base/error.h"
 #include "base/version.h"
+#include "checkpoint/quote.h"
 #include "checkpoint/shard_index.h"
 #include "convert/shard_writer.h"
 
@@ -17,6 +19,9 @@ namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 
 constexpr int kMaxFolderDepth = 8;
+
+constexpr std::array<std::string_view, 6> kWeightExtensions = {".safetensors", ".gguf", ".bin",
+                                                               ".pth",         ".pt",   ".ckpt"};
 
 bool belongs_to_rest(const fs::path& relative) {
   const std::string top = relative.begin()->string();
@@ -43,7 +48,9 @@ void collect_rest(const fs::path& folder, const fs::path& relative, const fs::pa
     } else {
       files.push_back({.relative = relative / name,
                        .source = source,
-                       .bytes = static_cast<int64_t>(fs::file_size(source))});
+                       .bytes = static_cast<int64_t>(fs::file_size(source)),
+                       .weights = std::ranges::find(kWeightExtensions, name.extension()) !=
+                                  kWeightExtensions.end()});
     }
   }
 }
@@ -91,11 +98,27 @@ int64_t bytes_to_write(const ConversionPlan& plan, const Shards& shards, bool co
       bytes = checked_add(bytes, shard.file_bytes, "bytes of the output");
     }
   }
-  if (!copy) return bytes;
   for (const RestFile& file : plan.rest) {
-    bytes = checked_add(bytes, file.bytes, "bytes of the output");
+    if (file.copied(copy)) bytes = checked_add(bytes, file.bytes, "bytes of the output");
   }
   return bytes;
+}
+
+// Names of the files that the output will share with the source.
+std::vector<std::string> linked_files(const ConversionPlan& plan, const OutputOptions& options) {
+  std::vector<std::string> names;
+  for (const RestFile& file : plan.rest) {
+    if (!file.copied(options.copy)) names.push_back(file.relative.generic_string());
+  }
+  return names;
+}
+
+void note_linked(const std::vector<std::string>& names, const ConvertHooks& hooks) {
+  if (names.empty()) return;
+  hooks.note((names.size() == 1 ? "1 weight file is a hard link to the source, not a copy: "
+                                : std::to_string(names.size()) +
+                                      " weight files are hard links to the source, not copies: ") +
+             checkpoint::name_list(names) + "; --copy copies");
 }
 
 // Layers whose weight holds codes of this format.
@@ -139,7 +162,7 @@ Json summarize(const ConversionPlan& plan, const OutputOptions& options, const S
           {"rest",
            {{"files", plan.rest.size()},
             {"bytes", rest_bytes},
-            {"how", options.copy ? "copied" : "linked"}}}};
+            {"linked", linked_files(plan, options)}}}};
 }
 
 fs::path written_weights(const ComponentPlan& component, const std::vector<ShardPlan>& shards,
@@ -177,14 +200,16 @@ ConversionResult run_conversion(const ConversionPlan& plan, const OutputOptions&
                           .bytes_needed = bytes_to_write(plan, shards, options.copy),
                           .overwrite = options.overwrite,
                           .discard_partial = options.discard_partial});
-  const auto add_rest = [&] {
+  const auto add_rest = [&](bool copied_weights) {
     for (const RestFile& file : plan.rest) {
+      if ((file.weights && options.copy) != copied_weights) continue;
       hooks.general.throw_if_cancelled();
-      output.add_file(file.relative, file.source, options.copy);
+      output.add_file(file.relative, file.source, file.copied(options.copy));
     }
   };
-  // Links first: where they are refused, that should not show after hours of work.
-  if (!options.copy) add_rest();
+  // Links and small files first: what is refused should not show after hours of work.
+  note_linked(linked_files(plan, options), hooks.general);
+  add_rest(false);
   for (const ComponentPlan& component : plan.components) {
     const std::vector<ShardPlan>& list = shards.at(component.component);
     result.reports[component.component] = write_component(component, list, output, hooks.general);
@@ -195,7 +220,7 @@ ConversionResult run_conversion(const ConversionPlan& plan, const OutputOptions&
       hooks.verify(component, written_weights(component, shards.at(component.component), output));
     }
   }
-  if (options.copy) add_rest();
+  add_rest(true);
   output.commit(result.summary);
   return result;
 }

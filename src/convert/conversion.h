@@ -24,17 +24,21 @@ struct OutputOptions {
   std::filesystem::path path;
   Layout layout = Layout::kDiffusers;
   std::optional<int64_t> shard_bytes;  // kDefaultShardBytes when absent; none for kComfy
-  bool copy = false;                   // copy the rest of the model instead of linking it
+  bool copy = false;                   // copy the weights of the rest too instead of linking them
   bool overwrite = false;
   bool discard_partial = false;
   bool dry_run = false;
 };
 
-// A file of the model that is taken over as it is.
+// A file of the model that is taken over as it is. Weights may be hard links to it; everything else
+// is copied, so that nobody who edits the output edits the source.
 struct RestFile {
   std::filesystem::path relative;
   std::filesystem::path source;  // canonical
   int64_t bytes = 0;
+  bool weights = false;
+
+  bool copied(bool copy_weights) const { return copy_weights || !weights; }
 };
 
 struct ConversionPlan {
