@@ -72,6 +72,32 @@ Tensor read_latents(const fs::path& path) {
   return latents;
 }
 
+void read_images(const GenerateOptions& options, GenerateRequest& request) {
+  const media::RgbColor background = read_flag_file(
+      "--background", [&] { return media::parse_color(options.background.value_or("black")); });
+  bool transparent = false;
+  const auto read = [&](const std::string& flag, const std::string& path,
+                        std::optional<pipeline::RgbImage>& image, std::string& sha256) {
+    if (path.empty()) return;
+    media::InputImage input =
+        read_flag_file(flag, [&] { return media::read_image(path, background); });
+    image = std::move(input.image);
+    sha256 = std::move(input.sha256);
+    transparent = transparent || input.transparent;
+    request.notices.insert(request.notices.end(), input.notices.begin(), input.notices.end());
+  };
+  read("--image-path", options.image_path, request.image, request.image_sha256);
+  read("--last-image-path", options.last_image_path, request.last_image, request.last_image_sha256);
+  if (!options.background) return;
+  if (!request.image && !request.last_image) {
+    throw Error(Code::kInvalidArgument,
+                "--background is that of an image; --image-path is missing");
+  }
+  if (!transparent) {
+    request.notices.emplace_back("--background changes nothing: no image is transparent");
+  }
+}
+
 }  // namespace
 
 void apply_cfg_scale(const GenerateOptions& options, checkpoint::WanVariant variant,
@@ -112,15 +138,7 @@ GenerateRequest make_request(const GenerateOptions& options) {
   GenerateRequest request;
   request.prompt = read_prompt(options.prompt);
   request.negative_prompt = options.negative_prompt;
-  const auto read_picture = [](const std::string& flag, const std::string& path) {
-    return read_flag_file(flag, [&] { return media::read_image(path); });
-  };
-  if (!options.image_path.empty()) {
-    request.image = read_picture("--image-path", options.image_path);
-  }
-  if (!options.last_image_path.empty()) {
-    request.last_image = read_picture("--last-image-path", options.last_image_path);
-  }
+  read_images(options, request);
   request.width = options.width;
   request.height = options.height;
   request.num_frames = options.num_frames;

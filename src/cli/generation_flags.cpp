@@ -125,6 +125,9 @@ void add_image_flags(CLI::App& app, GenerateOptions& o) {
       ->group(kVideoGroup);
   app.add_option("--last-image-path,--end-img", o.last_image_path, "Last frame (I2V-A14B)")
       ->group(kVideoGroup);
+  app.add_option("--background", o.background,
+                 "Colour behind transparent parts of images, a name or #RRGGBB (default black)")
+      ->group(kVideoGroup);
 }
 
 void add_frame_flags(CLI::App& app, GenerateOptions& o) {

@@ -46,7 +46,8 @@ GoldenClips read_golden_clips() {
                      .clips = {}};
   for (const json& clip : document["clips"]) {
     const auto file = clip["file"].get<std::string>();
-    const pipeline::RgbImage strip = media::read_image(test::golden_path("evaluation/" + file));
+    const pipeline::RgbImage strip =
+        media::read_image(test::golden_path("evaluation/" + file)).image;
     GoldenClip& golden = result.clips.emplace_back();
     golden.file = file;
     golden.kind = clip["kind"];

@@ -3,16 +3,30 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "pipeline/rgb_image.h"
 
 namespace mxvideo::media {
 
+// How the stored picture must be turned: 1 to 8 as EXIF counts, 1 is upright.
+struct OrientationTags {
+  std::optional<int> exif, xmp;
+
+  // EXIF before XMP, as Pillow's Image.getexif().
+  int value() const { return exif.value_or(xmp.value_or(1)); }
+};
+
 struct DecodedImage {
-  pipeline::RgbImage image;
-  int orientation = 1;  // EXIF, 1 to 8; 1 is upright
+  pipeline::ImageSize size;
+  int channels = 3;              // 3: RGB, 4: RGB and alpha, not premultiplied
+  std::vector<uint8_t> samples;  // [height, width, channels]
+  OrientationTags orientation;
+  std::vector<std::string> notices;  // what was left out, half sentences
 };
 
 bool is_png(std::span<const std::byte> bytes);
@@ -28,8 +42,10 @@ DecodedImage decode_webp(std::span<const std::byte> bytes, const std::string& or
 void check_image_size(int64_t width, int64_t height, const std::string& origin);
 
 // The orientation tag of an EXIF block (a TIFF structure, with or without "Exif\0\0" in front);
-// 1 when there is none, or when the block cannot be read: it is a hint.
-int exif_orientation(std::span<const std::byte> exif);
+// nothing when there is none, or when the block cannot be read: it is a hint.
+std::optional<int> exif_orientation(std::span<const std::byte> exif);
+// The same of an XMP packet.
+std::optional<int> xmp_orientation(std::string_view xmp);
 
 // The picture as it should be looked at.
 pipeline::RgbImage upright(pipeline::RgbImage image, int orientation);

@@ -4,6 +4,8 @@
 
 #include "base/atomic_file.h"
 #include "base/error.h"
+#include "base/sha256.h"
+#include "media/content_kind.h"
 #include "media/image_decoders.h"
 #include "pipeline/image_resize.h"
 
@@ -14,19 +16,34 @@ DecodedImage decode_by_content(std::span<const std::byte> bytes, const std::stri
   if (is_png(bytes)) return decode_png(bytes, origin);
   if (is_jpeg(bytes)) return decode_jpeg(bytes, origin);
   if (is_webp(bytes)) return decode_webp(bytes, origin);
-  throw Error(Code::kUnsupported, origin + ": expected a PNG, JPEG or WebP image");
+  const ContentKind kind = content_kind(bytes);
+  throw Error(Code::kUnsupported, origin + ": expected a PNG, JPEG or WebP image, got " +
+                                      kind.name + "; " + kind.way_on);
 }
 
 }  // namespace
 
-pipeline::RgbImage read_image(const std::filesystem::path& path) {
+InputImage read_image(const std::filesystem::path& path, const RgbColor& background) {
   const std::string content = read_file(path, kMaxImageFileBytes);
-  return decode_image(std::as_bytes(std::span(content)), path.string());
+  return decode_image(std::as_bytes(std::span(content)), path.string(), background);
 }
 
-pipeline::RgbImage decode_image(std::span<const std::byte> bytes, const std::string& origin) {
+InputImage decode_image(std::span<const std::byte> bytes, const std::string& origin,
+                        const RgbColor& background) {
   DecodedImage decoded = decode_by_content(bytes, origin);
-  return upright(std::move(decoded.image), decoded.orientation);
+  InputImage result;
+  for (const std::string& notice : decoded.notices) result.notices.push_back(origin + notice);
+  result.transparent = decoded.channels == 4 && compose(decoded.samples, background);
+  if (result.transparent) {
+    result.notices.push_back(origin + ": transparent parts show the background, " +
+                             color_text(background));
+  }
+  result.image = upright({.size = decoded.size, .pixels = std::move(decoded.samples)},
+                         decoded.orientation.value());
+  Sha256 hash;
+  hash.update(bytes);
+  result.sha256 = hash.hex_digest();
+  return result;
 }
 
 void check_image_size(int64_t width, int64_t height, const std::string& origin) {

@@ -15,32 +15,14 @@
 namespace mxvideo::media {
 namespace {
 
-std::string from_base64(std::string_view text) {
-  constexpr std::string_view kAlphabet =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string bytes;
-  uint32_t bits = 0;
-  int held = 0;
-  for (char c : text.substr(0, text.find('='))) {
-    bits = bits << 6 | static_cast<uint32_t>(kAlphabet.find(c));
-    held += 6;
-    if (held < 8) continue;
-    held -= 8;
-    bytes.push_back(static_cast<char>(bits >> held & 0xff));
-  }
-  return bytes;
-}
-
 std::string file_named(std::string_view name) {
-  for (const EncodedImage& image : kEncodedImages) {
-    if (image.name == name) return from_base64(image.base64);
-  }
-  ADD_FAILURE() << "no test image " << name;
-  return "";
+  std::string file = encoded_image(name);
+  EXPECT_FALSE(file.empty()) << "no test image " << name;
+  return file;
 }
 
 pipeline::RgbImage decode(const std::string& file, const std::string& origin = "test") {
-  return decode_image(std::as_bytes(std::span(file)), origin);
+  return decode_image(std::as_bytes(std::span(file)), origin).image;
 }
 
 Code decode_error(const std::string& file) {
@@ -60,7 +42,7 @@ TEST(ImageReader, GoesByContentNotByExtension) {
   const test::TemporaryDirectory directory;
   const auto path = directory.path() / "really_a_jpeg.png";
   write_file_atomically(path, file_named("rgb.jpg"));
-  EXPECT_EQ(read_image(path).pixels, decode(file_named("rgb.jpg")).pixels);
+  EXPECT_EQ(read_image(path).image.pixels, decode(file_named("rgb.jpg")).pixels);
   EXPECT_EQ(test::expect_error([&] { read_image(directory.path() / "absent.png"); }).code(),
             Code::kNotFound);
 }
@@ -125,13 +107,90 @@ TEST(ImageReader, RefusesHugeImagesFromTheHeaderAlone) {
   EXPECT_NE(decode_error(png), Code::kInternal);
 }
 
-TEST(ImageReader, RefusesOtherFormatsAndAnimations) {
-  EXPECT_EQ(decode_error("GIF89a and more"), Code::kUnsupported);
-  EXPECT_EQ(decode_error(""), Code::kUnsupported);
+TEST(ImageReader, TransparentPartsShowTheBackgroundAndAreSaid) {
+  constexpr RgbColor kWhite = {255, 255, 255};
+  for (const ComposedImage& expected : kOnWhite) {
+    const std::string file = file_named(expected.name);
+    const InputImage input = decode_image(std::as_bytes(std::span(file)), "photo", kWhite);
+    EXPECT_EQ(test::crc32(input.image.pixels), expected.crc) << expected.name;
+    const bool opaque = test::crc32(decode(file).pixels) == expected.crc;
+    EXPECT_EQ(opaque, expected.opaque) << expected.name;
+    EXPECT_EQ(input.transparent, !opaque) << expected.name;
+    const std::vector<std::string> notices = {
+        "photo: transparent parts show the background, #ffffff"};
+    EXPECT_EQ(input.notices, opaque ? std::vector<std::string>() : notices) << expected.name;
+  }
+}
+
+TEST(ImageReader, ColoursByNameOrNumber) {
+  EXPECT_EQ(parse_color("white"), (RgbColor{255, 255, 255}));
+  EXPECT_EQ(parse_color("#0a80FF"), (RgbColor{10, 128, 255}));
+  EXPECT_EQ(color_text(parse_color("#0a80FF")), "#0a80ff");
+  for (const char* text : {"", "whitish", "random", "bikeshed", "#12345", "red@0.5", "#11223344"}) {
+    EXPECT_EQ(test::expect_error([&] { parse_color(text); }).code(), Code::kInvalidArgument)
+        << text;
+  }
+}
+
+TEST(ImageReader, HashesTheBytesOfTheFile) {
+  const std::string file = file_named("grey.png");
+  EXPECT_EQ(decode_image(std::as_bytes(std::span(file)), "x").sha256,
+            "1431680975443d4d8f7d521390a94ae232641911604831f8ed9cc57213c3c63b");  // sha256sum
+}
+
+TEST(ImageReader, RefusesAnimations) {
   EXPECT_EQ(decode_error(from_base64(kAnimatedWebp)), Code::kUnsupported);
 }
 
-TEST(ImageReader, UnreadableExifMeansUpright) {
+// What people give as a picture, by the beginnings of such files.
+TEST(ImageReader, NamesWhatIsNoPictureItReadsAndTheWayOn) {
+  using std::string_view_literals::operator""sv;
+  struct Case {
+    std::string_view file, name, way_on;
+  };
+  const Case cases[] = {
+      {"GIF89a\x01\0\x01\0"sv, "a GIF image", "ffmpeg -i"},
+      {"BM\x3a\0\0\0\0\0\0\0\x36\0\0\0"sv, "a BMP image", "ffmpeg -i"},
+      {"II*\0\x08\0\0\0"sv, "a TIFF image", "ffmpeg -i"},
+      {"MM\0*\0\0\0\x08"sv, "a TIFF image", "ffmpeg -i"},
+      {"\0\0\0\x20"
+       "ftypisom\0\0\2\0isomiso2avc1mp41"sv,
+       "an MP4 video", "one frame"},
+      {"\0\0\0\x14"
+       "ftypqt  \0\0\2\0qt  "sv,
+       "a QuickTime video", "one frame"},
+      {"\x1a\x45\xdf\xa3\x9f\x42\x86\x81"sv, "a Matroska or WebM video", "one frame"},
+      {"RIFF\x24\0\0\0AVI LIST"sv, "an AVI video", "one frame"},
+      {"<svg xmlns=\"http://www.w3.org/2000/svg\"/>"sv, "an SVG drawing", "render it"},
+      {"<?xml version=\"1.0\"?>\n<!-- x -->\n<svg/>"sv, "an SVG drawing", "render it"},
+      {"%PDF-1.7\n"sv, "a PDF document", "pdftoppm"},
+      {"\n <!DOCTYPE html><html><head>"sv, "a web page (HTML)", "download"},
+      {"<HTML><BODY>404"sv, "a web page (HTML)", "download"},
+      {"<?xml version=\"1.0\"?><Error><Code>AccessDenied"sv, "an XML document", "download"},
+      {"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n"sv,
+       "a Git LFS pointer, not the file itself", "git lfs pull"},
+      {"PK\x03\x04\x14\0"sv, "a ZIP archive", "unpack"},
+      {"{\"detail\": \"not found\"}"sv, "JSON text", "download"},
+      {"\xff\x0a\xfa\x1f"sv, "a JPEG XL image", "djxl"},
+      {"\0\0\0\x0cjP  \r\n\x87\n"sv, "a JPEG 2000 image", "ffmpeg -i"},
+      {"8BPS\0\x01"sv, "a Photoshop document", "export"},
+      {"\0\0\0\0\0\0\0\0"sv, "zeros only", "fetch it again"},
+      {"a cat on a table\n"sv, "text", "path of a picture"},
+      {""sv, "an empty file", "download"},
+      {"\x01\x02\x03\xfe"sv, "an unknown format", "PNG"}};
+  for (const Case& c : cases) {
+    const Error error = test::expect_error([&] { decode(std::string(c.file), "in.png"); });
+    EXPECT_EQ(error.code(), Code::kUnsupported) << c.name;
+    const std::string message = error.what();
+    EXPECT_NE(message.find("in.png: expected a PNG, JPEG or WebP image, got " +
+                           std::string(c.name) + "; "),
+              std::string::npos)
+        << message;
+    EXPECT_NE(message.find(c.way_on), std::string::npos) << message;
+  }
+}
+
+TEST(ImageReader, UnreadableExifSaysNothing) {
   const auto orientation = [](std::string_view text) {
     return exif_orientation(std::as_bytes(std::span(text)));
   };
@@ -140,10 +199,10 @@ TEST(ImageReader, UnreadableExifMeansUpright) {
   constexpr auto kBig = "MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0"sv;
   EXPECT_EQ(orientation(kLittle), 6);
   EXPECT_EQ(orientation(kBig), 6);
-  EXPECT_EQ(orientation("Exif\0\0"sv), 1);
-  EXPECT_EQ(orientation(""sv), 1);
-  EXPECT_EQ(orientation(kLittle.substr(0, 17)), 1);
-  EXPECT_EQ(orientation("II*\0\xff\xff\xff\xff"sv), 1);
+  EXPECT_EQ(orientation("Exif\0\0"sv), std::nullopt);
+  EXPECT_EQ(orientation(""sv), std::nullopt);
+  EXPECT_EQ(orientation(kLittle.substr(0, 17)), std::nullopt);
+  EXPECT_EQ(orientation("II*\0\xff\xff\xff\xff"sv), std::nullopt);
 }
 
 }  // namespace

@@ -1,10 +1,29 @@
-// Small image files written by Pillow 13 and what its exif_transpose() and convert("RGB") make of
-// them.
+// Small image files written by Pillow 13, or by numpy and zlib where Pillow has no such format, and
+// what Pillow's exif_transpose(), alpha_composite() on black and convert("RGB") make of them; of
+// 16-bit samples the high byte, by numpy.
 #pragma once
 
 #include <cstdint>
+#include <string>
+#include <string_view>
 
 namespace mxvideo::media {
+
+inline std::string from_base64(std::string_view text) {
+  constexpr std::string_view kAlphabet =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::string bytes;
+  uint32_t bits = 0;
+  int held = 0;
+  for (char c : text.substr(0, text.find('='))) {
+    bits = bits << 6 | static_cast<uint32_t>(kAlphabet.find(c));
+    held += 6;
+    if (held < 8) continue;
+    held -= 8;
+    bytes.push_back(static_cast<char>(bits >> held & 0xff));
+  }
+  return bytes;
+}
 
 struct EncodedImage {
   const char* name;
@@ -15,19 +34,26 @@ struct EncodedImage {
   const char* base64;
 };
 
+// What a picture becomes on a white background.
+struct ComposedImage {
+  const char* name;
+  uint32_t crc;
+  bool opaque;  // the background shows nowhere
+};
+
 // clang-format off
 inline constexpr EncodedImage kEncodedImages[] = {
     {"rgb.png", {5, 7}, 0x6181ec8cu,
      "iVBORw0KGgoAAAANSUhEUgAAAAcAAAAFCAIAAAAG+GGPAAAAJ0lEQVR4nGNksC6TxwAs+vr6qCL6aKL6cIKx9wQz"
      "pgmMe74bYYoCAFHQECootIvfAAAAAElFTkSuQmCC"},
-    {"rgba.png", {5, 7}, 0x6181ec8cu,
+    {"rgba.png", {5, 7}, 0x0cee9110u,
      "iVBORw0KGgoAAAANSUhEUgAAAAcAAAAFCAYAAACJmvbYAAAAZklEQVR4nE3NoQ0CQQBEUTbZLk48QQGTYOkEQRn0"
      "Qk6cQNIBoQfE4fAIcGuwiOUSxkwmP5lfVtvDDm89p1+PUJMMuKDhhoFMaGV/vFesMXVgWnZNMvenjHiJGS08yvWz"
      "eS6OP+cZvliwIlQdrdVmAAAAAElFTkSuQmCC"},
     {"grey.png", {5, 7}, 0xf74bca7bu,
      "iVBORw0KGgoAAAANSUhEUgAAAAcAAAAFCAAAAACs8akEAAAAH0lEQVR4nGNkkJeXl5eXZ9SH0CyotD6Lvry8vL68"
      "PABWuwSNvV94vQAAAABJRU5ErkJggg=="},
-    {"grey_alpha.png", {5, 7}, 0xf74bca7bu,
+    {"grey_alpha.png", {5, 7}, 0x90440362u,
      "iVBORw0KGgoAAAANSUhEUgAAAAcAAAAFCAQAAAAjkz5TAAAAGUlEQVR4nGNk+C//EAFZ9C8Sy9W/COdCaAAWbiMR"
      "xULfXwAAAABJRU5ErkJggg=="},
     {"bilevel.png", {5, 7}, 0x4bd0ac6du,
@@ -40,7 +66,7 @@ inline constexpr EncodedImage kEncodedImages[] = {
      "iVBORw0KGgoAAAANSUhEUgAAAAcAAAAFBAMAAAB7tOvrAAAAG1BMVEW38i2k3xqMx0Jsp+JPisXOPHfTDkkoY54L"
      "RoEcsjvaAAAAA3RSTlP//wDXyg1BAAAAIklEQVR4nGNodzFkYHr79mkCo/HdUGlGwVDFnUxfP739AABz7gqmZjgY"
      "ggAAAABJRU5ErkJggg=="},
-    {"rgb_transparent.png", {5, 7}, 0x6181ec8cu,
+    {"rgb_transparent.png", {5, 7}, 0x645be673u,
      "iVBORw0KGgoAAAANSUhEUgAAAAcAAAAFCAIAAAAG+GGPAAAABnRSTlMATgCJAMT7iMcfAAAAeUlEQVR42gFuAJH/"
      "AAA7dh9alT55tF2Y03y38pvWEbr1MAAvaqVOicRtqOOMxwKr5iHKBUDpJF8AXpnUfbjznNcSu/Yx2hVQ+TRvGFOO"
      "AI3IA6znIssGQeolYAlEfyhjnkeCvQC89zLbFlH6NXAZVI84c65Xks12sewvkzPn1hXlsQAAAABJRU5ErkJggg=="},
@@ -54,10 +80,6 @@ inline constexpr EncodedImage kEncodedImages[] = {
      "X+4AXviaM9Vufb64+fQ0nUzYhxLCvBL3TTGI26AV21EW+mY0oW/cGCxTZ46iAI2syOcDIq066HUisMwABjtBduuO"
      "JclhBAlURI9/yijiZB2fWEeoguO+HgC9KPhjMp7b7hYpUWT7fDW3cPIZQlR9j7g40HQLr0ZXlpLRzgx3JLJf7Zr7"
      "EGZWgrcbKQAAAABJRU5ErkJggg=="},
-    {"grey16.png", {5, 7}, 0xf42f6990u,
-     "iVBORw0KGgoAAAANSUhEUgAAAAcAAAAFEAAAAAD8YXVHAAAAVElEQVR42gXBERCDABiA0e/742yc7S4bx9nusjgb"
-     "d5fF2TiOsziejeM4i7PeA3jypmVkZYcPXxY2LjNL+HP6sLBxcMaXtb2TP49IcXR1jyTyqKK7AXMYEOaNnajoAAAA"
-     "AElFTkSuQmCC"},
     {"grey2.png", {5, 7}, 0xd5c2982au,
      "iVBORw0KGgoAAAANSUhEUgAAAAcAAAAFAgAAAADmQbGlAAAADUlEQVR42mOQfsKAhAAjcwT8JZQNlQAAAABJRU5E"
      "rkJggg=="},
@@ -150,12 +172,265 @@ inline constexpr EncodedImage kEncodedImages[] = {
     {"lossy.webp", {5, 7}, 0x2ccd084eu,
      "UklGRnQAAABXRUJQVlA4IGgAAAAQAgCdASoHAAUAAkA4JbACdDKHQZkuSJMAAOJmvb0R0qa2TlsV5xnP5TIex8wS"
      "mx3hub/pP8aPrhR/ZB6/q3Rnt9n/g577/c5ADR+gx8/6DwnQeydv6+noC9YPPv7HF5P/wLPQToAAAA=="},
-    {"alpha.webp", {5, 7}, 0x6181ec8cu,
+    {"alpha.webp", {5, 7}, 0x0cee9110u,
      "UklGRlIAAABXRUJQVlA4TEUAAAAvBgABEM1lRP/DYJBtJJQiHMD7mz3E3RTPjqJIkhoJJyAfyEIUAnJ4IgcZmOjC"
      "nfChOEVpQAzEAYcY8ruFB0UpTnEDvCsA"},
     {"rotated.webp", {7, 5}, 0x4d2d3e32u,
      "UklGRmAAAABXRUJQVlA4WAoAAAAIAAAABgAABAAAVlA4TCAAAAAvBgABAM1lRP8DCtlIglAWYQHW3+y7M5ji2YkJ"
-     "0MCSF0VYSUYaAAAATU0AKgAAAAgAAQESAAMAAAABAAgAAAAAAAA="},};
+     "0MCSF0VYSUYaAAAATU0AKgAAAAgAAQESAAMAAAABAAgAAAAAAAA="},
+    {"grey16.png", {5, 7}, 0xddf6b921u,
+     "iVBORw0KGgoAAAANSUhEUgAAAAcAAAAFEAAAAAD8YXVHAAAAVklEQVR42gFLALT/AAAAAP8BAP//d0+1tVgTABbPS06h"
+     "dp7u+xY+DWxkAPJHHMazUfVQ6tetDeRuADJ7wbKsDIGo/iTYTjWgAPsA2pZfhrLryD04v0L50VYjWvzfplcAAAAASUVO"
+     "RK5CYII="},
+    {"grey16_interlaced.png", {5, 7}, 0xddf6b921u,
+     "iVBORw0KGgoAAAANSUhEUgAAAAcAAAAFEAAAAAGLZkXRAAAAXElEQVR42gFRAK7/AAAAAHdPAPsAyD0AAQBYEwBfhkL5"
+     "APJHs1Hq1+RuAAD///+1tQAcxvVQrQ0A2pay6zi/ABbPS06hdp7u+xY+DWxkADJ7wbKsDIGo/iTYTjWgJbYjWnVZzksA"
+     "AAAASUVORK5CYII="},
+    {"grey16_gamma.png", {5, 7}, 0xddf6b921u,
+     "iVBORw0KGgoAAAANSUhEUgAAAAcAAAAFEAAAAAD8YXVHAAAABGdBTUEAAYagMeiWXwAAAFZJREFUeNoBSwC0/wAAAAD/"
+     "AQD//3dPtbVYEwAWz0tOoXae7vsWPg1sZADyRxzGs1H1UOrXrQ3kbgAye8GyrAyBqP4k2E41oAD7ANqWX4ay68g9OL9C"
+     "+dFWI1r836ZXAAAAAElFTkSuQmCC"},
+    {"grey16_transparent.png", {5, 7}, 0xb54396d9u,
+     "iVBORw0KGgoAAAANSUhEUgAAAAcAAAAFEAAAAAD8YXVHAAAAAnRSTlP1UHQziTQAAABWSURBVHjaAUsAtP8AAAAA/wEA"
+     "//93T7W1WBMAFs9LTqF2nu77Fj4NbGQA8kccxrNR9VDq160N5G4AMnvBsqwMgaj+JNhONaAA+wDall+GsuvIPTi/QvnR"
+     "ViNa/N+mVwAAAABJRU5ErkJggg=="},
+    {"grey_alpha16.png", {5, 7}, 0x3dc66f01u,
+     "iVBORw0KGgoAAAANSUhEUgAAAAcAAAAFEAQAAABzA+IQAAAAnElEQVR42gGRAG7/AC9Ndrb0Q2PqVybsQHD/D7yn9cPB"
+     "cLfyGQAR3esAQqDMxnjkpiXC4uXPmzyjHW4hDdkw5x3NyN8cCgAv5znouUlP4H9Wrj+NXXvAYk3xBjP3yzwrdHpyAKQ4"
+     "SmdGsCuJA6NDZzFQptvr0waXtjJnXpSL9lMAZtEeTNFj49RDYJU4ohAhFwMSBZ2lS55R+PmZbGr4RSQ/G6MZAAAAAElF"
+     "TkSuQmCC"},
+    {"rgb16_numpy.png", {5, 7}, 0x00a315bbu,
+     "iVBORw0KGgoAAAANSUhEUgAAAAcAAAAFEAIAAABWaL3MAAAA4klEQVR42gHXACj/ALVYd3wTpVYol22wyVEZIJPrcTrT"
+     "BKJozwMKqEYYoE/FVty4P+HlrUmQjAA6m6mQvTYLWpRCLMAWZmF4y5igt+RfwGJWtJMfSzFHjae+LfJqX2vugYcAQYA7"
+     "PMKKf+bkn3r/zdzMsR760EXJhp9PA93amSKc5hqzZ1q6UoGNEdO9AFEPsDxkgaPpqEKZwTcG6b6SBNUJZxEHh/RX/Be9"
+     "s25noGJLpTqN3pI5JwDrQ5sQxdYs9LhHt9sCpfYARs2708/lSmr/l2DMR9ydtMLL6+oc7gtov2rSb2x+i0De+wAAAABJ"
+     "RU5ErkJggg=="},
+    {"rgb16_transparent.png", {5, 7}, 0x10093719u,
+     "iVBORw0KGgoAAAANSUhEUgAAAAcAAAAFEAIAAABWaL3MAAAABnRSTlMWZmF4y5ii+diHAAAA4klEQVR42gHXACj/ALVY"
+     "d3wTpVYol22wyVEZIJPrcTrTBKJozwMKqEYYoE/FVty4P+HlrUmQjAA6m6mQvTYLWpRCLMAWZmF4y5igt+RfwGJWtJMf"
+     "SzFHjae+LfJqX2vugYcAQYA7PMKKf+bkn3r/zdzMsR760EXJhp9PA93amSKc5hqzZ1q6UoGNEdO9AFEPsDxkgaPpqEKZ"
+     "wTcG6b6SBNUJZxEHh/RX/Be9s25noGJLpTqN3pI5JwDrQ5sQxdYs9LhHt9sCpfYARs2708/lSmoWZmF4y5mdtMLL6+oc"
+     "7gtov2q9wWtSWCvQCgAAAABJRU5ErkJggg=="},
+    {"rgba16.png", {5, 7}, 0x813b09e9u,
+     "iVBORw0KGgoAAAANSUhEUgAAAAcAAAAFEAYAAADZCiqbAAABKElEQVR42gEdAeL+AO/cW0cGlhPQFtwtBESokVQuwXjz"
+     "+omv9QcPWTCzLpiqTwhgJk5RxKjXRwGszLqWw4f+lmpKrg7kAETgw8DN56Jwk7nzPrMpL+ivyWzJa8Xdbv3J8btana9t"
+     "deBaT7F1vm96kHRMqOeI2sNKrWIJue4WAOUFAkNgmrMpD7LqIUO1X9QFNDyhDWWR2/u5B7CbMM4RyL189DRHqeFlU8eW"
+     "iFEFBc/1MI+P+WrsAB1XnB/pgl3XhhVHOF1VBnS/oW1pa6DwiWXHB6232ZmbfZM0PL1p+MBTK86Eccg3RUpC+KAmnk+o"
+     "ACbIsMdn5kMAHllKyFTmEFYpl0s/oBVpBM4NBvFM5gMBFcwCqpeC4U+hG2o0STrqoLEEetLIzI8g7r+LPEkMHMoAAAAA"
+     "SUVORK5CYII="},
+    {"rgba16_interlaced.png", {5, 7}, 0x813b09e9u,
+     "iVBORw0KGgoAAAANSUhEUgAAAAcAAAAFEAYAAAGuDRoNAAABLklEQVR42gEjAdz+AO/cW0cGlhPQAE8IYCZOUcSoACbI"
+     "sMdn5kMAFcwCqpeC4U8ALsF48/qJr/WH/pZqSq4O5AApl0s/oBVpBLEEetLIzI8gAOUFAkNgmrMpBTQ8oQ1lkdvIvXz0"
+     "NEep4c/1MI+P+WrsABbcLQREqJFUBw9ZMLMumKrXRwGszLqWwwAPsuohQ7Vf1Pu5B7CbMM4RZVPHlohRBQUAHllKyFTm"
+     "EFbODQbxTOYDAaEbajRJOuqgAETgw8DN56Jwk7nzPrMpL+ivyWzJa8Xdbv3J8btana9tdeBaT7F1vm96kHRMqOeI2sNK"
+     "rWIJue4WAB1XnB/pgl3XhhVHOF1VBnS/oW1pa6DwiWXHB6232ZmbfZM0PL1p+MBTK86Eccg3RUpC+KAmnk+o0YSLPPsZ"
+     "x/gAAAAASUVORK5CYII="},
+    {"grey1_transparent.png", {5, 7}, 0xcdd95bb8u,
+     "iVBORw0KGgoAAAANSUhEUgAAAAcAAAAFAQAAAACh4ct1AAAAAnRSTlMAAHaTzTgAAAASSURBVHjaYzBiaGBQYPjEUAAA"
+     "CTICNXs0fCMAAAAASUVORK5CYII="},
+    {"palette1_transparent.png", {5, 7}, 0xc018fc90u,
+     "iVBORw0KGgoAAAANSUhEUgAAAAcAAAAFAQMAAAHEU1QNAAAABlBMVEVriu7GhbVifxmRAAAAAXRSTlOt6IEHMwAAABVJ"
+     "REFUeNpjYACDAwwNDA5ACGF9AgAdCAPz+q0oWQAAAABJRU5ErkJggg=="},
+    {"grey2_transparent.png", {5, 7}, 0x190d43dfu,
+     "iVBORw0KGgoAAAANSUhEUgAAAAcAAAAFAgAAAADmQbGlAAAAAnRSTlMAA++anIIAAAAXSURBVHjaY5DWYPhiwJAiw9Ae"
+     "wCA/AwAYigN2E3+4uQAAAABJRU5ErkJggg=="},
+    {"palette2_transparent.png", {5, 7}, 0x72fa2680u,
+     "iVBORw0KGgoAAAANSUhEUgAAAAcAAAAFAgMAAAD09B5LAAAADFBMVEWIof3pgKBFotYn5wEJEZmZAAAAA3RSTlO/QlME"
+     "WVA6AAAAF0lEQVR42mOQ1mD4YsCQIsPQHsAgPwMAGIoDdhN/uLkAAAAASUVORK5CYII="},
+    {"grey4_transparent.png", {5, 7}, 0x1606a2a8u,
+     "iVBORw0KGgoAAAANSUhEUgAAAAcAAAAFBAAAAABpAUQFAAAAAnRSTlMACQ9PdZwAAAAiSURBVHjaY8iY2reAgfOmiwLD"
+     "2pwGBgYviX0PGExYEy4AAGwuCHQpf83OAAAAAElFTkSuQmCC"},
+    {"palette4_transparent.png", {5, 7}, 0xdd59c883u,
+     "iVBORw0KGgoAAAANSUhEUgAAAAcAAAAFBAMAAAB7tOvrAAAAMFBMVEUZeBADuUY1PHcXRe6F840/WKxDGugU79p3D2Uz"
+     "hFqKLvU4bgVXs/NWplwiuoy50TOFwvZRAAAAD3RSTlOQZkN8XNK6445BBGBSgL2y75XYAAAAIklEQVR42mPImNq3gIHz"
+     "posCw9qcBgYGL4l9DxhMWBMuAABsLgh0KX/NzgAAAABJRU5ErkJggg=="},
+    {"grey8_transparent.png", {5, 7}, 0x187c39a2u,
+     "iVBORw0KGgoAAAANSUhEUgAAAAcAAAAFCAAAAACs8akEAAAAAnRSTlMAF/VASP8AAAAxSURBVHjaY2jj903b3XeZwVd8"
+     "/RmB2e8ZTh4seqDfms9Qrub/QXJfC8Npf8G7rZpuAFtgERCtE5sUAAAAAElFTkSuQmCC"},
+    {"palette8_transparent.png", {5, 7}, 0x4a3cd73cu,
+     "iVBORw0KGgoAAAANSUhEUgAAAAcAAAAFCAMAAAC+RAbqAAAAMFBMVEUKk8mK+qtuzN49t6vJopZtgdKh/Mv/823j6rvb"
+     "7sgGPQLJQeoBrI+fMtbg/hiyxcaI6jQlAAAAD3RSTlMPIPAfXXVHtFLgtEfdk6tO7xMVAAAALElEQVR42g3IQQ4AIAgD"
+     "sKEyQhD2/9/qrSmoZs1Ghy5KSFuQC8HvOb+sPfkAGOEBMBTsL/kAAAAASUVORK5CYII="},
+    {"lossy_alpha.webp", {16, 16}, 0x489fff39u,
+     "UklGRm4AAABXRUJQVlA4WAoAAAAQAAAADwAADwAAQUxQSBcAAAABuYzof4BI22ZzMP+GD08jJmACqDV3AQBWUDggMAAA"
+     "AJABAJ0BKhAAEAABQCYlpAAC5oovAAD+/nT0S4DiOtoFKMq0TodN2ikH2OtyaoAAAA=="},
+    {"opaque_alpha.png", {5, 7}, 0xd166fa0fu,
+     "iVBORw0KGgoAAAANSUhEUgAAAAcAAAAFCAYAAACJmvbYAAAAnElEQVR4nAGRAG7/AU0kfP8S3QAAz0SSAMFPpwBAH9gA"
+     "EMn6AIC/WwACBYRKAGo+3gCACy8A7zd5APmyVQAVkRsAdzPGAAIGs6MAYOzMADs1KABwzLkArVoVACnjBACGy74AAha0"
+     "ZQAmvAcAPSbtAGEvUQB0R18A9iksABrdtgAAcqxY/xdqQ//H7NX/HorI/z437f/SAVX/GYoH/1LDNryYQNJkAAAAAElF"
+     "TkSuQmCC"},
+    {"xmp1.png", {5, 7}, 0xefdb041au,
+     "iVBORw0KGgoAAAANSUhEUgAAAAcAAAAFCAIAAAAG+GGPAAABEmlUWHRYTUw6Y29tLmFkb2JlLnhtcAAAAAAAPHg6eG1w"
+     "bWV0YSB4bWxuczp4PSJhZG9iZTpuczptZXRhLyI+PHJkZjpSREYgeG1sbnM6cmRmPSJodHRwOi8vd3d3LnczLm9yZy8x"
+     "OTk5LzAyLzIyLXJkZi1zeW50YXgtbnMjIj48cmRmOkRlc2NyaXB0aW9uIHJkZjphYm91dD0iIiB4bWxuczp0aWZmPSJo"
+     "dHRwOi8vbnMuYWRvYmUuY29tL3RpZmYvMS4wLyI+PHRpZmY6T3JpZW50YXRpb24+MTwvdGlmZjpPcmllbnRhdGlvbj48"
+     "L3JkZjpEZXNjcmlwdGlvbj48L3JkZjpSREY+PC94OnhtcG1ldGE+Bch8tgAAAHlJREFUeJwBbgCR/wHQexYs5r/rB24M"
+     "Ke32r4Qnqh19p9oAaxA38aVrCojhiA9QCfUlqBWH5SeiAbsFpGbt/HAWtNSYKcGGvdxs/qL+vwGmCQY6/2FH/wQ+4i4t"
+     "dQbHSDE5xpMB9RpCSf+fPfPZxE0C/3zTj/03xi7TRNA1qMmTc+QAAAAASUVORK5CYII="},
+    {"xmp2.png", {5, 7}, 0xf8557d74u,
+     "iVBORw0KGgoAAAANSUhEUgAAAAcAAAAFCAIAAAAG+GGPAAAA8GlUWHRYTUw6Y29tLmFkb2JlLnhtcAAAAAAAPHg6eG1w"
+     "bWV0YSB4bWxuczp4PSJhZG9iZTpuczptZXRhLyI+PHJkZjpSREYgeG1sbnM6cmRmPSJodHRwOi8vd3d3LnczLm9yZy8x"
+     "OTk5LzAyLzIyLXJkZi1zeW50YXgtbnMjIj48cmRmOkRlc2NyaXB0aW9uIHJkZjphYm91dD0iIiB4bWxuczp0aWZmPSJo"
+     "dHRwOi8vbnMuYWRvYmUuY29tL3RpZmYvMS4wLyIgdGlmZjpPcmllbnRhdGlvbj0iMiIvPjwvcmRmOlJERj48L3g6eG1w"
+     "bWV0YT5QV8PJAAAAeUlEQVR4nAFuAJH/AdB7Fizmv+sHbgwp7favhCeqHX2n2gBrEDfxpWsKiOGID1AJ9SWoFYflJ6IB"
+     "uwWkZu38cBa01JgpwYa93Gz+ov6/AaYJBjr/YUf/BD7iLi11BsdIMTnGkwH1GkJJ/58989nETQL/fNOP/TfGLtNE0DWo"
+     "yZNz5AAAAABJRU5ErkJggg=="},
+    {"xmp3.png", {5, 7}, 0xea4c22a0u,
+     "iVBORw0KGgoAAAANSUhEUgAAAAcAAAAFCAIAAAAG+GGPAAAAu2lUWHRYTUw6Y29tLmFkb2JlLnhtcAABAAAAeJxlj80O"
+     "wiAQhF/F4Llsf04ltKfGq4lvQFuqJAINrAHfXjBEE73Nzm6+neGRRb1rieIQ9d14FgciVjtLlnS2gYzcrRu7TKdykaaB"
+     "3BB3BhBCoKGj1l2h6fse6hbatkoXlX8aFLEy/lgAk/SLUzsqaw55FrN94EBIoaLavljj6TsEXayGvIGG1jlJ1uzslEzw"
+     "TBo7Dn8eh59/xUkVkvoUHl+OaVaqDCtcsAAAAHlJREFUeJwBbgCR/wHQexYs5r/rB24MKe32r4Qnqh19p9oAaxA38aVr"
+     "CojhiA9QCfUlqBWH5SeiAbsFpGbt/HAWtNSYKcGGvdxs/qL+vwGmCQY6/2FH/wQ+4i4tdQbHSDE5xpMB9RpCSf+fPfPZ"
+     "xE0C/3zTj/03xi7TRNA1qMmTc+QAAAAASUVORK5CYII="},
+    {"xmp4.png", {5, 7}, 0x29451964u,
+     "iVBORw0KGgoAAAANSUhEUgAAAAcAAAAFCAIAAAAG+GGPAAAA8GlUWHRYTUw6Y29tLmFkb2JlLnhtcAAAAAAAPHg6eG1w"
+     "bWV0YSB4bWxuczp4PSJhZG9iZTpuczptZXRhLyI+PHJkZjpSREYgeG1sbnM6cmRmPSJodHRwOi8vd3d3LnczLm9yZy8x"
+     "OTk5LzAyLzIyLXJkZi1zeW50YXgtbnMjIj48cmRmOkRlc2NyaXB0aW9uIHJkZjphYm91dD0iIiB4bWxuczp0aWZmPSJo"
+     "dHRwOi8vbnMuYWRvYmUuY29tL3RpZmYvMS4wLyIgdGlmZjpPcmllbnRhdGlvbj0iNCIvPjwvcmRmOlJERj48L3g6eG1w"
+     "bWV0YT5viR54AAAAeUlEQVR4nAFuAJH/AdB7Fizmv+sHbgwp7favhCeqHX2n2gBrEDfxpWsKiOGID1AJ9SWoFYflJ6IB"
+     "uwWkZu38cBa01JgpwYa93Gz+ov6/AaYJBjr/YUf/BD7iLi11BsdIMTnGkwH1GkJJ/58989nETQL/fNOP/TfGLtNE0DWo"
+     "yZNz5AAAAABJRU5ErkJggg=="},
+    {"xmp5.png", {7, 5}, 0x678e7866u,
+     "iVBORw0KGgoAAAANSUhEUgAAAAcAAAAFCAIAAAAG+GGPAAABEmlUWHRYTUw6Y29tLmFkb2JlLnhtcAAAAAAAPHg6eG1w"
+     "bWV0YSB4bWxuczp4PSJhZG9iZTpuczptZXRhLyI+PHJkZjpSREYgeG1sbnM6cmRmPSJodHRwOi8vd3d3LnczLm9yZy8x"
+     "OTk5LzAyLzIyLXJkZi1zeW50YXgtbnMjIj48cmRmOkRlc2NyaXB0aW9uIHJkZjphYm91dD0iIiB4bWxuczp0aWZmPSJo"
+     "dHRwOi8vbnMuYWRvYmUuY29tL3RpZmYvMS4wLyI+PHRpZmY6T3JpZW50YXRpb24+NTwvdGlmZjpPcmllbnRhdGlvbj48"
+     "L3JkZjpEZXNjcmlwdGlvbj48L3JkZjpSREY+PC94OnhtcG1ldGE+mGRKCAAAAHlJREFUeJwBbgCR/wHQexYs5r/rB24M"
+     "Ke32r4Qnqh19p9oAaxA38aVrCojhiA9QCfUlqBWH5SeiAbsFpGbt/HAWtNSYKcGGvdxs/qL+vwGmCQY6/2FH/wQ+4i4t"
+     "dQbHSDE5xpMB9RpCSf+fPfPZxE0C/3zTj/03xi7TRNA1qMmTc+QAAAAASUVORK5CYII="},
+    {"xmp6.png", {7, 5}, 0x9a1be945u,
+     "iVBORw0KGgoAAAANSUhEUgAAAAcAAAAFCAIAAAAG+GGPAAAAtmlUWHRYTUw6Y29tLmFkb2JlLnhtcAABAAAAeJxFj8EK"
+     "wyAQRH8lbM9xkxQKkZhTyLXQPzCJaYWqQS3av68WaW8zu8NjZog0qkMJz6uontrRyIBvZhE06XxGGAe77fQ2zSWRHIOH"
+     "9wdFDCGQcCbG3rHt+x6bDruuTonavbXnsdbuVACTcKuVh5dGV9nzxbw8AyhUL/c/VjvyLUFWozB/sCUNQpUlvVopEjuD"
+     "GFwAxwFLwaR+c8YPsaRJSJamehYAAAB5SURBVHicAW4Akf8B0HsWLOa/6wduDCnt9q+EJ6odfafaAGsQN/GlawqI4YgP"
+     "UAn1JagVh+UnogG7BaRm7fxwFrTUmCnBhr3cbP6i/r8BpgkGOv9hR/8EPuIuLXUGx0gxOcaTAfUaQkn/nz3z2cRNAv98"
+     "04/9N8Yu00TQNajJk3PkAAAAAElFTkSuQmCC"},
+    {"xmp7.png", {7, 5}, 0x2e04508au,
+     "iVBORw0KGgoAAAANSUhEUgAAAAcAAAAFCAIAAAAG+GGPAAABEmlUWHRYTUw6Y29tLmFkb2JlLnhtcAAAAAAAPHg6eG1w"
+     "bWV0YSB4bWxuczp4PSJhZG9iZTpuczptZXRhLyI+PHJkZjpSREYgeG1sbnM6cmRmPSJodHRwOi8vd3d3LnczLm9yZy8x"
+     "OTk5LzAyLzIyLXJkZi1zeW50YXgtbnMjIj48cmRmOkRlc2NyaXB0aW9uIHJkZjphYm91dD0iIiB4bWxuczp0aWZmPSJo"
+     "dHRwOi8vbnMuYWRvYmUuY29tL3RpZmYvMS4wLyI+PHRpZmY6T3JpZW50YXRpb24+NzwvdGlmZjpPcmllbnRhdGlvbj48"
+     "L3JkZjpEZXNjcmlwdGlvbj48L3JkZjpSREY+PC94OnhtcG1ldGE+1rJRVwAAAHlJREFUeJwBbgCR/wHQexYs5r/rB24M"
+     "Ke32r4Qnqh19p9oAaxA38aVrCojhiA9QCfUlqBWH5SeiAbsFpGbt/HAWtNSYKcGGvdxs/qL+vwGmCQY6/2FH/wQ+4i4t"
+     "dQbHSDE5xpMB9RpCSf+fPfPZxE0C/3zTj/03xi7TRNA1qMmTc+QAAAAASUVORK5CYII="},
+    {"xmp8.png", {7, 5}, 0x212ded78u,
+     "iVBORw0KGgoAAAANSUhEUgAAAAcAAAAFCAIAAAAG+GGPAAAA8GlUWHRYTUw6Y29tLmFkb2JlLnhtcAAAAAAAPHg6eG1w"
+     "bWV0YSB4bWxuczp4PSJhZG9iZTpuczptZXRhLyI+PHJkZjpSREYgeG1sbnM6cmRmPSJodHRwOi8vd3d3LnczLm9yZy8x"
+     "OTk5LzAyLzIyLXJkZi1zeW50YXgtbnMjIj48cmRmOkRlc2NyaXB0aW9uIHJkZjphYm91dD0iIiB4bWxuczp0aWZmPSJo"
+     "dHRwOi8vbnMuYWRvYmUuY29tL3RpZmYvMS4wLyIgdGlmZjpPcmllbnRhdGlvbj0iOCIvPjwvcmRmOlJERj48L3g6eG1w"
+     "bWV0YT4QNKUaAAAAeUlEQVR4nAFuAJH/AdB7Fizmv+sHbgwp7favhCeqHX2n2gBrEDfxpWsKiOGID1AJ9SWoFYflJ6IB"
+     "uwWkZu38cBa01JgpwYa93Gz+ov6/AaYJBjr/YUf/BD7iLi11BsdIMTnGkwH1GkJJ/58989nETQL/fNOP/TfGLtNE0DWo"
+     "yZNz5AAAAABJRU5ErkJggg=="},
+    {"xmp6.jpg", {7, 5}, 0xdc7cd7d3u,
+     "/9j/4QD5aHR0cDovL25zLmFkb2JlLmNvbS94YXAvMS4wLwA8eDp4bXBtZXRhIHhtbG5zOng9ImFkb2JlOm5zOm1ldGEv"
+     "Ij48cmRmOlJERiB4bWxuczpyZGY9Imh0dHA6Ly93d3cudzMub3JnLzE5OTkvMDIvMjItcmRmLXN5bnRheC1ucyMiPjxy"
+     "ZGY6RGVzY3JpcHRpb24gcmRmOmFib3V0PSIiIHhtbG5zOnRpZmY9Imh0dHA6Ly9ucy5hZG9iZS5jb20vdGlmZi8xLjAv"
+     "IiB0aWZmOk9yaWVudGF0aW9uPSI2Ii8+PC9yZGY6UkRGPjwveDp4bXBtZXRhPv/gABBKRklGAAEBAAABAAEAAP/bAEMA"
+     "AwICAwICAwMDAwQDAwQFCAUFBAQFCgcHBggMCgwMCwoLCw0OEhANDhEOCwsQFhARExQVFRUMDxcYFhQYEhQVFP/bAEMB"
+     "AwQEBQQFCQUFCRQNCw0UFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFP/AABEI"
+     "AAUABwMBIgACEQEDEQH/xAAfAAABBQEBAQEBAQAAAAAAAAAAAQIDBAUGBwgJCgv/xAC1EAACAQMDAgQDBQUEBAAAAX0B"
+     "AgMABBEFEiExQQYTUWEHInEUMoGRoQgjQrHBFVLR8CQzYnKCCQoWFxgZGiUmJygpKjQ1Njc4OTpDREVGR0hJSlNUVVZX"
+     "WFlaY2RlZmdoaWpzdHV2d3h5eoOEhYaHiImKkpOUlZaXmJmaoqOkpaanqKmqsrO0tba3uLm6wsPExcbHyMnK0tPU1dbX"
+     "2Nna4eLj5OXm5+jp6vHy8/T19vf4+fr/xAAfAQADAQEBAQEBAQEBAAAAAAAAAQIDBAUGBwgJCgv/xAC1EQACAQIEBAME"
+     "BwUEBAABAncAAQIDEQQFITEGEkFRB2FxEyIygQgUQpGhscEJIzNS8BVictEKFiQ04SXxFxgZGiYnKCkqNTY3ODk6Q0RF"
+     "RkdISUpTVFVWV1hZWmNkZWZnaGlqc3R1dnd4eXqCg4SFhoeIiYqSk5SVlpeYmZqio6Slpqeoqaqys7S1tre4ubrCw8TF"
+     "xsfIycrS09TV1tfY2dri4+Tl5ufo6ery8/T19vf4+fr/2gAMAwEAAhEDEQA/AON8K+KtRufBfivxFe3dzcSeGRbwCyS4"
+     "eOG7QmC1XeclwwPmSswb52ddwOxTRRRX7BgMrwadWmoWUWkld9acJPr3bZ+w5FgqOKq46VW7arSS96S05IPo13P/2Q=="},
+    {"exif_without_orientation_xmp6.jpg", {7, 5}, 0xdc7cd7d3u,
+     "/9j/4QD5aHR0cDovL25zLmFkb2JlLmNvbS94YXAvMS4wLwA8eDp4bXBtZXRhIHhtbG5zOng9ImFkb2JlOm5zOm1ldGEv"
+     "Ij48cmRmOlJERiB4bWxuczpyZGY9Imh0dHA6Ly93d3cudzMub3JnLzE5OTkvMDIvMjItcmRmLXN5bnRheC1ucyMiPjxy"
+     "ZGY6RGVzY3JpcHRpb24gcmRmOmFib3V0PSIiIHhtbG5zOnRpZmY9Imh0dHA6Ly9ucy5hZG9iZS5jb20vdGlmZi8xLjAv"
+     "IiB0aWZmOk9yaWVudGF0aW9uPSI2Ii8+PC9yZGY6UkRGPjwveDp4bXBtZXRhPv/gABBKRklGAAEBAAABAAEAAP/hAChF"
+     "eGlmAABNTQAqAAAACAABAQ8AAgAAAAYAAAAaAAAAAG1ha2VyAP/bAEMAAwICAwICAwMDAwQDAwQFCAUFBAQFCgcHBggM"
+     "CgwMCwoLCw0OEhANDhEOCwsQFhARExQVFRUMDxcYFhQYEhQVFP/bAEMBAwQEBQQFCQUFCRQNCw0UFBQUFBQUFBQUFBQU"
+     "FBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFP/AABEIAAUABwMBIgACEQEDEQH/xAAfAAABBQEBAQEB"
+     "AQAAAAAAAAAAAQIDBAUGBwgJCgv/xAC1EAACAQMDAgQDBQUEBAAAAX0BAgMABBEFEiExQQYTUWEHInEUMoGRoQgjQrHB"
+     "FVLR8CQzYnKCCQoWFxgZGiUmJygpKjQ1Njc4OTpDREVGR0hJSlNUVVZXWFlaY2RlZmdoaWpzdHV2d3h5eoOEhYaHiImK"
+     "kpOUlZaXmJmaoqOkpaanqKmqsrO0tba3uLm6wsPExcbHyMnK0tPU1dbX2Nna4eLj5OXm5+jp6vHy8/T19vf4+fr/xAAf"
+     "AQADAQEBAQEBAQEBAAAAAAAAAQIDBAUGBwgJCgv/xAC1EQACAQIEBAMEBwUEBAABAncAAQIDEQQFITEGEkFRB2FxEyIy"
+     "gQgUQpGhscEJIzNS8BVictEKFiQ04SXxFxgZGiYnKCkqNTY3ODk6Q0RFRkdISUpTVFVWV1hZWmNkZWZnaGlqc3R1dnd4"
+     "eXqCg4SFhoeIiYqSk5SVlpeYmZqio6Slpqeoqaqys7S1tre4ubrCw8TFxsfIycrS09TV1tfY2dri4+Tl5ufo6ery8/T1"
+     "9vf4+fr/2gAMAwEAAhEDEQA/AON8K+KtRufBfivxFe3dzcSeGRbwCyS4eOG7QmC1XeclwwPmSswb52ddwOxTRRRX7BgM"
+     "rwadWmoWUWkld9acJPr3bZ+w5FgqOKq46VW7arSS96S05IPo13P/2Q=="},
+    {"exif3_xmp6.jpg", {5, 7}, 0xac520afcu,
+     "/9j/4QD5aHR0cDovL25zLmFkb2JlLmNvbS94YXAvMS4wLwA8eDp4bXBtZXRhIHhtbG5zOng9ImFkb2JlOm5zOm1ldGEv"
+     "Ij48cmRmOlJERiB4bWxuczpyZGY9Imh0dHA6Ly93d3cudzMub3JnLzE5OTkvMDIvMjItcmRmLXN5bnRheC1ucyMiPjxy"
+     "ZGY6RGVzY3JpcHRpb24gcmRmOmFib3V0PSIiIHhtbG5zOnRpZmY9Imh0dHA6Ly9ucy5hZG9iZS5jb20vdGlmZi8xLjAv"
+     "IiB0aWZmOk9yaWVudGF0aW9uPSI2Ii8+PC9yZGY6UkRGPjwveDp4bXBtZXRhPv/gABBKRklGAAEBAAABAAEAAP/hACJF"
+     "eGlmAABNTQAqAAAACAABARIAAwAAAAEAAwAAAAAAAP/bAEMAAwICAwICAwMDAwQDAwQFCAUFBAQFCgcHBggMCgwMCwoL"
+     "Cw0OEhANDhEOCwsQFhARExQVFRUMDxcYFhQYEhQVFP/bAEMBAwQEBQQFCQUFCRQNCw0UFBQUFBQUFBQUFBQUFBQUFBQU"
+     "FBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFP/AABEIAAUABwMBIgACEQEDEQH/xAAfAAABBQEBAQEBAQAAAAAA"
+     "AAAAAQIDBAUGBwgJCgv/xAC1EAACAQMDAgQDBQUEBAAAAX0BAgMABBEFEiExQQYTUWEHInEUMoGRoQgjQrHBFVLR8CQz"
+     "YnKCCQoWFxgZGiUmJygpKjQ1Njc4OTpDREVGR0hJSlNUVVZXWFlaY2RlZmdoaWpzdHV2d3h5eoOEhYaHiImKkpOUlZaX"
+     "mJmaoqOkpaanqKmqsrO0tba3uLm6wsPExcbHyMnK0tPU1dbX2Nna4eLj5OXm5+jp6vHy8/T19vf4+fr/xAAfAQADAQEB"
+     "AQEBAQEBAAAAAAAAAQIDBAUGBwgJCgv/xAC1EQACAQIEBAMEBwUEBAABAncAAQIDEQQFITEGEkFRB2FxEyIygQgUQpGh"
+     "scEJIzNS8BVictEKFiQ04SXxFxgZGiYnKCkqNTY3ODk6Q0RFRkdISUpTVFVWV1hZWmNkZWZnaGlqc3R1dnd4eXqCg4SF"
+     "hoeIiYqSk5SVlpeYmZqio6Slpqeoqaqys7S1tre4ubrCw8TFxsfIycrS09TV1tfY2dri4+Tl5ufo6ery8/T19vf4+fr/"
+     "2gAMAwEAAhEDEQA/AON8K+KtRufBfivxFe3dzcSeGRbwCyS4eOG7QmC1XeclwwPmSswb52ddwOxTRRRX7BgMrwadWmoW"
+     "UWkld9acJPr3bZ+w5FgqOKq46VW7arSS96S05IPo13P/2Q=="},
+    {"xmp8.webp", {7, 5}, 0x212ded78u,
+     "UklGRuIBAABXRUJQVlA4WAoAAAAEAAAABgAABAAAVlA4TL8AAAAvBgABABfhOAAAIsq2bSzdGA3QAv307sen67AG2wAA"
+     "koDdXSe4OvuDl/GQ9UXPTHbHBtMAAJP0OZBdDljmChJX0nYCXQ9wae4S5j920Z3OKia6DZAD05/PekxGFtqmXEOoP/A/"
+     "bv2tkIecWlXAQajZHQciBVng3w/EgzuOwbWwBQU0hISl0ZSytT+5WHJt3FgeGgQ8SghFozLxVcQFBgEAlo3NtnVG9D8M"
+     "14odl1+RwKB9xwdJWwie/g7wr9+6GgBYTVAg/AAAADx4OnhtcG1ldGEgeG1sbnM6eD0iYWRvYmU6bnM6bWV0YS8iPjxy"
+     "ZGY6UkRGIHhtbG5zOnJkZj0iaHR0cDovL3d3dy53My5vcmcvMTk5OS8wMi8yMi1yZGYtc3ludGF4LW5zIyI+PHJkZjpE"
+     "ZXNjcmlwdGlvbiByZGY6YWJvdXQ9IiIgeG1sbnM6dGlmZj0iaHR0cDovL25zLmFkb2JlLmNvbS90aWZmLzEuMC8iPjx0"
+     "aWZmOk9yaWVudGF0aW9uPjg8L3RpZmY6T3JpZW50YXRpb24+PC9yZGY6RGVzY3JpcHRpb24+PC9yZGY6UkRGPjwveDp4"
+     "bXBtZXRhPg=="},
+    {"exif5_xmp8.webp", {7, 5}, 0x678e7866u,
+     "UklGRuIBAABXRUJQVlA4WAoAAAAMAAAABgAABAAAVlA4TL8AAAAvBgABABfhOAAAIsq2bSzdGA3QAv307sen67AG2wAA"
+     "koDdXSe4OvuDl/GQ9UXPTHbHBtMAAJP0OZBdDljmChJX0nYCXQ9wae4S5j920Z3OKia6DZAD05/PekxGFtqmXEOoP/A/"
+     "bv2tkIecWlXAQajZHQciBVng3w/EgzuOwbWwBQU0hISl0ZSytT+5WHJt3FgeGgQ8SghFozLxVcQFBgEAlo3NtnVG9D8M"
+     "14odl1+RwKB9xwdJWwie/g7wr9+6GgBFWElGGgAAAE1NACoAAAAIAAEBEgADAAAAAQAFAAAAAAAAWE1QINoAAAA8eDp4"
+     "bXBtZXRhIHhtbG5zOng9ImFkb2JlOm5zOm1ldGEvIj48cmRmOlJERiB4bWxuczpyZGY9Imh0dHA6Ly93d3cudzMub3Jn"
+     "LzE5OTkvMDIvMjItcmRmLXN5bnRheC1ucyMiPjxyZGY6RGVzY3JpcHRpb24gcmRmOmFib3V0PSIiIHhtbG5zOnRpZmY9"
+     "Imh0dHA6Ly9ucy5hZG9iZS5jb20vdGlmZi8xLjAvIiB0aWZmOk9yaWVudGF0aW9uPSI4Ii8+PC9yZGY6UkRGPjwveDp4"
+     "bXBtZXRhPg=="},
+    {"exif1_xmp8.png", {5, 7}, 0xefdb041au,
+     "iVBORw0KGgoAAAANSUhEUgAAAAcAAAAFCAIAAAAG+GGPAAAA8GlUWHRYTUw6Y29tLmFkb2JlLnhtcAAAAAAAPHg6eG1w"
+     "bWV0YSB4bWxuczp4PSJhZG9iZTpuczptZXRhLyI+PHJkZjpSREYgeG1sbnM6cmRmPSJodHRwOi8vd3d3LnczLm9yZy8x"
+     "OTk5LzAyLzIyLXJkZi1zeW50YXgtbnMjIj48cmRmOkRlc2NyaXB0aW9uIHJkZjphYm91dD0iIiB4bWxuczp0aWZmPSJo"
+     "dHRwOi8vbnMuYWRvYmUuY29tL3RpZmYvMS4wLyIgdGlmZjpPcmllbnRhdGlvbj0iOCIvPjwvcmRmOlJERj48L3g6eG1w"
+     "bWV0YT4QNKUaAAAAGmVYSWZNTQAqAAAACAABARIAAwAAAAEAAQAAAAAAABPAdecAAAB5SURBVHicAW4Akf8B0HsWLOa/"
+     "6wduDCnt9q+EJ6odfafaAGsQN/GlawqI4YgPUAn1JagVh+UnogG7BaRm7fxwFrTUmCnBhr3cbP6i/r8BpgkGOv9hR/8E"
+     "PuIuLXUGx0gxOcaTAfUaQkn/nz3z2cRNAv9804/9N8Yu00TQNajJk3PkAAAAAElFTkSuQmCC"},
+    {"xmp6_single_quotes.png", {7, 5}, 0x9a1be945u,
+     "iVBORw0KGgoAAAANSUhEUgAAAAcAAAAFCAIAAAAG+GGPAAAA8mlUWHRYTUw6Y29tLmFkb2JlLnhtcAAAAAAAPHg6eG1w"
+     "bWV0YSB4bWxuczp4PSJhZG9iZTpuczptZXRhLyI+PHJkZjpSREYgeG1sbnM6cmRmPSJodHRwOi8vd3d3LnczLm9yZy8x"
+     "OTk5LzAyLzIyLXJkZi1zeW50YXgtbnMjIj48cmRmOkRlc2NyaXB0aW9uIHJkZjphYm91dD0nJyB4bWxuczp0aWZmPSdo"
+     "dHRwOi8vbnMuYWRvYmUuY29tL3RpZmYvMS4wLycgdGlmZjpPcmllbnRhdGlvbiA9ICc2Jy8+PC9yZGY6UkRGPjwveDp4"
+     "bXBtZXRhPvxBbLAAAAB5SURBVHicAW4Akf8B0HsWLOa/6wduDCnt9q+EJ6odfafaAGsQN/GlawqI4YgPUAn1JagVh+Un"
+     "ogG7BaRm7fxwFrTUmCnBhr3cbP6i/r8BpgkGOv9hR/8EPuIuLXUGx0gxOcaTAfUaQkn/nz3z2cRNAv9804/9N8Yu00TQ"
+     "NajJk3PkAAAAAElFTkSuQmCC"},
+    {"raw_profile8.png", {7, 5}, 0x212ded78u,
+     "iVBORw0KGgoAAAANSUhEUgAAAAcAAAAFCAIAAAAG+GGPAAAAUXpUWHRSYXcgcHJvZmlsZSB0eXBlIGV4aWYAAHic40qt"
+     "yEzjUgADYyMuE1NzCzNLMzMDIDBJMUkxMDBKNIAACyA2NDA0NALSxlAxQ6g4HHABAJtKD+kXMo89AAAAeUlEQVR4nAFu"
+     "AJH/AdB7Fizmv+sHbgwp7favhCeqHX2n2gBrEDfxpWsKiOGID1AJ9SWoFYflJ6IBuwWkZu38cBa01JgpwYa93Gz+ov6/"
+     "AaYJBjr/YUf/BD7iLi11BsdIMTnGkwH1GkJJ/58989nETQL/fNOP/TfGLtNE0DWoyZNz5AAAAABJRU5ErkJggg=="},
+};
+
+inline constexpr ComposedImage kOnWhite[] = {
+    {"grey16_transparent.png", 0x451a5d05u, false},
+    {"grey_alpha16.png", 0x8dc5ea07u, false},
+    {"rgb16_transparent.png", 0x10a27871u, false},
+    {"rgba16.png", 0xdf7bc25cu, false},
+    {"rgba16_interlaced.png", 0xdf7bc25cu, false},
+    {"grey1_transparent.png", 0x3369d22au, false},
+    {"palette1_transparent.png", 0x094e13fbu, false},
+    {"grey2_transparent.png", 0x17e5e3bfu, false},
+    {"palette2_transparent.png", 0xaf0f1785u, false},
+    {"grey4_transparent.png", 0x4e35199du, false},
+    {"palette4_transparent.png", 0xb7bfd0c2u, false},
+    {"grey8_transparent.png", 0x685d8a90u, false},
+    {"palette8_transparent.png", 0x0736330fu, false},
+    {"rgba.png", 0xf3eec213u, false},
+    {"grey_alpha.png", 0x81261b12u, false},
+    {"palette_transparent.png", 0xa95e9b57u, true},
+    {"rgb_transparent.png", 0x147a5541u, false},
+    {"alpha.webp", 0xf3eec213u, false},
+    {"lossy_alpha.webp", 0xb3380fecu, false},
+    {"opaque_alpha.png", 0xd166fa0fu, true},
+};
 
 inline constexpr char kAnimatedWebp[] =
     "UklGRjwBAABXRUJQVlA4WAoAAAACAAAABgAABAAAQU5JTQYAAAAAAAAAAABBTk1GhAAAAAAAAAAAAAYAAAQAAAAA"
@@ -164,5 +439,13 @@ inline constexpr char kAnimatedWebp[] =
     "BgAABAAAAAAAAFZQOExrAAAALwYAAQAXoaCNJOUYHv1belfoQWHbNigcMyhs27bJ3klP78vzrzZtA2Z16h1Lf0Q0"
     "/0FE487Dd9N3wcxkpsvdXWZ6OCKa/2QmMAgAsGxstq0zov/x36slp84owXBco5UUvl4z9F1TEPDsngEA";
 // clang-format on
+
+// The file of that name; empty when there is none.
+inline std::string encoded_image(std::string_view name) {
+  for (const EncodedImage& image : kEncodedImages) {
+    if (image.name == name) return from_base64(image.base64);
+  }
+  return "";
+}
 
 }  // namespace mxvideo::media

@@ -16,7 +16,7 @@ namespace mxvideo::media {
 namespace {
 
 constexpr int kMaxScans = 200;  // of a progressive file; each costs a pass over the picture
-constexpr int kExifMarker = JPEG_APP0 + 1;
+constexpr int kMetadataMarker = JPEG_APP0 + 1;
 
 struct JpegDecoding {
   jpeg_decompress_struct cinfo{};
@@ -62,7 +62,7 @@ bool read_header(JpegDecoding& decoding, std::span<const std::byte> bytes) {
   jpeg_create_decompress(&cinfo);
   cinfo.client_data = &decoding;
   cinfo.progress = &decoding.progress;
-  jpeg_save_markers(&cinfo, kExifMarker, 0xffff);
+  jpeg_save_markers(&cinfo, kMetadataMarker, 0xffff);
   jpeg_mem_src(&cinfo, reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size());
   jpeg_read_header(&cinfo, TRUE);
   return true;
@@ -82,11 +82,10 @@ void cmyk_to_rgb(const uint8_t* cmyk, int64_t width, uint8_t* rgb) {
 bool read_pixels(JpegDecoding& decoding) {
   if (setjmp(decoding.jump) != 0) return false;
   jpeg_decompress_struct& cinfo = decoding.cinfo;
-  const int64_t width = decoding.result.image.size.width;
+  const int64_t width = decoding.result.size.width;
   jpeg_start_decompress(&cinfo);
   while (cinfo.output_scanline < cinfo.output_height) {
-    uint8_t* output =
-        decoding.result.image.pixels.data() + int64_t{cinfo.output_scanline} * width * 3;
+    uint8_t* output = decoding.result.samples.data() + int64_t{cinfo.output_scanline} * width * 3;
     if (cinfo.output_components == 3) {
       jpeg_read_scanlines(&cinfo, &output, 1);
     } else {
@@ -99,14 +98,20 @@ bool read_pixels(JpegDecoding& decoding) {
   return true;
 }
 
-int orientation_of(const jpeg_decompress_struct& cinfo) {
+// Of the first EXIF and the first XMP segment.
+OrientationTags read_orientation(const jpeg_decompress_struct& cinfo) {
   constexpr std::string_view kExif("Exif\0\0", 6);
+  constexpr std::string_view kXmp("http://ns.adobe.com/xap/1.0/\0", 29);
+  OrientationTags tags;
   for (const jpeg_marker_struct* m = cinfo.marker_list; m != nullptr; m = m->next) {
-    if (m->marker != kExifMarker || m->data_length < kExif.size()) continue;
-    if (std::memcmp(m->data, kExif.data(), kExif.size()) != 0) continue;
-    return exif_orientation(std::as_bytes(std::span(m->data, m->data_length)));
+    if (m->marker != kMetadataMarker) continue;
+    const std::string_view text(reinterpret_cast<const char*>(m->data), m->data_length);
+    if (text.starts_with(kExif) && !tags.exif) {
+      tags.exif = exif_orientation(std::as_bytes(std::span(text)));
+    }
+    if (text.starts_with(kXmp) && !tags.xmp) tags.xmp = xmp_orientation(text.substr(kXmp.size()));
   }
-  return 1;
+  return tags;
 }
 
 }  // namespace
@@ -137,10 +142,10 @@ DecodedImage decode_jpeg(std::span<const std::byte> bytes, const std::string& or
   const J_COLOR_SPACE stored = decoding.cinfo.jpeg_color_space;
   const bool cmyk = stored == JCS_CMYK || stored == JCS_YCCK;
   decoding.cinfo.out_color_space = cmyk ? JCS_CMYK : JCS_RGB;
-  decoding.result.image.size = {.height = height, .width = width};
-  decoding.result.image.pixels.resize(static_cast<size_t>(width * height * 3));
+  decoding.result.size = {.height = height, .width = width};
+  decoding.result.samples.resize(static_cast<size_t>(width * height * 3));
   if (cmyk) decoding.row.resize(static_cast<size_t>(width * 4));
-  decoding.result.orientation = orientation_of(decoding.cinfo);
+  decoding.result.orientation = read_orientation(decoding.cinfo);
   if (!read_pixels(decoding)) fail();
   return std::move(decoding.result);
 }

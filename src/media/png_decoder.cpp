@@ -1,7 +1,9 @@
 #include <png.h>
 
+#include <algorithm>
 #include <csetjmp>
 #include <cstring>
+#include <string_view>
 #include <vector>
 
 #include "base/error.h"
@@ -36,28 +38,13 @@ void on_read(png_structp png, png_bytep destination, size_t count) {
   decoding.input = decoding.input.subspan(count);
 }
 
-bool is_grey16(const PngDecoding& decoding) {
-  return png_get_color_type(decoding.png, decoding.info) == PNG_COLOR_TYPE_GRAY &&
-         png_get_bit_depth(decoding.png, decoding.info) == 16;
-}
-
-// 16-bit grey saturates at 255, as Pillow's conversion of mode I;16 does; every other format keeps
-// the high byte. Widens a row of 2 bytes per pixel to 3, in place.
-void saturate_grey16(uint8_t* row, int64_t width) {
-  for (int64_t x = width - 1; x >= 0; --x) {
-    const uint8_t value = row[2 * x] != 0 ? uint8_t{255} : row[2 * x + 1];
-    std::memset(row + 3 * x, value, 3);
-  }
-}
-
+// Every form to 8-bit RGB, or RGBA where anything may be transparent. Of 16 bits the high byte.
 void choose_transformations(png_structp png, png_infop info) {
-  const int type = png_get_color_type(png, info);
-  const int depth = png_get_bit_depth(png, info);
-  if (type == PNG_COLOR_TYPE_PALETTE) png_set_palette_to_rgb(png);
-  if (type == PNG_COLOR_TYPE_GRAY && depth < 8) png_set_expand_gray_1_2_4_to_8(png);
-  if (depth == 16) png_set_strip_16(png);
-  png_set_strip_alpha(png);
-  if (type == PNG_COLOR_TYPE_GRAY || type == PNG_COLOR_TYPE_GRAY_ALPHA) png_set_gray_to_rgb(png);
+  png_set_expand(png);  // palettes, grey of 1, 2 and 4 bits, transparent colours
+  png_set_strip_16(png);
+  png_set_gray_to_rgb(png);
+  png_set_interlace_handling(png);
+  png_read_update_info(png, info);
 }
 
 // Returns false after an error of libpng. No object with a destructor lives in this frame.
@@ -70,17 +57,71 @@ bool read_header(PngDecoding& decoding) {
 
 bool read_pixels(PngDecoding& decoding) {
   if (setjmp(png_jmpbuf(decoding.png)) != 0) return false;
-  const bool grey16 = is_grey16(decoding);
-  if (!grey16) choose_transformations(decoding.png, decoding.info);
-  png_set_interlace_handling(decoding.png);
-  png_read_update_info(decoding.png, decoding.info);
-  if (png_get_rowbytes(decoding.png, decoding.info) !=
-      static_cast<size_t>(decoding.result.image.size.width) * (grey16 ? 2 : 3)) {
-    png_error(decoding.png, "unexpected row size");
-  }
   png_read_image(decoding.png, decoding.rows.data());
   png_read_end(decoding.png, decoding.info);
   return true;
+}
+
+// Returns false after an error of libpng. Memory for the samples, and the rows that point into it.
+bool prepare_rows(PngDecoding& decoding) {
+  if (setjmp(png_jmpbuf(decoding.png)) != 0) return false;
+  choose_transformations(decoding.png, decoding.info);
+  DecodedImage& image = decoding.result;
+  image.channels = png_get_channels(decoding.png, decoding.info);
+  const size_t row_bytes = static_cast<size_t>(image.size.width * image.channels);
+  if (png_get_rowbytes(decoding.png, decoding.info) != row_bytes ||
+      (image.channels != 3 && image.channels != 4)) {
+    png_error(decoding.png, "unexpected row size");
+  }
+  image.samples.resize(row_bytes * static_cast<size_t>(image.size.height));
+  for (int64_t y = 0; y < image.size.height; ++y) {
+    decoding.rows.push_back(image.samples.data() + static_cast<size_t>(y) * row_bytes);
+  }
+  return true;
+}
+
+// ImageMagick's text form of a profile: a line break, the name, the number of bytes, hex digits.
+std::vector<std::byte> raw_profile(std::string_view text) {
+  std::vector<std::byte> bytes;
+  for (int line = 0; line < 3; ++line) {
+    const size_t end = text.find('\n');
+    if (end == std::string_view::npos) return {};
+    text.remove_prefix(end + 1);
+  }
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  size_t high = std::string_view::npos;
+  for (const char c : text) {
+    const size_t digit = kDigits.find(c);
+    if (digit == std::string_view::npos) continue;
+    if (high == std::string_view::npos) {
+      high = digit;
+      continue;
+    }
+    bytes.push_back(static_cast<std::byte>(high << 4 | digit));
+    high = std::string_view::npos;
+  }
+  return bytes;
+}
+
+// The chunk eXIf, and the texts in which older programs keep EXIF and all of them XMP.
+OrientationTags read_orientation(png_structp png, png_infop info) {
+  OrientationTags tags;
+  png_bytep exif = nullptr;
+  png_uint_32 exif_bytes = 0;
+  if (png_get_eXIf_1(png, info, &exif_bytes, &exif) != 0) {
+    tags.exif = exif_orientation(std::as_bytes(std::span(exif, exif_bytes)));
+  }
+  png_textp texts = nullptr;
+  const int count = png_get_text(png, info, &texts, nullptr);
+  for (const png_text& text : std::span(texts, static_cast<size_t>(std::max(count, 0)))) {
+    const std::string_view key = text.key;
+    const size_t bytes = text.compression > 0 ? text.itxt_length : text.text_length;
+    if (key == "XML:com.adobe.xmp") tags.xmp = xmp_orientation({text.text, bytes});
+    if (key == "Raw profile type exif" && !tags.exif) {
+      tags.exif = exif_orientation(raw_profile({text.text, bytes}));
+    }
+  }
+  return tags;
 }
 
 }  // namespace
@@ -102,24 +143,12 @@ DecodedImage decode_png(std::span<const std::byte> bytes, const std::string& ori
   if (decoding.info == nullptr) throw Error(Code::kOutOfMemory, origin + ": cannot start libpng");
   if (!read_header(decoding)) fail();
 
-  pipeline::RgbImage& image = decoding.result.image;
+  DecodedImage& image = decoding.result;
   image.size = {.height = png_get_image_height(decoding.png, decoding.info),
                 .width = png_get_image_width(decoding.png, decoding.info)};
   check_image_size(image.size.width, image.size.height, origin);
-  image.pixels.resize(static_cast<size_t>(image.size.height * image.size.width * 3));
-  for (int64_t y = 0; y < image.size.height; ++y) {
-    decoding.rows.push_back(image.pixels.data() + y * image.size.width * 3);
-  }
-  if (!read_pixels(decoding)) fail();
-
-  png_bytep exif = nullptr;
-  png_uint_32 exif_bytes = 0;
-  if (png_get_eXIf_1(decoding.png, decoding.info, &exif_bytes, &exif) != 0) {
-    decoding.result.orientation = exif_orientation(std::as_bytes(std::span(exif, exif_bytes)));
-  }
-  if (is_grey16(decoding)) {
-    for (png_bytep row : decoding.rows) saturate_grey16(row, image.size.width);
-  }
+  if (!prepare_rows(decoding) || !read_pixels(decoding)) fail();
+  image.orientation = read_orientation(decoding.png, decoding.info);
   return std::move(decoding.result);
 }
 

@@ -232,7 +232,8 @@ TEST_F(VideoWriter, PngFramesAreExact) {
   EXPECT_EQ(entries_of(directory_), 1u);
   EXPECT_EQ(entries_of(directory_ / "frames"), 3u);
   for (int64_t i = 0; i < 3; ++i) {
-    const auto image = read_image(directory_ / "frames" / ("0000" + std::to_string(i) + ".png"));
+    const auto image =
+        read_image(directory_ / "frames" / ("0000" + std::to_string(i) + ".png")).image;
     const auto frame = clip.frame(i);
     EXPECT_EQ(image.pixels, std::vector<uint8_t>(frame.begin(), frame.end()));
   }
@@ -243,7 +244,7 @@ TEST_F(VideoWriter, PngFramesAreExact) {
 TEST_F(VideoWriter, PngImageRoundTrip) {
   const RgbVideo clip = smooth_clip(1, {.height = 9, .width = 4});
   write_png(directory_ / "image.png", {.size = clip.size, .pixels = clip.pixels});
-  EXPECT_EQ(read_image(directory_ / "image.png").pixels, clip.pixels);
+  EXPECT_EQ(read_image(directory_ / "image.png").image.pixels, clip.pixels);
 }
 
 TEST_F(VideoWriter, WriteErrorsAreErrorsAndLeaveNothing) {

@@ -22,8 +22,8 @@ uint32_t little_endian32(std::span<const std::byte> bytes, size_t offset) {
   return value;
 }
 
-// The EXIF chunk of the RIFF container; empty when there is none.
-std::span<const std::byte> find_exif(std::span<const std::byte> bytes) {
+// The first chunk of that name in the RIFF container; empty when there is none.
+std::span<const std::byte> find_chunk(std::span<const std::byte> bytes, std::string_view name) {
   constexpr size_t kRiffHeader = 12;
   constexpr size_t kChunkHeader = 8;
   size_t offset = kRiffHeader;
@@ -31,7 +31,7 @@ std::span<const std::byte> find_exif(std::span<const std::byte> bytes) {
     const size_t length = little_endian32(bytes, offset + 4);
     const size_t content = offset + kChunkHeader;
     if (length > bytes.size() - content) return {};
-    if (has_text(bytes, offset, "EXIF")) return bytes.subspan(content, length);
+    if (has_text(bytes, offset, name)) return bytes.subspan(content, length);
     offset = content + length + length % 2;
   }
   return {};
@@ -55,14 +55,18 @@ DecodedImage decode_webp(std::span<const std::byte> bytes, const std::string& or
   check_image_size(features.width, features.height, origin);
 
   DecodedImage result;
-  result.image.size = {.height = features.height, .width = features.width};
-  const int stride = features.width * 3;
-  result.image.pixels.resize(static_cast<size_t>(stride) * static_cast<size_t>(features.height));
-  if (WebPDecodeRGBInto(data, bytes.size(), result.image.pixels.data(), result.image.pixels.size(),
-                        stride) == nullptr) {
+  result.size = {.height = features.height, .width = features.width};
+  result.channels = features.has_alpha != 0 ? 4 : 3;
+  const int stride = features.width * result.channels;
+  std::vector<uint8_t>& samples = result.samples;
+  samples.resize(static_cast<size_t>(stride) * static_cast<size_t>(features.height));
+  const auto decode_into = features.has_alpha != 0 ? WebPDecodeRGBAInto : WebPDecodeRGBInto;
+  if (decode_into(data, bytes.size(), samples.data(), samples.size(), stride) == nullptr) {
     throw Error(Code::kCorruptFile, origin + ": not a valid WebP image: damaged or truncated");
   }
-  result.orientation = exif_orientation(find_exif(bytes));
+  result.orientation.exif = exif_orientation(find_chunk(bytes, "EXIF"));
+  const std::span<const std::byte> xmp = find_chunk(bytes, "XMP ");
+  result.orientation.xmp = xmp_orientation({reinterpret_cast<const char*>(xmp.data()), xmp.size()});
   return result;
 }
 

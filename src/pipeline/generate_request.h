@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "checkpoint/model_index.h"
 #include "pipeline/generation_defaults.h"
@@ -21,8 +22,12 @@ struct GenerateRequest {
   std::optional<std::string> negative_prompt;  // absent: the model's default
   std::optional<RgbImage> image;               // first frame; makes it image-to-video
   std::optional<RgbImage> last_image;          // I2V-A14B only
-  std::optional<int64_t> width, height;        // pixels; both or none
-  std::optional<int64_t> num_frames;           // 4n+1
+  // SHA-256 of the files that the images come from; empty: unknown. For the recipe.
+  std::string image_sha256, last_image_sha256;
+  // What whoever made this request has to say about it; the run says it first.
+  std::vector<std::string> notices;
+  std::optional<int64_t> width, height;  // pixels; both or none
+  std::optional<int64_t> num_frames;     // 4n+1
   std::optional<int64_t> fps;
   std::optional<int64_t> num_inference_steps;
   // As in Diffusers: guidance_scale drives `transformer` (high noise), guidance_scale_2 drives

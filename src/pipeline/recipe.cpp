@@ -18,9 +18,11 @@ Json quantization_json(const WanPipeline& model) {
   return json;
 }
 
-Json image_size_json(const std::optional<RgbImage>& image) {
-  return image ? Json({{"width", image->size.width}, {"height", image->size.height}})
-               : Json(nullptr);
+Json image_json(const std::optional<RgbImage>& image, const std::string& sha256) {
+  if (!image) return nullptr;
+  Json json = {{"width", image->size.width}, {"height", image->size.height}};
+  if (!sha256.empty()) json["sha256"] = sha256;
+  return json;
 }
 
 }  // namespace
@@ -62,8 +64,8 @@ Json recipe_json(const WanPipeline& model, const GenerateRequest& asked,
   json["boundary_ratio"] = request.boundary_ratio;
   json["flow_shift"] = request.flow_shift;
   json["sigma_grid"] = sigma_grid_name(asked.sigma_grid);
-  json["image"] = image_size_json(asked.image);
-  json["last_image"] = image_size_json(asked.last_image);
+  json["image"] = image_json(asked.image, asked.image_sha256);
+  json["last_image"] = image_json(asked.last_image, asked.last_image_sha256);
   return json;
 }
 

@@ -320,6 +320,7 @@ GenerateResult WanPipeline::generate(const GenerateRequest& request, const RunHo
   run.context.compute = options_.compute;
   run.context.attention = options_.attention;
   reset_peak_resident_bytes();
+  for (const std::string& line : request.notices) run.notice(line);
   check_files();
   initial_latents(run);
   // What a stage has freed goes back before the next one: blocks of the heap stay otherwise.

@@ -1,7 +1,8 @@
 // EXIF orientation: CIPA DC-008 (Exif 2.3), tag 0x0112 of the first directory of a TIFF structure.
+// XMP: the property Orientation of http://ns.adobe.com/tiff/1.0/ (XMP specification, part 2), under
+// its registered prefix, as an attribute or an element.
 #include <array>
 #include <cstring>
-#include <string_view>
 #include <utility>
 
 #include "media/image_decoders.h"
@@ -42,10 +43,10 @@ bool starts_with(std::span<const std::byte> bytes, std::string_view text) {
 
 }  // namespace
 
-int exif_orientation(std::span<const std::byte> exif) {
+std::optional<int> exif_orientation(std::span<const std::byte> exif) {
   if (starts_with(exif, kExifPrefix)) exif = exif.subspan(kExifPrefix.size());
   const bool big_endian = starts_with(exif, "MM");
-  if (!big_endian && !starts_with(exif, "II")) return 1;
+  if (!big_endian && !starts_with(exif, "II")) return std::nullopt;
   const TiffReader tiff(exif, big_endian);
   const size_t directory = tiff.number(4, 4);
   const size_t entries = tiff.number(directory, 2);
@@ -54,9 +55,30 @@ int exif_orientation(std::span<const std::byte> exif) {
     if (tiff.number(entry, 2) != kOrientationTag) continue;
     const uint32_t value = tiff.number(entry + 8, 2);
     const bool valid = tiff.number(entry + 2, 2) == kTypeShort && value >= 1 && value <= 8;
-    return valid ? static_cast<int>(value) : 1;
+    if (!valid) return std::nullopt;
+    return static_cast<int>(value);
   }
-  return 1;
+  return std::nullopt;
+}
+
+std::optional<int> xmp_orientation(std::string_view xmp) {
+  constexpr std::string_view kName = "tiff:Orientation";
+  constexpr std::string_view kSpace = " \t\r\n";
+  for (size_t at = xmp.find(kName); at != std::string_view::npos; at = xmp.find(kName, at)) {
+    at += kName.size();
+    std::string_view rest = xmp.substr(at);
+    const auto skip = [&](std::string_view characters) {
+      const size_t first = rest.find_first_not_of(characters);
+      rest.remove_prefix(first == std::string_view::npos ? rest.size() : first);
+    };
+    skip(kSpace);
+    if (rest.empty() || (rest.front() != '=' && rest.front() != '>')) continue;
+    rest.remove_prefix(1);
+    skip(" \t\r\n\"'");
+    const bool single = rest.size() >= 2 && (rest[1] < '0' || rest[1] > '9');
+    if (single && rest[0] >= '1' && rest[0] <= '8') return rest[0] - '0';
+  }
+  return std::nullopt;
 }
 
 pipeline::RgbImage upright(pipeline::RgbImage image, int orientation) {

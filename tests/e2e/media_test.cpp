@@ -1,0 +1,87 @@
+// The pictures that go in and the files that come out, as a user meets them.
+#include <string>
+
+#include "e2e/cli_fixture.h"
+#include "media/image_reader_test_data.h"
+
+namespace mxvideo::test {
+namespace {
+
+constexpr int kInvalidArgumentStatus = 2;
+
+class MediaTest : public CliTest {
+ protected:
+  std::string file_of(const std::string& name, const std::string& content) const {
+    const auto path = scratch() / name;
+    write_text(path, content);
+    return path.string();
+  }
+  // One of the files of image_reader_test_data.h.
+  std::string image(const std::string& name) const {
+    return file_of(name, media::encoded_image(name));
+  }
+  nlohmann::json report() const { return read_json(work() / "r.json"); }
+};
+
+bool has_notice(const nlohmann::json& report, const std::string& fragment) {
+  for (const auto& notice : report["notices"]) {
+    if (notice.get<std::string>().find(fragment) != std::string::npos) return true;
+  }
+  return false;
+}
+
+TEST_F(MediaTest, TransparentImageShowsTheBackgroundAndARunSaysSo) {
+  const std::string path = image("rgba.png");
+  const auto video_on = [&](const Arguments& extra) {
+    Arguments arguments = {"--image-path", path, "-o", "v.y4m", "--report", "r.json"};
+    arguments.insert(arguments.end(), extra.begin(), extra.end());
+    const ProcessResult result = run(generate("ti2v-5b", arguments));
+    expect_success(result);
+    EXPECT_NE(result.err.find(path + ": transparent parts show the background"), std::string::npos)
+        << result.err;
+    const std::string video = read_text(work() / "v.y4m");
+    std::filesystem::remove(work() / "v.y4m");
+    return video;
+  };
+  const std::string black = video_on({});
+  EXPECT_TRUE(has_notice(report(), "show the background, #000000")) << report()["notices"];
+  std::filesystem::remove(work() / "r.json");
+  const std::string white = video_on({"--background", "white"});
+  EXPECT_TRUE(has_notice(report(), "show the background, #ffffff")) << report()["notices"];
+  EXPECT_NE(black, white);
+}
+
+TEST_F(MediaTest, BackgroundThatChangesNothingIsSaidOrRefused) {
+  expect_success(run(generate("ti2v-5b", {"--image-path", picture(), "-o", "v.y4m", "--background",
+                                          "red", "--report", "r.json"})));
+  EXPECT_TRUE(has_notice(report(), "--background changes nothing")) << report()["notices"];
+  std::filesystem::remove(work() / "r.json");
+  std::filesystem::remove(work() / "v.y4m");
+  expect_failure(run(generate("ti2v-5b", {"-o", "v.y4m", "--background", "red"})),
+                 kInvalidArgumentStatus, "--image-path is missing");
+  expect_failure(run(generate("ti2v-5b", {"--image-path", picture(), "-o", "v.y4m", "--background",
+                                          "transparent-ish"})),
+                 kInvalidArgumentStatus, "--background: expected an opaque colour");
+}
+
+TEST_F(MediaTest, NoPictureIsNamedWithTheWayOn) {
+  const auto refused = [&](const std::string& name, const std::string& content,
+                           const std::string& fragment) {
+    expect_failure(run(generate("ti2v-5b", {"-i", file_of(name, content), "-o", "v.mp4"})),
+                   kInvalidArgumentStatus, fragment);
+  };
+  refused("a.png", "GIF89a", "a.png: expected a PNG, JPEG or WebP image, got a GIF image; ");
+  refused("b.png", "version https://git-lfs.github.com/spec/v1\n", "git lfs pull");
+}
+
+TEST_F(MediaTest, RecipeHoldsTheHashOfTheImageFile) {
+  expect_success(run(generate(
+      "i2v-a14b", {"--image-path", image("grey.png"), "-o", "v.mp4", "--report", "r.json"})));
+  // sha256sum of the file.
+  EXPECT_EQ(report()["image"]["sha256"],
+            "1431680975443d4d8f7d521390a94ae232641911604831f8ed9cc57213c3c63b");
+  EXPECT_FALSE(report()["last_image"].contains("sha256"));
+}
+
+}  // namespace
+}  // namespace mxvideo::test
