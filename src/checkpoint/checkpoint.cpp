@@ -8,6 +8,8 @@
 
 #include "base/checked.h"
 #include "base/error.h"
+#include "base/mapped_file.h"
+#include "checkpoint/file_kind.h"
 #include "checkpoint/quote.h"
 #include "checkpoint/safetensors.h"
 #include "checkpoint/shard_index.h"
@@ -31,15 +33,9 @@ std::vector<std::string> file_names(const fs::path& directory) {
   return names;
 }
 
-// True for "<stem>-00001-of-00002.safetensors".
 bool is_shard_of(const std::string& name, const std::string& stem) {
-  if (!name.starts_with(stem + "-") || !name.ends_with(kFileSuffix)) return false;
-  const std::string middle =
-      name.substr(stem.size() + 1, name.size() - stem.size() - 1 - kFileSuffix.size());
-  const size_t of = middle.find("-of-");
-  constexpr const char* kDigits = "0123456789";
-  return of != middle.npos && of > 0 && middle.find_first_not_of(kDigits) == of &&
-         middle.find_first_not_of(kDigits, of + 4) == middle.npos && of + 4 < middle.size();
+  const auto shard = parse_shard_name(name);
+  return shard && shard->stem == stem;
 }
 
 // A shard that the checkpoint does not use is left over from another one, or its index is.
@@ -93,6 +89,27 @@ std::vector<std::string> weight_files(const fs::path& directory) {
   return names;
 }
 
+// What is known of files that lie where weights were looked for: that they are shards without an
+// index, or what the first of another format is.
+std::string explain_present(const fs::path& directory, const std::vector<std::string>& present) {
+  for (const std::string& name : present) {
+    if (const auto shard = parse_shard_name(name)) {
+      return ": " + std::string(present.size() == 1 ? "it is " : "the first is ") +
+             shard->sentence() + " without the index " + shard->stem + std::string(kIndexSuffix) +
+             "; get the index and every shard";
+    }
+  }
+  for (const std::string& name : present) {
+    std::error_code error;
+    if (!fs::is_regular_file(directory / name, error)) continue;
+    const MappedFile file(directory / name);
+    if (const auto kind = recognise_container(file.bytes())) {
+      return ": " + name + " " + kind->sentence();
+    }
+  }
+  return "";
+}
+
 [[noreturn]] void report_nothing_found(const fs::path& directory) {
   std::string searched;
   for (const char* stem : kStems) {
@@ -101,7 +118,9 @@ std::vector<std::string> weight_files(const fs::path& directory) {
   }
   searched += ", quant_model_weight*.safetensors";
   const std::vector<std::string> present = weight_files(directory);
-  const std::string got = present.empty() ? "no weight files" : "only " + name_list(present);
+  const std::string got = present.empty()
+                              ? "no weight files"
+                              : "only " + name_list(present) + explain_present(directory, present);
   throw Error(Code::kNotFound,
               directory.string() + ": no checkpoint: expected one of " + searched + ", got " + got);
 }

@@ -5,10 +5,12 @@
 #include <cstdio>
 #include <limits>
 #include <optional>
+#include <span>
 #include <utility>
 
 #include "base/atomic_file.h"
 #include "base/error.h"
+#include "checkpoint/file_kind.h"
 #include "checkpoint/quote.h"
 
 namespace mxvideo::checkpoint {
@@ -134,6 +136,9 @@ json parse_json(std::string_view text, const std::string& origin, const JsonLimi
   if (text.size() > limits.max_bytes) {
     corrupt(origin, "JSON of " + std::to_string(text.size()) + " bytes, limit " +
                         std::to_string(limits.max_bytes));
+  }
+  if (const auto kind = recognise_container(std::as_bytes(std::span(text)))) {
+    corrupt(origin, kind->sentence());
   }
   // The parser takes a NUL for the end of the text and skips a byte order mark.
   const size_t nul = text.find('\0');

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "checkpoint/file_kind.h"
 #include "checkpoint/json.h"
 #include "checkpoint/quote.h"
 
@@ -141,11 +142,12 @@ class EntryParser {
 };
 
 std::map<std::string, std::string> parse_metadata(const json& value, const std::string& origin) {
+  std::map<std::string, std::string> metadata;
+  if (value.is_null()) return metadata;  // as the safetensors library does: an absent optional
   if (!value.is_object()) {
     throw Error(Code::kCorruptFile,
                 origin + ": __metadata__: expected an object, got " + describe_json(value));
   }
-  std::map<std::string, std::string> metadata;
   for (const auto& [key, text] : value.items()) {
     if (!text.is_string()) {
       throw Error(Code::kCorruptFile, origin + ": __metadata__ '" + printable(key) +
@@ -174,12 +176,16 @@ void check_coverage(std::vector<SafetensorsEntry>& entries, uint64_t data_bytes,
     }
     position = entry.end;
   }
-  if (position != data_bytes) {
-    throw Error(Code::kCorruptFile, origin + ": data section: the header covers " +
-                                        std::to_string(position) + " bytes, the file holds " +
-                                        std::to_string(data_bytes) +
-                                        (position > data_bytes ? " (truncated file?)" : ""));
+  if (position == data_bytes) return;
+  const std::string held = std::to_string(data_bytes);
+  if (position > data_bytes) {
+    throw Error(Code::kCorruptFile, origin + ": truncated: the header promises " +
+                                        std::to_string(position) +
+                                        " bytes of tensor data, the file holds " + held +
+                                        "; the download or copy was not finished");
   }
+  throw Error(Code::kCorruptFile, origin + ": data section: the header covers " +
+                                      std::to_string(position) + " bytes, the file holds " + held);
 }
 
 }  // namespace
@@ -212,14 +218,20 @@ SafetensorsHeader parse_safetensors_header(std::string_view text, uint64_t data_
 }
 
 SafetensorsHeader parse_safetensors(std::span<const std::byte> file, const std::string& origin) {
-  if (file.size() < kLengthBytes) {
+  uint64_t length = 0;
+  for (size_t i = 0; i < std::min(kLengthBytes, file.size()); ++i) {
+    length |= std::to_integer<uint64_t>(file[i]) << (8 * i);
+  }
+  const bool whole_length = file.size() >= kLengthBytes;
+  const bool starts_as_header = file.size() > kLengthBytes && file[kLengthBytes] == std::byte{'{'};
+  // The bytes that tell other formats are lengths that no header has.
+  if (length > kMaxSafetensorsHeaderBytes || !starts_as_header) {
+    refuse_in_place_of_binary(file, origin);
+  }
+  if (!whole_length) {
     throw Error(Code::kCorruptFile, origin + ": not a safetensors file: expected at least " +
                                         std::to_string(kLengthBytes) + " bytes, got " +
                                         std::to_string(file.size()));
-  }
-  uint64_t length = 0;
-  for (size_t i = 0; i < kLengthBytes; ++i) {
-    length |= std::to_integer<uint64_t>(file[i]) << (8 * i);
   }
   if (length > kMaxSafetensorsHeaderBytes) {
     throw Error(Code::kCorruptFile, origin + ": not a safetensors file: header of " +
@@ -228,7 +240,8 @@ SafetensorsHeader parse_safetensors(std::span<const std::byte> file, const std::
   }
   if (length > file.size() - kLengthBytes) {
     throw Error(Code::kCorruptFile, origin + ": truncated: header of " + std::to_string(length) +
-                                        " bytes in a file of " + std::to_string(file.size()));
+                                        " bytes in a file of " + std::to_string(file.size()) +
+                                        "; the download or copy was not finished");
   }
   const std::string_view text(reinterpret_cast<const char*>(file.data()) + kLengthBytes, length);
   SafetensorsHeader header =

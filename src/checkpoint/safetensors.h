@@ -1,10 +1,11 @@
 // Reader of safetensors files: 8 bytes header length (little endian), a JSON header, tensor data.
 // Strict: every byte of the data belongs to exactly one tensor, every tensor has the size its
-// shape and dtype say, nothing is skipped. Source: github.com/huggingface/safetensors, README.
+// shape and dtype say, nothing is skipped. Source: github.com/huggingface/safetensors, README and
+// safetensors/src/tensor.rs (limit of the header, null metadata).
 //
-// Errors: Code::kCorruptFile "PATH: tensor 'NAME': what, expected …, got …";
-// Code::kUnsupported for dtypes that safetensors knows and mxvideo does not.
-// const access is thread-safe.
+// Errors: Code::kCorruptFile "PATH: tensor 'NAME': what, expected …, got …"; files of other kinds
+// are named (file_kind.h). Code::kUnsupported for dtypes that safetensors knows and mxvideo does
+// not, and for files of other formats. const access is thread-safe.
 #pragma once
 
 #include <cstddef>
@@ -21,7 +22,7 @@
 
 namespace mxvideo::checkpoint {
 
-inline constexpr uint64_t kMaxSafetensorsHeaderBytes = 16u << 20;  // an A14B expert has 0.1 MB
+inline constexpr uint64_t kMaxSafetensorsHeaderBytes = 100'000'000;  // as the library's limit
 inline constexpr size_t kMaxTensorNameBytes = 1024;
 inline constexpr size_t kMaxTensorsPerFile = 200'000;
 

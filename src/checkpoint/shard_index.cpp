@@ -1,6 +1,8 @@
 #include "checkpoint/shard_index.h"
 
 #include <algorithm>
+#include <charconv>
+#include <cmath>
 #include <limits>
 
 #include "base/atomic_file.h"
@@ -30,12 +32,53 @@ bool is_shard_name(const std::string& name) {
   throw Error(Code::kCorruptFile, origin + ": " + what);
 }
 
+// True for a decimal number without a sign, which goes to `value`.
+bool parse_digits(std::string_view text, int64_t& value) {
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  return !text.empty() && text.front() != '-' && error == std::errc() &&
+         end == text.data() + text.size();
+}
+
+// Some writers divide, and so store a float; a whole number is meant.
+int64_t total_size(const JsonFields& metadata) {
+  constexpr const char* kKey = "total_size";
+  constexpr double kExactBelow = 1LL << 53;
+  const nlohmann::json& value = metadata.raw(kKey);
+  if (value.is_number_float()) {
+    const double number = value.get<double>();
+    if (number >= 0 && number < kExactBelow && number == std::floor(number)) {
+      return static_cast<int64_t>(number);
+    }
+  }
+  return metadata.integer(kKey, 0, std::numeric_limits<int64_t>::max());
+}
+
 }  // namespace
 
 std::set<std::string> ShardIndex::shards() const {
   std::set<std::string> result;
   for (const auto& [name, file] : weight_map) result.insert(file);
   return result;
+}
+
+std::string ShardName::sentence() const {
+  return "shard " + std::to_string(number) + " of " + std::to_string(count);
+}
+
+std::optional<ShardName> parse_shard_name(std::string_view name) {
+  constexpr std::string_view kOf = "-of-";
+  if (!name.ends_with(kSuffix)) return std::nullopt;
+  name.remove_suffix(kSuffix.size());
+  const size_t of = name.rfind(kOf);
+  if (of == name.npos) return std::nullopt;
+  const size_t dash = name.rfind('-', of - 1);
+  if (of == 0 || dash == name.npos || dash == 0) return std::nullopt;
+  ShardName shard{.stem = std::string(name.substr(0, dash))};
+  if (!parse_digits(name.substr(dash + 1, of - dash - 1), shard.number) ||
+      !parse_digits(name.substr(of + kOf.size()), shard.count)) {
+    return std::nullopt;
+  }
+  return shard;
 }
 
 ShardIndex parse_shard_index(std::string_view text, const std::string& origin) {
@@ -69,7 +112,7 @@ ShardIndex parse_shard_index(std::string_view text, const std::string& origin) {
   if (fields.has("metadata")) {
     const JsonFields metadata(fields.raw("metadata"), origin + ": metadata");
     if (metadata.has("total_size")) {
-      index.total_size = metadata.integer("total_size", 0, std::numeric_limits<int64_t>::max());
+      index.total_size = total_size(metadata);
     }
   }
   return index;

@@ -26,6 +26,19 @@ TEST(ShardIndex, ReadsWeightMapAndSize) {
             std::nullopt);
 }
 
+TEST(ShardIndex, TakesAWholeNumberInAnyFormForTheSize) {
+  const auto size = [](const std::string& metadata) {
+    return parse_shard_index(
+               R"({"metadata":)" + metadata + R"(,"weight_map":{"a":"m.safetensors"}})", "index")
+        .total_size;
+  };
+  EXPECT_EQ(size(R"({"total_size":12.0})"), 12);
+  EXPECT_EQ(size(R"({"total_size":2.8577e10})"), 28'577'000'000);
+  EXPECT_EQ(size(R"({"total_size":null})"), std::nullopt);
+  EXPECT_EQ(size("{}"), std::nullopt);
+  EXPECT_EQ(size("null"), std::nullopt);
+}
+
 TEST(ShardIndex, RefusesMalformedIndexes) {
   struct BadIndex {
     std::string text;
@@ -67,6 +80,7 @@ TEST(ShardIndex, RefusesMalformedIndexes) {
            {metadata("[]"), "metadata: expected an object, got an array"},
            {metadata(R"({"total_size":-1})"), "metadata: field 'total_size': expected an integer"},
            {metadata(R"({"total_size":1.5})"), "metadata: field 'total_size': expected an integer"},
+           {metadata(R"({"total_size":1e300})"), "'total_size': expected an integer"},
            {metadata(R"({"total_size":"1"})"), "metadata: field 'total_size': expected an integer"},
            {metadata(R"({"total_size":18446744073709551615})"),
             "'total_size': expected an integer"},

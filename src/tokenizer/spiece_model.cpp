@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/mapped_file.h"
+#include "checkpoint/file_kind.h"
 #include "tokenizer/unicode_text.h"
 
 namespace mxvideo::tokenizer {
@@ -203,6 +204,7 @@ SpieceModel SpieceModel::parse(std::string_view bytes, const std::string& origin
 SpieceModel SpieceModel::read(const std::filesystem::path& path) {
   const MappedFile file(path);
   const auto bytes = file.bytes();
+  checkpoint::refuse_in_place_of_binary(bytes, path.string());
   if (bytes.size() > static_cast<size_t>(kMaxFileBytes)) {
     throw Error(Code::kCorruptFile, path.string() + ": " + std::to_string(bytes.size()) +
                                         " bytes, expected a SentencePiece model of at most " +
