@@ -8,11 +8,13 @@
 #include <atomic>
 #include <cerrno>
 #include <cstdio>
-#include <cstring>
+#include <random>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "base/error.h"
+#include "base/system_error.h"
 
 namespace mxvideo {
 namespace {
@@ -21,32 +23,8 @@ namespace fs = std::filesystem;
 
 constexpr int64_t kWriteBackBytes = 1 << 20;
 
-// Temporary names known to the signal handler: fixed storage, because a handler may not allocate.
-struct OpenFile {
-  std::atomic<bool> active{false};
-  std::array<char, 4096> name{};
-};
-std::array<OpenFile, 16> open_files;
-
-void remember(const fs::path& path) {
-  const std::string text = path.string();
-  for (OpenFile& slot : open_files) {
-    if (slot.active.load() || text.size() >= slot.name.size()) continue;
-    std::memcpy(slot.name.data(), text.c_str(), text.size() + 1);
-    slot.active.store(true);
-    return;
-  }
-}
-
-void forget(const fs::path& path) {
-  const std::string text = path.string();
-  for (OpenFile& slot : open_files) {
-    if (slot.active.load() && text == slot.name.data()) slot.active.store(false);
-  }
-}
-
-[[noreturn]] void fail(const fs::path& path, const char* what) {
-  throw Error(Code::kIo, path.string() + ": " + what + ": " + std::strerror(errno));
+[[noreturn]] void fail(const fs::path& path, std::string_view what) {
+  throw system_error(path, what, errno);
 }
 
 fs::path directory_of(const fs::path& path) {
@@ -60,24 +38,59 @@ bool sync(int fd) {
   return true;
 }
 
+// Unlike any other's, also of a process with the same number on another machine.
+fs::path unique_name(const fs::path& path) {
+  static std::atomic<uint32_t> counter{std::random_device()()};
+  return path.string() + ".partial-" + std::to_string(::getpid()) + "-" +
+         std::to_string(counter++ % 1'000'000);
+}
+
+[[noreturn]] void refuse_to_take(const fs::path& path, const fs::path& temporary) {
+  if (errno != EWOULDBLOCK) fail(temporary, "cannot create");
+  throw Error(Code::kInvalidArgument,
+              path.string() + ": another process is writing it, to " + temporary.string());
+}
+
+void refuse_existing(const fs::path& path) {
+  if (name_exists(path)) throw Error(Code::kInvalidArgument, path.string() + ": exists already");
+}
+
 }  // namespace
 
 AtomicFile::AtomicFile(const fs::path& path)
-    : path_(path),
-      temporary_(path.string() + ".partial-" + std::to_string(::getpid())),
-      direct_(temporary_) {
-  fd_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-  if (fd_ < 0) fail(temporary_, "cannot create");
-  remember(temporary_);
+    : path_(path), temporary_(unique_name(path)), direct_(temporary_) {
+  const bool made = name_.create(temporary_, TemporaryName::Kind::kFile, [&] {
+    fd_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+    return fd_ >= 0;
+  });
+  if (!made) fail(temporary_, "cannot create");
 }
 
-AtomicFile::~AtomicFile() {
-  if (fd_ >= 0) ::close(fd_);
-  if (!committed_) {
-    std::error_code ignored;
-    fs::remove(temporary_, ignored);
+AtomicFile::AtomicFile(const fs::path& path, Existing existing)
+    : path_(path), temporary_(reserved_name(path)), existing_(existing), direct_(temporary_) {
+  const bool made = name_.create(temporary_, TemporaryName::Kind::kFile, [&] {
+    lock_ = take_file_name(temporary_);
+    return lock_.get() >= 0;
+  });
+  if (!made) refuse_to_take(path_, temporary_);
+  fd_ = ::fcntl(lock_.get(), F_DUPFD_CLOEXEC, 0);
+  try {
+    if (fd_ < 0) fail(temporary_, "cannot open");
+    if (existing_ == Existing::kKeep) refuse_existing(path_);
+  } catch (...) {
+    abandon();
+    throw;
   }
-  forget(temporary_);
+}
+
+AtomicFile::~AtomicFile() { abandon(); }
+
+// The name goes before the lock: who takes the name over must find it free.
+void AtomicFile::abandon() noexcept {
+  if (!committed_) ::unlink(temporary_.c_str());
+  if (fd_ >= 0) ::close(std::exchange(fd_, -1));
+  name_.forget();
+  lock_.reset();
 }
 
 void AtomicFile::write(std::span<const std::byte> bytes) {
@@ -101,7 +114,7 @@ void AtomicFile::allocate(int64_t bytes) {
     if (errno == EINTR) continue;
     // Such a file system reports a full disk when the bytes are written.
     if (errno == EOPNOTSUPP || errno == ENOSYS || errno == EINVAL) return;
-    fail(path_, ("cannot reserve " + std::to_string(bytes) + " bytes").c_str());
+    fail(path_, "cannot reserve " + std::to_string(bytes) + " bytes");
   }
 }
 
@@ -134,8 +147,38 @@ void AtomicFile::commit() {
   if (!sync(fd_)) fail(path_, "cannot sync");
   // Linux releases the descriptor even when it reports EINTR, and the bytes are on the disk.
   if (::close(std::exchange(fd_, -1)) != 0 && errno != EINTR) fail(path_, "cannot close");
-  if (::rename(temporary_.c_str(), path_.c_str()) != 0) fail(path_, "cannot rename into place");
+  if (existing_ == Existing::kKeep) {
+    path_ = rename_to_free_name(temporary_, path_);
+  } else if (::rename(temporary_.c_str(), path_.c_str()) != 0) {
+    fail(path_, "cannot rename into place");
+  }
   committed_ = true;
+  name_.forget();
+  lock_.reset();
+  sync_directory(directory_of(path_));
+}
+
+AtomicDirectory::AtomicDirectory(const fs::path& path)
+    : path_(path), temporary_(reserved_name(path)) {
+  refuse_existing(path_);
+  const bool made = name_.create(temporary_, TemporaryName::Kind::kDirectory, [&] {
+    lock_ = take_directory_name(temporary_);
+    return lock_.get() >= 0;
+  });
+  if (!made) refuse_to_take(path_, temporary_);
+}
+
+AtomicDirectory::~AtomicDirectory() {
+  if (committed_) return;
+  std::error_code ignored;
+  fs::remove_all(temporary_, ignored);
+}
+
+void AtomicDirectory::commit() {
+  path_ = rename_to_free_name(temporary_, path_);
+  committed_ = true;
+  name_.forget();
+  lock_.reset();
   sync_directory(directory_of(path_));
 }
 
@@ -156,18 +199,9 @@ void write_file_atomically(const fs::path& path, std::string_view text) {
   file.commit();
 }
 
-void remove_open_atomic_files() noexcept {
-  for (const OpenFile& slot : open_files) {
-    if (slot.active.load()) ::unlink(slot.name.data());
-  }
-}
-
 std::string read_file(const fs::path& path, size_t limit) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) {
-    const Code code = errno == ENOENT || errno == ENOTDIR ? Code::kNotFound : Code::kIo;
-    throw Error(code, path.string() + ": cannot open: " + std::strerror(errno));
-  }
+  if (fd < 0) throw open_error(path, errno);
   std::string text;
   std::array<char, 65536> chunk;
   ssize_t got = 0;
@@ -176,7 +210,7 @@ std::string read_file(const fs::path& path, size_t limit) {
   }
   const int error = errno;
   ::close(fd);
-  if (got < 0) throw Error(Code::kIo, path.string() + ": cannot read: " + std::strerror(error));
+  if (got < 0) throw system_error(path, "cannot read", error);
   if (text.size() > limit) {
     throw Error(Code::kCorruptFile,
                 path.string() + ": larger than " + std::to_string(limit) + " bytes");

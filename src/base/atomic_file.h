@@ -8,19 +8,28 @@
 #include <span>
 #include <string_view>
 
+#include "base/descriptor.h"
 #include "base/direct_writer.h"
+#include "base/reserved_name.h"
+#include "base/temporary_name.h"
 
 namespace mxvideo {
 
 class AtomicFile {
  public:
-  // Creates "<path>.partial-<pid>". Throws Code::kIo when the directory cannot be written.
+  // Under a temporary name of its own in the directory of `path`; commit() replaces `path`. Throws
+  // Code::kIo when the directory cannot be written.
   explicit AtomicFile(const std::filesystem::path& path);
+  // As the only writer of `path` while this object lives, for results that take long. Throws
+  // Code::kInvalidArgument when another one has it, or when `path` exists and is kept; Code::kIo.
+  AtomicFile(const std::filesystem::path& path, Existing existing);
   // Removes the temporary file unless commit() succeeded.
   ~AtomicFile();
   AtomicFile(const AtomicFile&) = delete;
   AtomicFile& operator=(const AtomicFile&) = delete;
 
+  // Where commit() puts the file, and has put it.
+  const std::filesystem::path& path() const { return path_; }
   // For libraries that open the file themselves; they write here and close before commit().
   const std::filesystem::path& temporary_path() const { return temporary_; }
 
@@ -35,16 +44,44 @@ class AtomicFile {
   // the end at which write() appends. Large pieces go past the page cache. Throws Code::kIo.
   void write_at(int64_t offset, std::span<const std::byte> bytes);
 
-  // Syncs, renames over `path`, syncs the directory. Throws Code::kIo.
+  // Syncs, renames to `path`, syncs the directory. Where `path` is kept and somebody made it since,
+  // the file gets a free name beside it, "name-2.mp4", which path() returns: nothing is lost.
+  // Throws Code::kIo.
   void commit();
 
  private:
+  void abandon() noexcept;
   void write_cached(int64_t offset, std::span<const std::byte> bytes);
 
   std::filesystem::path path_;
   std::filesystem::path temporary_;
+  Existing existing_ = Existing::kReplace;
+  TemporaryName name_;
+  Descriptor lock_;
   int fd_ = -1;
   DirectWriter direct_;
+  bool committed_ = false;
+};
+
+// A directory of files that appears whole or not at all, as AtomicFile does; it replaces nothing.
+class AtomicDirectory {
+ public:
+  // Throws Code::kInvalidArgument when `path` exists or another writer has it; Code::kIo.
+  explicit AtomicDirectory(const std::filesystem::path& path);
+  ~AtomicDirectory();
+  AtomicDirectory(const AtomicDirectory&) = delete;
+  AtomicDirectory& operator=(const AtomicDirectory&) = delete;
+
+  const std::filesystem::path& path() const { return path_; }
+  const std::filesystem::path& temporary_path() const { return temporary_; }
+  // As AtomicFile::commit(); the files in it are synced already.
+  void commit();
+
+ private:
+  std::filesystem::path path_;
+  std::filesystem::path temporary_;
+  TemporaryName name_;
+  Descriptor lock_;
   bool committed_ = false;
 };
 
@@ -54,10 +91,6 @@ void sync_directory(const std::filesystem::path& path);
 
 // Writes a whole small file through AtomicFile.
 void write_file_atomically(const std::filesystem::path& path, std::string_view text);
-
-// Removes the temporary files of every AtomicFile that is open now. Async-signal-safe: for the
-// handler of a second Ctrl-C, when destructors will not run.
-void remove_open_atomic_files() noexcept;
 
 // Reads a whole file. Throws Code::kNotFound, Code::kIo, or Code::kCorruptFile when it is larger
 // than `limit` bytes.

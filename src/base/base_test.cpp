@@ -145,13 +145,6 @@ TEST_F(BaseFiles, AtomicFileAppearsOnlyOnCommit) {
   EXPECT_FALSE(fs::exists(file.temporary_path()));
 }
 
-TEST_F(BaseFiles, SignalCleanupRemovesOpenTemporaryFiles) {
-  AtomicFile file(directory_ / "out.txt");
-  file.write("half");
-  remove_open_atomic_files();
-  EXPECT_TRUE(fs::is_empty(directory_));
-}
-
 TEST_F(BaseFiles, AtomicFileReportsMissingDirectory) {
   EXPECT_EQ(code_of([&] { AtomicFile file(directory_ / "absent" / "x"); }), Code::kIo);
 }

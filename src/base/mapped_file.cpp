@@ -6,42 +6,19 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstring>
 #include <utility>
 
+#include "base/descriptor.h"
 #include "base/error.h"
+#include "base/system_error.h"
 
 namespace mxvideo {
-namespace {
-
-std::string system_message(const std::filesystem::path& path, const char* what) {
-  return path.string() + ": " + what + ": " + std::strerror(errno);
-}
-
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  ~Descriptor() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  int get() const { return fd_; }
-
- private:
-  int fd_;
-};
-
-}  // namespace
 
 MappedFile::MappedFile(const std::filesystem::path& path) : path_(path) {
   const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (file.get() < 0) {
-    const Code code = errno == ENOENT || errno == ENOTDIR ? Code::kNotFound : Code::kIo;
-    throw Error(code, system_message(path, "cannot open"));
-  }
+  if (file.get() < 0) throw open_error(path, errno);
   struct stat info {};
-  if (::fstat(file.get(), &info) != 0) throw Error(Code::kIo, system_message(path, "cannot stat"));
+  if (::fstat(file.get(), &info) != 0) throw system_error(path, "cannot stat", errno);
   if (!S_ISREG(info.st_mode)) {
     throw Error(Code::kNotFound, path.string() + ": not a regular file");
   }
@@ -53,7 +30,7 @@ MappedFile::MappedFile(const std::filesystem::path& path) : path_(path) {
                .modified_nanoseconds = info.st_mtim.tv_nsec};
   if (size_ == 0) return;
   void* address = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, file.get(), 0);
-  if (address == MAP_FAILED) throw Error(Code::kIo, system_message(path, "cannot map"));
+  if (address == MAP_FAILED) throw system_error(path, "cannot map", errno);
   data_ = static_cast<const std::byte*>(address);
 }
 
@@ -90,7 +67,7 @@ void MappedFile::release_pages(size_t offset, size_t length) const {
 
 void MappedFile::check_unchanged() const {
   struct stat info {};
-  if (::stat(path_.c_str(), &info) != 0) throw Error(Code::kIo, system_message(path_, "vanished"));
+  if (::stat(path_.c_str(), &info) != 0) throw system_error(path_, "vanished", errno);
   const Identity now = {.device = info.st_dev,
                         .inode = info.st_ino,
                         .size = static_cast<uint64_t>(info.st_size),

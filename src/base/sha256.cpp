@@ -6,22 +6,18 @@
 
 #include <array>
 #include <cerrno>
-#include <cstring>
 #include <span>
 #include <vector>
 
+#include "base/descriptor.h"
 #include "base/error.h"
 #include "base/hex.h"
+#include "base/system_error.h"
 
 namespace mxvideo {
 namespace {
 
 constexpr size_t kChunkBytes = 1u << 20;
-
-struct OpenFile {
-  int fd;
-  ~OpenFile() { ::close(fd); }
-};
 
 }  // namespace
 
@@ -55,19 +51,14 @@ std::string Sha256::hex_digest() {
 }
 
 void Sha256::update_from_file(const std::filesystem::path& path, int64_t offset) {
-  const auto fail = [&](Code code, const char* what) {
-    return Error(code, path.string() + ": " + what + ": " + std::strerror(errno));
-  };
-  const OpenFile file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
-  if (file.fd < 0) {
-    throw fail(errno == ENOENT || errno == ENOTDIR ? Code::kNotFound : Code::kIo, "cannot open");
-  }
-  ::posix_fadvise(file.fd, offset, 0, POSIX_FADV_SEQUENTIAL);
+  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (file.get() < 0) throw open_error(path, errno);
+  ::posix_fadvise(file.get(), offset, 0, POSIX_FADV_SEQUENTIAL);
   std::vector<std::byte> chunk(kChunkBytes);
   while (true) {
-    const ssize_t got = ::pread(file.fd, chunk.data(), chunk.size(), offset);
+    const ssize_t got = ::pread(file.get(), chunk.data(), chunk.size(), offset);
     if (got < 0 && errno == EINTR) continue;
-    if (got < 0) throw fail(Code::kIo, "cannot read");
+    if (got < 0) throw system_error(path, "cannot read", errno);
     if (got == 0) return;
     update(std::span(chunk).first(static_cast<size_t>(got)));
     offset += got;

@@ -3,10 +3,10 @@
 #include <stdlib.h>
 
 #include <cerrno>
-#include <cstring>
 #include <utility>
 
 #include "base/error.h"
+#include "base/system_error.h"
 #include "checkpoint/json.h"
 #include "synthetic/model_preset.h"
 #include "synthetic/random_model.h"
@@ -20,9 +20,7 @@ synthetic::ModelPreset preset() { return synthetic::model_preset("ti2v-5b", "ful
 
 fs::path make_temporary(const fs::path& parent) {
   std::string name = (parent / "mxvideo-bench-XXXXXX").string();
-  if (::mkdtemp(name.data()) == nullptr) {
-    throw Error(Code::kIo, name + ": cannot make a directory: " + std::strerror(errno));
-  }
+  if (::mkdtemp(name.data()) == nullptr) throw system_error(name, "cannot make it", errno);
   return name;
 }
 

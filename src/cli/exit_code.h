@@ -15,8 +15,9 @@ enum ExitCode : int {
   kExitNumerics = 6,       // the numerics guard stopped the run
   kExitIo = 7,             // disk full, permission, broken pipe
   kExitMismatch = 8,       // a verification found a difference
-  kExitInterrupted = 130,  // SIGINT; 143 for SIGTERM
-  kExitTerminated = 143,
+  kExitHangUp = 129,       // 128 + the signal: SIGHUP
+  kExitInterrupted = 130,  // SIGINT
+  kExitTerminated = 143,   // SIGTERM
 };
 
 ExitCode exit_code(Code code);

@@ -5,7 +5,7 @@
 #include <atomic>
 #include <csignal>
 
-#include "base/atomic_file.h"
+#include "base/temporary_name.h"
 
 namespace mxvideo::cli {
 namespace {
@@ -33,6 +33,11 @@ void install_interrupt_handlers(CancellationToken& token) {
   action.sa_flags = SA_RESTART;
   sigaction(SIGINT, &action, nullptr);
   sigaction(SIGTERM, &action, nullptr);
+  // A run under nohup is to outlive its terminal.
+  struct sigaction hangup {};
+  if (sigaction(SIGHUP, nullptr, &hangup) == 0 && hangup.sa_handler != SIG_IGN) {
+    sigaction(SIGHUP, &action, nullptr);
+  }
   std::signal(SIGPIPE, SIG_IGN);  // a closed pipe is a write error, reported as such
   std::signal(SIGXFSZ, SIG_IGN);  // so is a file beyond the limit of `ulimit -f`
 }

@@ -1,5 +1,5 @@
-// SIGINT and SIGTERM. The first one asks the running generation to stop; a second one removes
-// half-written files and ends the process at once.
+// SIGINT, SIGTERM and, unless it was ignored, SIGHUP. The first one asks the running generation to
+// stop; a second one removes half-written files and ends the process at once.
 #pragma once
 
 #include "base/cancellation.h"

@@ -3,11 +3,12 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include <filesystem>
 #include <iostream>
 #include <new>
+#include <system_error>
 #include <vector>
 
+#include "base/system_error.h"
 #include "base/version.h"
 #include "checkpoint/quote.h"
 #include "cli/commands.h"
@@ -54,8 +55,8 @@ int run_guarded(const std::function<int()>& command) {
     return fail(error.code(), error.what());
   } catch (const std::bad_alloc&) {
     return fail(Code::kOutOfMemory, "an allocation failed");
-  } catch (const std::filesystem::filesystem_error& error) {
-    return fail(Code::kIo, error.what());
+  } catch (const std::system_error& error) {  // of the file system, or of making a thread
+    return fail(system_code(error.code().value()), error.what());
   } catch (const std::exception& error) {
     return fail(Code::kInternal, error.what());
   }

@@ -15,6 +15,7 @@
 
 #include "base/atomic_file.h"
 #include "base/error.h"
+#include "base/system_error.h"
 
 namespace mxvideo::convert {
 namespace {
@@ -24,7 +25,7 @@ namespace fs = std::filesystem;
 constexpr size_t kCopyChunkBytes = 4u << 20;
 
 [[noreturn]] void fail(const fs::path& path, const std::string& what) {
-  throw Error(Code::kIo, path.string() + ": " + what + ": " + std::strerror(errno));
+  throw system_error(path, what, errno);
 }
 
 // Runs calls of std::filesystem, whose exceptions name operation and path.
@@ -33,7 +34,8 @@ auto with_io_errors(const Action& action) {
   try {
     return action();
   } catch (const fs::filesystem_error& error) {
-    throw Error(Code::kIo, error.path1().string() + ": " + error.code().message());
+    throw Error(system_code(error.code().value()),
+                error.path1().string() + ": " + error.code().message());
   }
 }
 
@@ -66,27 +68,6 @@ bool same_file(int fd, const fs::path& path) {
 }
 
 }  // namespace
-
-Descriptor::Descriptor(Descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-
-Descriptor& Descriptor::operator=(Descriptor&& other) noexcept {
-  if (this != &other) {
-    reset();
-    fd_ = std::exchange(other.fd_, -1);
-  }
-  return *this;
-}
-
-void Descriptor::reset() {
-  if (fd_ >= 0) ::close(std::exchange(fd_, -1));
-}
-
-bool name_exists(const fs::path& path) {
-  struct stat status {};
-  if (::lstat(path.c_str(), &status) == 0) return true;
-  if (errno == ENOENT || errno == ENOTDIR) return false;
-  fail(path, "cannot examine");
-}
 
 Descriptor lock_directory(const fs::path& path) {
   Descriptor fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
@@ -150,16 +131,9 @@ uint64_t free_bytes(const fs::path& path) {
 }
 
 void rename_new(const fs::path& from, const fs::path& to) {
-  if (::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0) return;
-  // Without support for the flag: rename() of a directory replaces nothing but an empty directory.
-  if ((errno == ENOSYS || errno == EINVAL) && !name_exists(to)) {
-    if (::rename(from.c_str(), to.c_str()) == 0) return;
-  }
-  if (errno == EEXIST || errno == ENOTEMPTY || errno == ENOTDIR) {
-    throw Error(Code::kInvalidArgument,
-                to.string() + ": somebody else made it; the result lies in " + from.string());
-  }
-  fail(to, "cannot rename " + from.string() + " to it");
+  if (rename_if_absent(from, to)) return;
+  throw Error(Code::kInvalidArgument,
+              to.string() + ": somebody else made it; the result lies in " + from.string());
 }
 
 void exchange_names(const fs::path& a, const fs::path& b) {

@@ -8,24 +8,10 @@
 #include <string>
 #include <vector>
 
+#include "base/descriptor.h"
+#include "base/reserved_name.h"
+
 namespace mxvideo::convert {
-
-// Owns a file descriptor, -1: none.
-class Descriptor {
- public:
-  explicit Descriptor(int fd = -1) : fd_(fd) {}
-  ~Descriptor() { reset(); }
-  Descriptor(Descriptor&& other) noexcept;
-  Descriptor& operator=(Descriptor&& other) noexcept;
-  int get() const { return fd_; }
-  void reset();
-
- private:
-  int fd_;
-};
-
-// True for anything with this name, dangling links included.
-bool name_exists(const std::filesystem::path& path);
 
 // Locks a directory against other processes until the descriptor is closed. Throws
 // Code::kInvalidArgument when another process holds the lock.

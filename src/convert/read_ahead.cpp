@@ -5,9 +5,9 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 
 #include "base/error.h"
+#include "base/system_error.h"
 #include "checkpoint/safetensors.h"
 
 namespace mxvideo::convert {
@@ -43,7 +43,7 @@ void read(const StoredTensor& tensor, const Pages& pages) {
   while (::madvise(pages.begin, pages.bytes, MADV_POPULATE_READ) != 0) {
     if (errno == EINTR || errno == EAGAIN) continue;
     if (errno == EINVAL) return touch(pages);
-    throw Error(Code::kIo, tensor.file->path().string() + ": cannot read: " + std::strerror(errno));
+    throw system_error(tensor.file->path(), "cannot read", errno);
   }
 #else
   static_cast<void>(tensor);

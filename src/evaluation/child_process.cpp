@@ -10,6 +10,7 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "base/system_error.h"
 
 namespace mxvideo::evaluation {
 namespace {
@@ -23,7 +24,7 @@ namespace {
 class MemoryFile {
  public:
   explicit MemoryFile(const char* name) : fd_(::memfd_create(name, MFD_CLOEXEC)) {
-    if (fd_ < 0) throw Error(Code::kIo, std::string("memfd_create: ") + std::strerror(errno));
+    if (fd_ < 0) throw system_error(name, "cannot make a file in memory", errno);
   }
   ~MemoryFile() { ::close(fd_); }
   MemoryFile(const MemoryFile&) = delete;
@@ -34,7 +35,7 @@ class MemoryFile {
     while (!text.empty()) {
       const ssize_t written = ::write(fd_, text.data(), text.size());
       if (written < 0 && errno == EINTR) continue;
-      if (written <= 0) throw Error(Code::kIo, std::string("write: ") + std::strerror(errno));
+      if (written <= 0) throw system_error("a file in memory", "cannot write", errno);
       text.remove_prefix(static_cast<size_t>(written));
     }
     ::lseek(fd_, 0, SEEK_SET);
@@ -46,7 +47,7 @@ class MemoryFile {
     for (;;) {
       const ssize_t count = ::read(fd_, piece.data(), piece.size());
       if (count < 0 && errno == EINTR) continue;
-      if (count < 0) throw Error(Code::kIo, std::string("read: ") + std::strerror(errno));
+      if (count < 0) throw system_error("a file in memory", "cannot read", errno);
       if (count == 0) return text;
       text.append(piece.data(), static_cast<size_t>(count));
     }
@@ -72,7 +73,7 @@ class FileActions {
 int wait_for(pid_t child) {
   int status = 0;
   while (::waitpid(child, &status, 0) < 0) {
-    if (errno != EINTR) throw Error(Code::kIo, std::string("waitpid: ") + std::strerror(errno));
+    if (errno != EINTR) throw system_error("a child process", "cannot wait for it", errno);
   }
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }

@@ -5,6 +5,7 @@ extern "C" {
 }
 
 #include <array>
+#include <cerrno>
 #include <cmath>
 #include <string_view>
 
@@ -12,7 +13,7 @@ extern "C" {
 #include "base/cpu_features.h"
 #include "base/error.h"
 #include "media/frame_converter.h"
-#include "media/video_writer.h"
+#include "media/video_sink.h"
 
 namespace mxvideo::media {
 namespace {
@@ -23,14 +24,13 @@ constexpr std::array<std::string_view, 10> kPresets = {
     "ultrafast", "superfast", "veryfast", "faster",   "fast",
     "medium",    "slow",      "slower",   "veryslow", "placebo"};
 
-void check_options(const RgbVideo& video, const VideoOptions& options) {
+void check_options(pipeline::ImageSize size, const VideoOptions& options) {
   const auto refuse = [](const std::string& message) {
     throw Error(Code::kInvalidArgument, message);
   };
-  if (video.frames < 1) refuse("video: expected at least one frame");
-  if (video.size.height % 2 != 0 || video.size.width % 2 != 0) {
-    refuse("MP4 video: expected an even width and height, got " + std::to_string(video.size.width) +
-           "x" + std::to_string(video.size.height));
+  if (size.height % 2 != 0 || size.width % 2 != 0) {
+    refuse("MP4 video: expected an even width and height, got " + std::to_string(size.width) + "x" +
+           std::to_string(size.height));
   }
   if (!(options.fps >= 1 && options.fps <= 240)) {
     refuse("frames per second: expected 1 to 240, got " + std::to_string(options.fps));
@@ -57,13 +57,15 @@ struct Free {
 class Mp4Encoder {
  public:
   // Writes to `file`; messages speak of `name`.
-  Mp4Encoder(const std::filesystem::path& file, std::string name, const RgbVideo& video,
+  Mp4Encoder(const std::filesystem::path& file, std::string name, pipeline::ImageSize size,
              const VideoOptions& options)
       : name_(std::move(name)), packet_(av_packet_alloc()) {
     if (packet_ == nullptr) throw Error(Code::kOutOfMemory, name_ + ": cannot start FFmpeg");
-    open_encoder(video.size, options);
+    open_encoder(size, options);
     open_container(file, options);
   }
+
+  bool has_threads() const { return encoder_->thread_count == kEncoderThreads; }
 
   void encode(AVFrame* frame) {
     require(avcodec_send_frame(encoder_.get(), frame), "cannot encode");
@@ -89,10 +91,19 @@ class Mp4Encoder {
  private:
   void require(int code, const char* what) const {
     if (code >= 0) return;
-    throw Error(Code::kIo, name_ + ": " + what + " the video: " + ffmpeg_message(code));
+    throw Error(code == AVERROR(ENOMEM) ? Code::kOutOfMemory : Code::kIo,
+                name_ + ": " + what + " the video: " + ffmpeg_message(code));
   }
 
   void open_encoder(pipeline::ImageSize size, const VideoOptions& options) {
+    const int code = try_encoder(size, options, kEncoderThreads);
+    if (code >= 0) return;
+    // Of one thread x264 is the caller's alone: what is left where no more can be made.
+    if (try_encoder(size, options, 1) < 0) require(code, "cannot set up");
+  }
+
+  // Returns what avcodec_open2() does.
+  int try_encoder(pipeline::ImageSize size, const VideoOptions& options, int threads) {
     const AVCodec* codec = avcodec_find_encoder_by_name("libx264");
     if (codec == nullptr) {
       throw Error(Code::kUnsupported, name_ + ": FFmpeg was built without libx264");
@@ -107,7 +118,7 @@ class Mp4Encoder {
     encoder_->pix_fmt = AV_PIX_FMT_YUV420P;
     tag_colors(*encoder_);
     encoder_->chroma_sample_location = AVCHROMA_LOC_LEFT;
-    encoder_->thread_count = kEncoderThreads;
+    encoder_->thread_count = threads;
     encoder_->flags |= AV_CODEC_FLAG_GLOBAL_HEADER;
     void* settings = encoder_->priv_data;
     require(av_opt_set(settings, "preset", options.preset.c_str(), 0), "cannot set up");
@@ -117,7 +128,7 @@ class Mp4Encoder {
       require(av_opt_set(settings, "x264-params", "asm=avx2", 0), "cannot set up");
     }
     require(av_opt_set_double(settings, "crf", options.crf, 0), "cannot set up");
-    require(avcodec_open2(encoder_.get(), codec, nullptr), "cannot set up");
+    return avcodec_open2(encoder_.get(), codec, nullptr);
   }
 
   void open_container(const std::filesystem::path& file, const VideoOptions& options) {
@@ -146,22 +157,43 @@ class Mp4Encoder {
   AVStream* stream_ = nullptr;  // of container_
 };
 
+class Mp4Sink : public VideoSink {
+ public:
+  Mp4Sink(AtomicFile& file, pipeline::ImageSize size, const VideoOptions& options)
+      : converter_(size, AV_PIX_FMT_YUV420P),
+        encoder_(file.temporary_path(), file.path().string(), size, options) {}
+
+  void add(std::span<const uint8_t> rgb) override {
+    AVFrame* frame = converter_.convert(rgb);
+    frame->pts = frames_++;
+    encoder_.encode(frame);
+  }
+  void finish() override { encoder_.finish(); }
+  std::string notice() const override {
+    if (encoder_.has_threads()) return "";
+    return "the system has no threads left for the video encoder; it works with one, slower, and "
+           "the bytes of the video are not those of other runs";
+  }
+
+ private:
+  FrameConverter converter_;
+  Mp4Encoder encoder_;
+  int64_t frames_ = 0;
+};
+
 }  // namespace
+
+std::unique_ptr<VideoSink> open_mp4(AtomicFile& file, pipeline::ImageSize size,
+                                    const VideoOptions& options) {
+  check_options(size, options);
+  return std::make_unique<Mp4Sink>(file, size, options);
+}
 
 void write_mp4(const std::filesystem::path& path, const RgbVideo& video,
                const VideoOptions& options) {
-  check_options(video, options);
-  FrameConverter converter(video.size, AV_PIX_FMT_YUV420P);
+  check_frames(video);
   AtomicFile file(path);
-  {
-    Mp4Encoder encoder(file.temporary_path(), path.string(), video, options);
-    for (int64_t i = 0; i < video.frames; ++i) {
-      AVFrame* frame = converter.convert(video.frame(i));
-      frame->pts = i;
-      encoder.encode(frame);
-    }
-    encoder.finish();
-  }
+  open_mp4(file, video.size, options)->add_all(video);
   file.commit();
 }
 

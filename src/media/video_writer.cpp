@@ -4,64 +4,75 @@ extern "C" {
 #include <libavutil/rational.h>
 }
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
+#include <array>
 #include <atomic>
-#include <cerrno>
 #include <cmath>
 #include <cstdio>
-#include <cstring>
-#include <system_error>
+#include <utility>
 
 #include "base/atomic_file.h"
 #include "base/error.h"
 #include "base/parallel.h"
 #include "media/frame_converter.h"
 #include "media/image_writer.h"
+#include "media/video_sink.h"
 
 namespace mxvideo::media {
 namespace {
 
 namespace fs = std::filesystem;
 
-// A directory that is removed with its contents unless it was renamed into place.
-class AtomicDirectory {
+class Y4mSink : public VideoSink {
  public:
-  explicit AtomicDirectory(fs::path path)
-      : path_(std::move(path)),
-        temporary_(path_.string() + ".partial-" + std::to_string(::getpid())) {
-    std::error_code error;
-    fs::create_directory(temporary_, error);
-    if (error) throw Error(Code::kIo, temporary_.string() + ": cannot create: " + error.message());
-  }
-  ~AtomicDirectory() {
-    std::error_code ignored;
-    if (!committed_) fs::remove_all(temporary_, ignored);
-  }
-  AtomicDirectory(const AtomicDirectory&) = delete;
-  AtomicDirectory& operator=(const AtomicDirectory&) = delete;
+  using Write = std::function<void(std::span<const std::byte>)>;
 
-  const fs::path& temporary_path() const { return temporary_; }
+  Y4mSink(Write write, pipeline::ImageSize size, double fps)
+      : write_(std::move(write)), converter_(size, AV_PIX_FMT_YUV444P) {
+    const AVRational rate = av_d2q(fps, 240 * 1001);
+    header_ = "YUV4MPEG2 W" + std::to_string(size.width) + " H" + std::to_string(size.height) +
+              " F" + std::to_string(rate.num) + ":" + std::to_string(rate.den) +
+              " Ip A1:1 C444 XCOLORRANGE=LIMITED\n";
+  }
 
-  void commit() {
-    if (::rename(temporary_.c_str(), path_.c_str()) != 0) {
-      throw Error(Code::kIo,
-                  path_.string() + ": cannot rename into place: " + std::strerror(errno));
+  void add(std::span<const uint8_t> rgb) override {
+    const AVFrame* frame = converter_.convert(rgb);
+    write_text(std::exchange(header_, "") + "FRAME\n");
+    for (int plane = 0; plane < 3; ++plane) {
+      for (int y = 0; y < frame->height; ++y) {
+        const uint8_t* row = frame->data[plane] + int64_t{y} * frame->linesize[plane];
+        write_(std::as_bytes(std::span(row, static_cast<size_t>(frame->width))));
+      }
     }
-    committed_ = true;
-    const fs::path parent = path_.has_parent_path() ? path_.parent_path() : fs::path(".");
-    const int fd = ::open(parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    const bool synced = fd >= 0 && ::fsync(fd) == 0;
-    if (fd >= 0) ::close(fd);
-    if (!synced) throw Error(Code::kIo, parent.string() + ": cannot sync");
   }
+  void finish() override {}
 
  private:
-  fs::path path_;
-  fs::path temporary_;
-  bool committed_ = false;
+  void write_text(const std::string& text) { write_(std::as_bytes(std::span(text))); }
+
+  Write write_;
+  FrameConverter converter_;
+  std::string header_;  // until it is written
+};
+
+class PngSink : public VideoSink {
+ public:
+  PngSink(AtomicDirectory& directory, pipeline::ImageSize size)
+      : directory_(directory), size_(size) {}
+
+  void add(std::span<const uint8_t> rgb) override {
+    std::array<char, 32> name{};
+    std::snprintf(name.data(), name.size(), "%05lld.png", static_cast<long long>(frames_++));
+    AtomicFile file(directory_.temporary_path() / name.data());
+    file.write(encode_png(size_, rgb));
+    file.commit();
+  }
+  void finish() override {}
+
+ private:
+  AtomicDirectory& directory_;
+  pipeline::ImageSize size_;
+  int64_t frames_ = 0;
 };
 
 }  // namespace
@@ -95,28 +106,32 @@ RgbVideo to_rgb_video(const Tensor& video) {
   return result;
 }
 
-void write_y4m(const RgbVideo& video, double fps,
-               FunctionRef<void(std::span<const std::byte>)> write) {
+void check_frames(const RgbVideo& video) {
+  if (video.frames >= 1) return;
+  throw Error(Code::kInvalidArgument, "video: expected at least one frame");
+}
+
+void VideoSink::add_all(const RgbVideo& video) {
+  for (int64_t i = 0; i < video.frames; ++i) add(video.frame(i));
+  finish();
+}
+
+std::unique_ptr<VideoSink> open_y4m(std::function<void(std::span<const std::byte>)> write,
+                                    pipeline::ImageSize size, double fps) {
   if (!(fps >= 1 && fps <= 240)) {
     throw Error(Code::kInvalidArgument,
                 "frames per second: expected 1 to 240, got " + std::to_string(fps));
   }
-  const auto write_text = [&](const std::string& text) { write(std::as_bytes(std::span(text))); };
-  const AVRational rate = av_d2q(fps, 240 * 1001);
-  write_text("YUV4MPEG2 W" + std::to_string(video.size.width) + " H" +
-             std::to_string(video.size.height) + " F" + std::to_string(rate.num) + ":" +
-             std::to_string(rate.den) + " Ip A1:1 C444 XCOLORRANGE=LIMITED\n");
-  FrameConverter converter(video.size, AV_PIX_FMT_YUV444P);
-  for (int64_t i = 0; i < video.frames; ++i) {
-    const AVFrame* frame = converter.convert(video.frame(i));
-    write_text("FRAME\n");
-    for (int plane = 0; plane < 3; ++plane) {
-      for (int y = 0; y < frame->height; ++y) {
-        const uint8_t* row = frame->data[plane] + int64_t{y} * frame->linesize[plane];
-        write(std::as_bytes(std::span(row, static_cast<size_t>(frame->width))));
-      }
-    }
-  }
+  return std::make_unique<Y4mSink>(std::move(write), size, fps);
+}
+
+std::unique_ptr<VideoSink> open_png_frames(AtomicDirectory& directory, pipeline::ImageSize size) {
+  return std::make_unique<PngSink>(directory, size);
+}
+
+void write_y4m(const RgbVideo& video, double fps,
+               FunctionRef<void(std::span<const std::byte>)> write) {
+  open_y4m(write, video.size, fps)->add_all(video);
 }
 
 void write_y4m_file(const fs::path& path, const RgbVideo& video, double fps) {
@@ -126,20 +141,8 @@ void write_y4m_file(const fs::path& path, const RgbVideo& video, double fps) {
 }
 
 void write_png_frames(const fs::path& directory, const RgbVideo& video) {
-  const fs::path target = directory.has_filename() ? directory : directory.parent_path();
-  std::error_code ignored;
-  if (fs::symlink_status(target, ignored).type() != fs::file_type::not_found) {
-    throw Error(Code::kInvalidArgument,
-                target.string() + ": expected a new directory for the frames, exists already");
-  }
-  AtomicDirectory frames(target);
-  for (int64_t i = 0; i < video.frames; ++i) {
-    std::array<char, 32> name{};
-    std::snprintf(name.data(), name.size(), "%05lld.png", static_cast<long long>(i));
-    AtomicFile file(frames.temporary_path() / name.data());
-    file.write(encode_png(video.size, video.frame(i)));
-    file.commit();
-  }
+  AtomicDirectory frames(directory.has_filename() ? directory : directory.parent_path());
+  open_png_frames(frames, video.size)->add_all(video);
   frames.commit();
 }
 

@@ -34,6 +34,9 @@ struct RgbVideo {
 // too; PIL output of diffusers rounds). Throws Code::kNumerics naming the frame on NaN.
 RgbVideo to_rgb_video(const Tensor& video);
 
+// Throws Code::kInvalidArgument when there is none.
+void check_frames(const RgbVideo& video);
+
 struct VideoOptions {
   double fps = 16;
   // x264's constant rate factor: lower is better and larger. SGLang's default.

@@ -6,7 +6,7 @@
 
 #include "base/atomic_file.h"
 #include "base/error.h"
-#include "media/video_writer.h"
+#include "media/video_sink.h"
 
 namespace mxvideo::media {
 namespace {
@@ -40,15 +40,13 @@ class Picture {
   WebPPicture picture_{};
 };
 
-void check_options(const RgbVideo& video, const WebpOptions& options) {
+void check_options(pipeline::ImageSize size, const WebpOptions& options) {
   const auto refuse = [](const std::string& message) {
     throw Error(Code::kInvalidArgument, message);
   };
-  if (video.frames < 1) refuse("video: expected at least one frame");
-  if (video.size.width > WEBP_MAX_DIMENSION || video.size.height > WEBP_MAX_DIMENSION) {
+  if (size.width > WEBP_MAX_DIMENSION || size.height > WEBP_MAX_DIMENSION) {
     refuse("WebP video: expected sides of at most " + std::to_string(WEBP_MAX_DIMENSION) +
-           " pixels, got " + std::to_string(video.size.width) + "x" +
-           std::to_string(video.size.height));
+           " pixels, got " + std::to_string(size.width) + "x" + std::to_string(size.height));
   }
   if (!(options.fps >= 1 && options.fps <= 240)) {
     refuse("frames per second: expected 1 to 240, got " + std::to_string(options.fps));
@@ -89,35 +87,76 @@ void require(bool done, WebPAnimEncoder* encoder) {
               std::string("WebP: cannot encode the video: ") + WebPAnimEncoderGetError(encoder));
 }
 
+// Frames to the bytes of a file.
+class Animation {
+ public:
+  Animation(pipeline::ImageSize size, const WebpOptions& options)
+      : size_(size),
+        options_(options),
+        encoder_(make_encoder(size)),
+        config_(make_config(options)) {}
+
+  void add(std::span<const uint8_t> rgb) {
+    Picture picture(size_);
+    require(WebPAnimEncoderAdd(encoder_.get(), picture.import(rgb),
+                               milliseconds(frames_++, options_.fps), &config_) != 0,
+            encoder_.get());
+  }
+
+  std::vector<std::byte> finish() {
+    require(WebPAnimEncoderAdd(encoder_.get(), nullptr, milliseconds(frames_, options_.fps),
+                               nullptr) != 0,
+            encoder_.get());
+    WebPData data;
+    WebPDataInit(&data);
+    const bool done = WebPAnimEncoderAssemble(encoder_.get(), &data) != 0;
+    const std::unique_ptr<WebPData, decltype(&WebPDataClear)> owner(&data, &WebPDataClear);
+    require(done, encoder_.get());
+    const auto* bytes = reinterpret_cast<const std::byte*>(data.bytes);
+    return {bytes, bytes + data.size};
+  }
+
+ private:
+  pipeline::ImageSize size_;
+  WebpOptions options_;
+  Encoder encoder_;
+  WebPConfig config_;
+  int64_t frames_ = 0;
+};
+
+class WebpSink : public VideoSink {
+ public:
+  WebpSink(AtomicFile& file, pipeline::ImageSize size, const WebpOptions& options)
+      : file_(file), animation_(size, options) {}
+  void add(std::span<const uint8_t> rgb) override { animation_.add(rgb); }
+  void finish() override { file_.write(animation_.finish()); }
+
+ private:
+  AtomicFile& file_;
+  Animation animation_;
+};
+
 }  // namespace
 
 std::vector<std::byte> encode_webp(const RgbVideo& video, const WebpOptions& options) {
-  check_options(video, options);
-  const Encoder encoder = make_encoder(video.size);
-  const WebPConfig config = make_config(options);
-  for (int64_t i = 0; i < video.frames; ++i) {
-    Picture picture(video.size);
-    require(WebPAnimEncoderAdd(encoder.get(), picture.import(video.frame(i)),
-                               milliseconds(i, options.fps), &config) != 0,
-            encoder.get());
-  }
-  require(WebPAnimEncoderAdd(encoder.get(), nullptr, milliseconds(video.frames, options.fps),
-                             nullptr) != 0,
-          encoder.get());
-  WebPData data;
-  WebPDataInit(&data);
-  const bool done = WebPAnimEncoderAssemble(encoder.get(), &data) != 0;
-  const std::unique_ptr<WebPData, decltype(&WebPDataClear)> owner(&data, &WebPDataClear);
-  require(done, encoder.get());
-  const auto* bytes = reinterpret_cast<const std::byte*>(data.bytes);
-  return {bytes, bytes + data.size};
+  check_frames(video);
+  check_options(video.size, options);
+  Animation animation(video.size, options);
+  for (int64_t i = 0; i < video.frames; ++i) animation.add(video.frame(i));
+  return animation.finish();
+}
+
+std::unique_ptr<VideoSink> open_webp(AtomicFile& file, pipeline::ImageSize size,
+                                     const WebpOptions& options) {
+  check_options(size, options);
+  return std::make_unique<WebpSink>(file, size, options);
 }
 
 void write_webp(const std::filesystem::path& path, const RgbVideo& video,
                 const WebpOptions& options) {
-  const std::vector<std::byte> bytes = encode_webp(video, options);
+  check_frames(video);
   AtomicFile file(path);
-  file.write(bytes);
+  open_webp(file, video.size, options)->add_all(video);
   file.commit();
 }
 

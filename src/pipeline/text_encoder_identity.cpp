@@ -3,13 +3,13 @@
 
 #include <array>
 #include <cerrno>
-#include <cstring>
 #include <fstream>
 #include <set>
 
 #include "base/cpu_features.h"
 #include "base/error.h"
 #include "base/sha256.h"
+#include "base/system_error.h"
 #include "base/version.h"
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/safetensors.h"
@@ -59,9 +59,7 @@ int64_t nanoseconds(const timespec& time) {
 
 Json weights_identity(const fs::path& path) {
   struct stat status = {};
-  if (::stat(path.c_str(), &status) != 0) {
-    throw Error(Code::kIo, path.string() + ": " + std::strerror(errno));
-  }
+  if (::stat(path.c_str(), &status) != 0) throw system_error(path, "cannot examine", errno);
   return {{"name", path.filename().string()},
           {"bytes", static_cast<int64_t>(status.st_size)},
           {"inode", static_cast<uint64_t>(status.st_ino)},

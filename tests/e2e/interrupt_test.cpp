@@ -48,6 +48,38 @@ TEST_F(InterruptTest, InterruptStopsBetweenSteps) {
 
 TEST_F(InterruptTest, TerminateStopsToo) { expect_stopped_by(SIGTERM, "v.y4m"); }
 
+TEST_F(InterruptTest, AClosedTerminalStopsToo) { expect_stopped_by(SIGHUP, "v.mp4"); }
+
+// As nohup starts it.
+TEST_F(InterruptTest, AnIgnoredHangUpIsIgnored) {
+  ProcessOptions options = long_run({"--output", "v.mp4"});
+  options.arguments.insert(options.arguments.begin(),
+                           {"-c", "trap '' HUP; exec \"$0\" \"$@\"", options.program.string()});
+  options.program = "/bin/sh";
+  Process process(options);
+  process.wait_for_error_text("{\"phase\":\"denoise\",\"done\":2,");
+  process.send_signal(SIGHUP);
+  process.wait_for_error_text("{\"phase\":\"denoise\",\"done\":9,");
+  process.send_signal(SIGTERM);
+  EXPECT_EQ(process.finish().exit_code, 143);
+}
+
+// The frames that are finished are temporary too.
+TEST_F(InterruptTest, SecondSignalLeavesNothing) {
+  for (const char* output : {"frames/", "v.mp4", "v.webp"}) {
+    Process process(command(
+        generate("t2v-a14b", {"--size", "512x512", "--num-frames", "33", "--num-inference-steps",
+                              "1", "--progress", "json", "--output", output})));
+    process.wait_for_error_text("{\"phase\":\"write video\",\"done\":0,");
+    std::this_thread::sleep_for(std::chrono::milliseconds(30));
+    process.send_signal(SIGINT);
+    process.send_signal(SIGTERM);
+    const ProcessResult result = process.finish();
+    EXPECT_NE(result.exit_code, 0) << "it was done before the signal";
+    EXPECT_EQ(outputs(), Names()) << output;
+  }
+}
+
 // Blocked in a full pipe, the run cannot look at the first signal.
 TEST_F(InterruptTest, SecondSignalEndsAtOnce) {
   Process process(
