@@ -32,4 +32,6 @@ pkg_check_modules(FFMPEG REQUIRED IMPORTED_TARGET
   libavfilter libavformat libavcodec libavutil libswscale)
 pkg_check_modules(WEBP REQUIRED IMPORTED_TARGET libwebp libwebpmux)
 pkg_check_modules(WEBPDEMUX REQUIRED IMPORTED_TARGET libwebpdemux)  # tests only
+pkg_check_modules(AVIF REQUIRED IMPORTED_TARGET libavif)
+pkg_check_modules(HEIF REQUIRED IMPORTED_TARGET libheif)
 pkg_check_modules(ICU REQUIRED IMPORTED_TARGET icu-uc)

@@ -7,7 +7,7 @@ packages="
   build-essential cmake ninja-build pkg-config python3 python3-numpy git
   libhwy-dev libdnnl-dev libsentencepiece-dev nlohmann-json3-dev libcli11-dev libfmt-dev
   libavfilter-dev libavformat-dev libavcodec-dev libavutil-dev libswscale-dev
-  libpng-dev libjpeg62-turbo-dev libwebp-dev libicu-dev libssl-dev
+  libpng-dev libjpeg62-turbo-dev libwebp-dev libavif-dev libheif-dev libicu-dev libssl-dev
   gnuplot-nox
   libgtest-dev libbenchmark-dev libsimde-dev
 "

@@ -24,7 +24,7 @@ struct GenerateOptions {
   std::string prompt;
   std::optional<std::string> negative_prompt;
   std::string image_path, last_image_path;
-  std::optional<std::string> background;
+  std::optional<std::string> background, fit;
   std::optional<int64_t> width, height, num_frames, fps, num_inference_steps;
   std::optional<double> guidance_scale, guidance_scale_2, cfg_scale, flow_shift, boundary_ratio;
   std::string sigma_grid = "diffusers";

@@ -88,13 +88,16 @@ void read_images(const GenerateOptions& options, GenerateRequest& request) {
   };
   read("--image-path", options.image_path, request.image, request.image_sha256);
   read("--last-image-path", options.last_image_path, request.last_image, request.last_image_sha256);
-  if (!options.background) return;
-  if (!request.image && !request.last_image) {
+  if (options.fit) request.image_fit = pipeline::parse_image_fit(*options.fit);
+  request.image_padding = background;
+  const char* of_images = options.background ? "--background" : options.fit ? "--fit" : nullptr;
+  if (of_images != nullptr && !request.image && !request.last_image) {
     throw Error(Code::kInvalidArgument,
-                "--background is that of an image; --image-path is missing");
+                std::string(of_images) + " is about an image; --image-path is missing");
   }
-  if (!transparent) {
-    request.notices.emplace_back("--background changes nothing: no image is transparent");
+  if (options.background && !transparent && request.image_fit != pipeline::ImageFit::kContain) {
+    request.notices.emplace_back(
+        "--background changes nothing: no image is transparent, and none is fitted by contain");
   }
 }
 

@@ -121,12 +121,18 @@ void add_negative_prompt_flag(CLI::App& app, GenerateOptions& o) {
 
 void add_image_flags(CLI::App& app, GenerateOptions& o) {
   app.add_option("-i,--image-path,--image", o.image_path,
-                 "First frame: PNG, JPEG or WebP (I2V-A14B and TI2V-5B)")
+                 "First frame: PNG, JPEG, WebP, AVIF or HEIC (I2V-A14B and TI2V-5B)")
       ->group(kVideoGroup);
   app.add_option("--last-image-path,--end-img", o.last_image_path, "Last frame (I2V-A14B)")
       ->group(kVideoGroup);
   app.add_option("--background", o.background,
-                 "Colour behind transparent parts of images, a name or #RRGGBB (default black)")
+                 "Colour behind transparent parts of images and beside contained ones, a name or "
+                 "#RRGGBB (default black)")
+      ->group(kVideoGroup);
+  app.add_option("--fit", o.fit,
+                 "Images of another aspect than the video's: stretch, cover (cut off) or contain "
+                 "(bars; default: stretch to a size that is given, as Diffusers does)")
+      ->check(CLI::IsMember({"stretch", "cover", "contain"}))
       ->group(kVideoGroup);
 }
 

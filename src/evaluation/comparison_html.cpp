@@ -23,7 +23,7 @@ constexpr const char* kHead = R"(<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"/>
 <meta http-equiv="Content-Security-Policy"
  content="default-src 'none'; img-src data:; style-src 'unsafe-inline'"/>
-<meta name="viewport" content="width=device-width"/>
+<meta name="viewport" content="width=device-width, initial-scale=1"/>
 <title>mxvideo compare</title>
 <style>
 body { font: 15px/1.45 Helvetica, Arial, sans-serif; color: #222; background: #fff;
@@ -35,9 +35,29 @@ th:first-child, td:first-child { text-align: left; }
 .sheet th, .sheet td { text-align: center; padding: 3px; border: 0; }
 .sheet th:first-child { text-align: left; padding-right: 10px; font-weight: normal; }
 .sheet img { width: 144px; height: auto; display: block; }
-.plots img { max-width: 100%; height: auto; } .layers { font-size: 13px; }
+.clips { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 320px), 1fr));
+  gap: 14px; }
+.clips figure { margin: 0; } .clips img { width: 100%; max-width: 480px; height: auto; }
+.plots { overflow-x: auto; } .plots img { max-width: 100%; height: auto; }
+.layers { font-size: 13px; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: 2px 14px; margin: 0; }
 dt { color: #555; } dd { margin: 0; overflow-wrap: anywhere; } .note { color: #444; }
+@media (max-width: 640px) {
+  body { margin: 12px auto; padding: 0 12px; } h1 { font-size: 21px; overflow-wrap: anywhere; }
+  dl { display: block; } dd { margin-bottom: 8px; }
+  .plots img { max-width: none; width: 680px; }
+  .cards, .cards tbody, .cards tr { display: block; } .cards tr:first-child { display: none; }
+  .cards tr { border: 1px solid #ccc; border-radius: 6px; margin-bottom: 10px; padding: 4px 0; }
+  .cards td, .cards td:first-child { display: flex; gap: 12px; border: 0; padding: 2px 10px;
+    overflow-wrap: anywhere; }
+  .cards td::before { content: attr(data-label); flex: 0 0 58%; color: #555; text-align: left; }
+  .cards td:empty { display: none; } .cards td:first-child { font-weight: bold; }
+  .layers th:first-child, .layers td:first-child { position: sticky; left: 0; background: #fff; }
+  .sheet, .sheet tbody { display: block; } .sheet thead { display: none; }
+  .sheet tr { display: grid; grid-template-columns: repeat(3, 1fr); margin-bottom: 10px; }
+  .sheet th:first-child { grid-column: 1 / -1; } .sheet img { width: 100%; }
+  .sheet td::after { content: attr(data-label); font-size: 12px; color: #555; }
+}
 </style></head>
 <body>
 )";
@@ -49,6 +69,29 @@ std::string decibels(double value) {
 std::string mebibytes(int64_t bytes) {
   return fmt::format("{:.1f}", static_cast<double>(bytes) / kMiB);
 }
+
+// A table of few rows; on a narrow screen each row is a card in which every value has its name.
+class CardTable {
+ public:
+  explicit CardTable(std::vector<std::string> names) : names_(std::move(names)) {
+    html_ = "<table class=\"cards\"><tr>";
+    for (const std::string& name : names_) html_ += "<th>" + name + "</th>";
+    html_ += "</tr>\n";
+  }
+  // HTML; empty cells are not shown on narrow screens.
+  void add(const std::vector<std::string>& cells) {
+    html_ += "<tr>";
+    for (size_t i = 0; i < cells.size(); ++i) {
+      html_ += fmt::format("<td data-label=\"{}\">{}</td>", names_[i], cells[i]);
+    }
+    html_ += "</tr>\n";
+  }
+  std::string html() const { return html_ + "</table>\n"; }
+
+ private:
+  std::vector<std::string> names_;
+  std::string html_;
+};
 
 std::string row(const char* element, const std::vector<std::string>& cells) {
   std::string html = "<tr>";
@@ -89,10 +132,9 @@ std::string request_section(const ComparisonResult& comparison) {
 }
 
 std::string quality_table(const ComparisonResult& comparison) {
-  std::string html =
-      "<table>" + row("th", {"scheme", "video PSNR / dB", "worst frame / dB", "mean SSIM",
-                             "worst SSIM", "latents, last step / dB", "latents, cosine",
-                             "weights SQNR / dB", "outputs, median / dB", "outputs, worst / dB"});
+  CardTable table({"scheme", "video PSNR / dB", "worst frame / dB", "mean SSIM", "worst SSIM",
+                   "latents, last step / dB", "latents, cosine", "weights SQNR / dB",
+                   "outputs, median / dB", "outputs, worst / dB"});
   for (const SchemeResult& scheme : comparison.schemes) {
     std::vector<std::string> cells = {escape_html(scheme.name)};
     if (scheme.fidelity) {
@@ -114,24 +156,22 @@ std::string quality_table(const ComparisonResult& comparison) {
                     decibels(summary.outputs_worst_sqnr_db) + " " +
                         escape_html(summary.outputs_worst_layer)});
     }
-    html += row("td", cells);
+    table.add(cells);
   }
-  return html + "</table>\n";
+  return table.html();
 }
 
 std::string cost_table(const ComparisonResult& comparison) {
-  std::string html = "<table>" + row("th", {"scheme", "median step / s", "whole run / s",
-                                            "peak memory / MiB", "before the run / MiB",
-                                            "transformer weights / MiB", "in the files / MiB"});
+  CardTable table({"scheme", "median step / s", "whole run / s", "peak memory / MiB",
+                   "before the run / MiB", "transformer weights / MiB", "in the files / MiB"});
   for (const SchemeResult& scheme : comparison.schemes) {
     const SchemeSummary summary = summarize(scheme);
-    html +=
-        row("td", {escape_html(scheme.name), fmt::format("{:.4f}", summary.seconds_per_step),
-                   fmt::format("{:.2f}", scheme.seconds), mebibytes(summary.peak_rss_bytes),
-                   mebibytes(scheme.resident_before_bytes), mebibytes(summary.transformer_bytes),
-                   mebibytes(summary.transformer_file_bytes)});
+    table.add({escape_html(scheme.name), fmt::format("{:.4f}", summary.seconds_per_step),
+               fmt::format("{:.2f}", scheme.seconds), mebibytes(summary.peak_rss_bytes),
+               mebibytes(scheme.resident_before_bytes), mebibytes(summary.transformer_bytes),
+               mebibytes(summary.transformer_file_bytes)});
   }
-  return html + "</table>\n";
+  return table.html();
 }
 
 std::string layer_table(const SchemeResult& scheme) {
@@ -178,6 +218,7 @@ std::string to_html(const ComparisonResult& comparison, const std::filesystem::p
       "<p class=\"note\">The same noise for every scheme. PSNR and SSIM on 8-bit RGB frames as "
       "decoded, before any video codec; the PSNR of the video is that of the error of all frames "
       "together. ∞: nothing differs.</p>\n";
+  html += "<h2>Clips</h2>\n" + clips(comparison);
   html += "<h2>Frames</h2>\n" + contact_sheet(comparison);
   html += "<h2>Video by frame</h2>\n" + plots(video_plots(comparison), gnuplot);
   html +=

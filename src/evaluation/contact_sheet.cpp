@@ -7,6 +7,7 @@
 
 #include "evaluation/html.h"
 #include "media/image_writer.h"
+#include "media/video_writer.h"
 #include "pipeline/image_resize.h"
 
 namespace mxvideo::evaluation {
@@ -15,18 +16,37 @@ namespace {
 using pipeline::ImageSize;
 using pipeline::RgbImage;
 
-constexpr int64_t kMaxWidth = 320;
+constexpr int64_t kMaxFrameWidth = 320;
+constexpr int64_t kMaxClipWidth = 480;
+constexpr double kClipQuality = 85;
 
-std::string cell(ImageSize size, std::vector<uint8_t> pixels, const std::string& alternative) {
-  RgbImage image{.size = size, .pixels = std::move(pixels)};
-  if (size.width > kMaxWidth) {
-    const int64_t height = std::max<int64_t>(1, size.height * kMaxWidth / size.width);
-    image = pipeline::resize(image, {.height = height, .width = kMaxWidth},
-                             pipeline::ResampleFilter::kLanczos);
-  }
-  return "<td>" +
-         inline_image("image/png", media::encode_png(image.size, image.pixels), alternative) +
+RgbImage at_most(int64_t width, RgbImage image) {
+  if (image.size.width <= width) return image;
+  const int64_t height = std::max<int64_t>(1, image.size.height * width / image.size.width);
+  return pipeline::resize(image, {.height = height, .width = width},
+                          pipeline::ResampleFilter::kLanczos);
+}
+
+// `what` is the picture's row; it is shown below the picture on narrow screens with its frame.
+std::string cell(ImageSize size, std::vector<uint8_t> pixels, const std::string& what,
+                 int64_t frame) {
+  const RgbImage image = at_most(kMaxFrameWidth, {.size = size, .pixels = std::move(pixels)});
+  return fmt::format("<td data-label=\"frame {}\">", frame) +
+         inline_image("image/png", media::encode_png(image.size, image.pixels),
+                      fmt::format("{}, frame {}", what, frame)) +
          "</td>";
+}
+
+media::RgbVideo small_clip(const media::RgbVideo& video) {
+  media::RgbVideo clip{.frames = video.frames, .size = video.size, .pixels = {}};
+  for (int64_t i = 0; i < video.frames; ++i) {
+    const auto pixels = video.frame(i);
+    const RgbImage image =
+        at_most(kMaxClipWidth, {.size = video.size, .pixels = {pixels.begin(), pixels.end()}});
+    clip.size = image.size;
+    clip.pixels.insert(clip.pixels.end(), image.pixels.begin(), image.pixels.end());
+  }
+  return clip;
 }
 
 }  // namespace
@@ -51,6 +71,19 @@ std::vector<uint8_t> difference_picture(std::span<const uint8_t> reference,
   return result;
 }
 
+std::string clips(const ComparisonResult& comparison) {
+  const media::WebpOptions options{.fps = static_cast<double>(comparison.request.fps),
+                                   .quality = kClipQuality};
+  std::string html = "<div class=\"clips\">\n";
+  for (const SchemeResult& scheme : comparison.schemes) {
+    html += "<figure>" +
+            inline_image("image/webp", media::encode_webp(small_clip(scheme.video), options),
+                         "clip of " + scheme.name) +
+            "<figcaption>" + escape_html(scheme.name) + "</figcaption></figure>\n";
+  }
+  return html + "</div>\n";
+}
+
 std::string contact_sheet(const ComparisonResult& comparison) {
   const SchemeResult& reference = comparison.schemes.front();
   const std::vector<int64_t> frames = sheet_frames(reference.video.frames);
@@ -62,8 +95,7 @@ std::string contact_sheet(const ComparisonResult& comparison) {
     html += "<tr><th>" + name + "</th>";
     for (const int64_t frame : frames) {
       const auto pixels = scheme.video.frame(frame);
-      html += cell(scheme.video.size, {pixels.begin(), pixels.end()},
-                   fmt::format("{}, frame {}", scheme.name, frame));
+      html += cell(scheme.video.size, {pixels.begin(), pixels.end()}, scheme.name, frame);
     }
     html += "</tr>\n";
     if (&scheme == &reference) continue;
@@ -72,7 +104,7 @@ std::string contact_sheet(const ComparisonResult& comparison) {
     for (const int64_t frame : frames) {
       html += cell(scheme.video.size,
                    difference_picture(reference.video.frame(frame), scheme.video.frame(frame)),
-                   fmt::format("difference of {}, frame {}", scheme.name, frame));
+                   "difference of " + scheme.name, frame);
     }
     html += "</tr>\n";
   }

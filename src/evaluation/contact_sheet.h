@@ -1,4 +1,4 @@
-// Frames of several videos beside each other, as pieces of an HTML table. Pure functions;
+// Several videos beside each other, moving and frame by frame, as pieces of HTML. Pure functions;
 // thread-safe.
 #pragma once
 
@@ -19,6 +19,10 @@ std::vector<int64_t> sheet_frames(int64_t count);
 // |reference − actual| · kDifferenceGain, at most 255.
 std::vector<uint8_t> difference_picture(std::span<const uint8_t> reference,
                                         std::span<const uint8_t> actual);
+
+// <div>: every scheme's video as an animated WebP that repeats for ever. Frames wider than 480
+// pixels are made smaller.
+std::string clips(const ComparisonResult& comparison);
 
 // <table>: a column per frame, a row per scheme, and below each but the first a row of differences.
 // Frames wider than 320 pixels are made smaller.

@@ -1,14 +1,15 @@
 // What shows through the transparent parts of a picture. Pure functions.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <string>
 #include <vector>
 
+#include "pipeline/rgb_image.h"
+
 namespace mxvideo::media {
 
-using RgbColor = std::array<uint8_t, 3>;
+using pipeline::RgbColor;
 
 inline constexpr RgbColor kBlack = {0, 0, 0};
 

@@ -32,10 +32,15 @@ struct DecodedImage {
 bool is_png(std::span<const std::byte> bytes);
 bool is_jpeg(std::span<const std::byte> bytes);
 bool is_webp(std::span<const std::byte> bytes);
+bool is_avif(std::span<const std::byte> bytes);
+bool is_heic(std::span<const std::byte> bytes);
 
 DecodedImage decode_png(std::span<const std::byte> bytes, const std::string& origin);
 DecodedImage decode_jpeg(std::span<const std::byte> bytes, const std::string& origin);
 DecodedImage decode_webp(std::span<const std::byte> bytes, const std::string& origin);
+DecodedImage decode_avif(std::span<const std::byte> bytes, const std::string& origin);
+// Comes with its orientation applied.
+DecodedImage decode_heic(std::span<const std::byte> bytes, const std::string& origin);
 
 // Throws unless both sides are positive and the image is within kMaxImagePixels and
 // pipeline::kMaxImageSide.

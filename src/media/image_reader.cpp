@@ -16,8 +16,11 @@ DecodedImage decode_by_content(std::span<const std::byte> bytes, const std::stri
   if (is_png(bytes)) return decode_png(bytes, origin);
   if (is_jpeg(bytes)) return decode_jpeg(bytes, origin);
   if (is_webp(bytes)) return decode_webp(bytes, origin);
+  if (is_avif(bytes)) return decode_avif(bytes, origin);
+  if (is_heic(bytes)) return decode_heic(bytes, origin);
   const ContentKind kind = content_kind(bytes);
-  throw Error(Code::kUnsupported, origin + ": expected a PNG, JPEG or WebP image, got " +
+  throw Error(Code::kUnsupported, origin +
+                                      ": expected a PNG, JPEG, WebP, AVIF or HEIC image, got " +
                                       kind.name + "; " + kind.way_on);
 }
 

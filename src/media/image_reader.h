@@ -1,7 +1,8 @@
-// Pictures from outside: PNG, JPEG and WebP, told apart by content, decoded to RGB bytes and turned
-// upright by EXIF or XMP, as Pillow's Image.open(), ImageOps.exif_transpose() and convert("RGB")
-// do, with two differences: transparent parts show a background, and of 16-bit samples the high
-// byte is kept in grey pictures too. Colour profiles and gamma are not applied.
+// Pictures from outside: PNG, JPEG, WebP, AVIF and HEIC, told apart by content, decoded to RGB
+// bytes and turned upright by EXIF or XMP (AVIF and HEIC: by their own properties only), as
+// Pillow's Image.open(), ImageOps.exif_transpose() and convert("RGB") do, with two differences:
+// transparent parts show a background, and of 16-bit samples the high byte is kept in grey pictures
+// too. Colour profiles and gamma are not applied.
 //
 // Hostile until decoded: the size is checked against kMaxImagePixels before memory is taken, and a
 // truncated or damaged file is an error, never a partly grey picture. Thread-safe.

@@ -1,6 +1,7 @@
 #include "media/image_reader.h"
 
 #include <gtest/gtest.h>
+#include <zlib.h>
 
 #include <cstring>
 #include <string>
@@ -8,6 +9,8 @@
 #include <vector>
 
 #include "base/atomic_file.h"
+#include "base/memory_usage.h"
+#include "media/heif_test_data.h"
 #include "media/image_decoders.h"
 #include "media/image_reader_test_data.h"
 #include "support/test_support.h"
@@ -38,6 +41,69 @@ TEST(ImageReader, DecodesToPillowsBytes) {
   }
 }
 
+std::string patch_file(std::string_view name) {
+  for (const PatchImage& image : kPatchImages) {
+    if (image.name == name) return from_base64(image.base64);
+  }
+  ADD_FAILURE() << "no test image " << name;
+  return "";
+}
+
+RgbColor pixel(const pipeline::RgbImage& image, int64_t y, int64_t x) {
+  const auto* rgb = image.pixels.data() + (y * image.size.width + x) * 3;
+  return {rgb[0], rgb[1], rgb[2]};
+}
+
+// Sizes, colours and turns of AVIF and HEIC, of 4:2:0, 4:4:4, 10 bits and alpha.
+TEST(ImageReader, DecodesAvifAndHeicToTheColoursThatWereDrawn) {
+  constexpr int kMostOff = 5;  // levels; lossy, and 4:2:0 in limited range
+  for (const PatchImage& expected : kPatchImages) {
+    const pipeline::RgbImage image = decode(from_base64(expected.base64), expected.name);
+    ASSERT_EQ(image.size.height, expected.size.height) << expected.name;
+    ASSERT_EQ(image.size.width, expected.size.width) << expected.name;
+    for (size_t i = 0; i < 4; ++i) {
+      const auto side = [](int64_t length, bool second) { return length * (second ? 3 : 1) / 4; };
+      const RgbColor color =
+          pixel(image, side(image.size.height, i >= 2), side(image.size.width, i % 2 == 1));
+      for (size_t c = 0; c < 3; ++c) {
+        EXPECT_NEAR(color[c], expected.colors[i][c], kMostOff)
+            << expected.name << ", quarter " << i << ", channel " << c;
+      }
+    }
+  }
+}
+
+std::string inflate(const DeflatedFile& deflated) {
+  const std::string compressed = from_base64(deflated.base64);
+  std::string file(deflated.bytes, '\0');
+  uLongf bytes = file.size();
+  EXPECT_EQ(uncompress(reinterpret_cast<Bytef*>(file.data()), &bytes,
+                       reinterpret_cast<const Bytef*>(compressed.data()), compressed.size()),
+            Z_OK);
+  return file;
+}
+
+// The size that the container states, in its box ispe: 8 bytes of name and flags, width, height.
+std::string with_stated_size(std::string file, uint8_t side) {
+  const size_t box = file.find("ispe");
+  EXPECT_NE(box, std::string::npos);
+  for (size_t i = 0; i < 8; ++i) file[box + 8 + i] = static_cast<char>(i % 4 == 3 ? side : 0);
+  return file;
+}
+
+// The statement of a small size does not let a large picture through to the decoder.
+TEST(ImageReader, RefusesHugeAvifAndHeicWhateverTheyState) {
+  for (const DeflatedFile& deflated : {kHugeAvif, kHugeHeic}) {
+    const std::string file = inflate(deflated);
+    EXPECT_EQ(decode_error(file), Code::kUnsupported);
+    reset_peak_resident_bytes();
+    const int64_t before = peak_resident_bytes();
+    const Code code = decode_error(with_stated_size(file, 64));
+    EXPECT_TRUE(code == Code::kUnsupported || code == Code::kCorruptFile);
+    EXPECT_LT(peak_resident_bytes() - before, int64_t{40} << 20) << "9000 * 5000 bytes are more";
+  }
+}
+
 TEST(ImageReader, GoesByContentNotByExtension) {
   const test::TemporaryDirectory directory;
   const auto path = directory.path() / "really_a_jpeg.png";
@@ -49,9 +115,12 @@ TEST(ImageReader, GoesByContentNotByExtension) {
 
 // Every proper prefix of a file is an error, down to nothing at all.
 TEST(ImageReader, RefusesTruncatedFiles) {
-  for (const char* name : {"rgb.png", "palette.png", "rgb.jpg", "progressive.jpg", "cmyk.jpg",
-                           "lossless.webp", "lossy.webp", "rotated.webp"}) {
-    const std::string file = file_named(name);
+  for (const char* name :
+       {"rgb.png", "palette.png", "rgb.jpg", "progressive.jpg", "cmyk.jpg", "lossless.webp",
+        "lossy.webp", "rotated.webp", "420.avif", "alpha.avif", "420.heic", "alpha.heic"}) {
+    const bool patches = std::string_view(name).find("vif") != std::string_view::npos ||
+                         std::string_view(name).find("heic") != std::string_view::npos;
+    const std::string file = patches ? patch_file(name) : file_named(name);
     for (size_t length = 0; length < file.size(); ++length) {
       // The EXIF chunk of a WebP file comes after the picture and is a hint.
       if (std::string_view(name) == "rotated.webp" && length > 76) break;
@@ -182,7 +251,7 @@ TEST(ImageReader, NamesWhatIsNoPictureItReadsAndTheWayOn) {
     const Error error = test::expect_error([&] { decode(std::string(c.file), "in.png"); });
     EXPECT_EQ(error.code(), Code::kUnsupported) << c.name;
     const std::string message = error.what();
-    EXPECT_NE(message.find("in.png: expected a PNG, JPEG or WebP image, got " +
+    EXPECT_NE(message.find("in.png: expected a PNG, JPEG, WebP, AVIF or HEIC image, got " +
                            std::string(c.name) + "; "),
               std::string::npos)
         << message;

@@ -110,6 +110,8 @@ ResolvedRequest resolve_request(const GenerateRequest& request, const ModelRules
   resolved.negative_prompt = request.negative_prompt.value_or(defaults.negative_prompt);
   resolved.seed = request.seed;
   resolve_size(request, defaults, rules, resolved);
+  const bool cut = variant == WanVariant::kTI2V && !request.width;
+  resolved.image_fit = request.image_fit.value_or(cut ? ImageFit::kCover : ImageFit::kStretch);
   resolved.num_frames = request.num_frames.value_or(defaults.num_frames);
   check_frames(resolved.num_frames, rules.frame_stride);
   resolved.fps = request.fps.value_or(defaults.fps);

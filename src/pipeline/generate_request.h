@@ -22,6 +22,8 @@ struct GenerateRequest {
   std::optional<std::string> negative_prompt;  // absent: the model's default
   std::optional<RgbImage> image;               // first frame; makes it image-to-video
   std::optional<RgbImage> last_image;          // I2V-A14B only
+  std::optional<ImageFit> image_fit;           // absent: as the reference, see resolve_request()
+  RgbColor image_padding = {0, 0, 0};          // of bars beside an image that is contained
   // SHA-256 of the files that the images come from; empty: unknown. For the recipe.
   std::string image_sha256, last_image_sha256;
   // What whoever made this request has to say about it; the run says it first.
@@ -46,6 +48,7 @@ struct ResolvedRequest {
   std::string prompt, negative_prompt;
   int64_t width = 0, height = 0, num_frames = 0, fps = 0, num_inference_steps = 0;
   double guidance_scale = 1, guidance_scale_2 = 1, boundary_ratio = 0, flow_shift = 1;
+  ImageFit image_fit = ImageFit::kStretch;
   uint64_t seed = 0;
 
   // The reference asks for two forwards per step when the first scale is above 1.
@@ -62,7 +65,9 @@ struct ModelRules {
   GenerationDefaults defaults;
 };
 
-// Throws Code::kInvalidArgument naming the nearest valid values; nothing is rounded.
+// Throws Code::kInvalidArgument naming the nearest valid values; nothing is rounded. Without a wish
+// images are fitted as Diffusers does for a given size: stretched to it. A size that follows from
+// the image keeps its aspect; what TI2V-5B then has too much is cut off, as Wan2.2 does.
 ResolvedRequest resolve_request(const GenerateRequest& request, const ModelRules& rules);
 
 }  // namespace mxvideo::pipeline

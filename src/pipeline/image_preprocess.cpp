@@ -103,4 +103,64 @@ RgbImage cover_and_crop(const RgbImage& image, ImageSize target) {
   return result;
 }
 
+RgbImage contain_and_pad(const RgbImage& image, ImageSize target, const RgbColor& padding) {
+  check(image.size.height > 0 && image.size.width > 0, "an image has pixels");
+  check(target.height > 0 && target.width > 0, "a target has pixels");
+  const auto height = static_cast<double>(image.size.height);
+  const auto width = static_cast<double>(image.size.width);
+  const double scale = std::min(static_cast<double>(target.width) / width,
+                                static_cast<double>(target.height) / height);
+  const auto side = [scale](double length) {
+    return std::max<int64_t>(static_cast<int64_t>(std::nearbyint(length * scale)), 1);
+  };
+  const ImageSize inside{.height = side(height), .width = side(width)};
+  const RgbImage scaled = resize(image, inside, ResampleFilter::kLanczos);
+  const int64_t left = (target.width - inside.width) / 2;
+  const int64_t top = (target.height - inside.height) / 2;
+
+  RgbImage result{.size = target, .pixels = {}};
+  result.pixels.reserve(static_cast<size_t>(target.height * target.width * kChannels));
+  for (int64_t i = 0; i < target.height * target.width; ++i) {
+    result.pixels.insert(result.pixels.end(), padding.begin(), padding.end());
+  }
+  for (int64_t y = 0; y < inside.height; ++y) {
+    const auto row = scaled.pixels.begin() + y * inside.width * kChannels;
+    std::copy_n(row, inside.width * kChannels,
+                result.pixels.begin() + ((top + y) * target.width + left) * kChannels);
+  }
+  return result;
+}
+
+std::string_view image_fit_name(ImageFit fit) {
+  switch (fit) {
+    case ImageFit::kStretch:
+      return "stretch";
+    case ImageFit::kCover:
+      return "cover";
+    case ImageFit::kContain:
+      return "contain";
+  }
+  return "";
+}
+
+ImageFit parse_image_fit(std::string_view name) {
+  for (ImageFit fit : {ImageFit::kStretch, ImageFit::kCover, ImageFit::kContain}) {
+    if (image_fit_name(fit) == name) return fit;
+  }
+  throw Error(Code::kInvalidArgument,
+              "expected stretch, cover or contain, got '" + std::string(name) + "'");
+}
+
+RgbImage fit_image(const RgbImage& image, ImageSize target, ImageFit fit, const RgbColor& padding) {
+  switch (fit) {
+    case ImageFit::kStretch:
+      return resize(image, target, ResampleFilter::kLanczos);
+    case ImageFit::kCover:
+      return cover_and_crop(image, target);
+    case ImageFit::kContain:
+      return contain_and_pad(image, target, padding);
+  }
+  return image;
+}
+
 }  // namespace mxvideo::pipeline

@@ -6,6 +6,8 @@
 // Thread-safe; results do not depend on the number of threads.
 #pragma once
 
+#include <string_view>
+
 #include "pipeline/rgb_image.h"
 #include "tensor/tensor.h"
 
@@ -27,5 +29,20 @@ ImageSize size_from_area(ImageSize image, int64_t area, int64_t multiple);
 // Scales the image (Lanczos) until it covers `target`, keeping its aspect, and cuts out the centre.
 // Throws Code::kInvalidArgument when the scaled image would exceed kMaxImageSide.
 RgbImage cover_and_crop(const RgbImage& image, ImageSize target);
+
+// Scales the image (Lanczos) until it just fits into `target`, keeping its aspect, centres it and
+// fills the rest. Each side is rounded to the nearest pixel, and is one at least.
+RgbImage contain_and_pad(const RgbImage& image, ImageSize target, const RgbColor& padding);
+
+// What becomes of a picture whose aspect is not the video's, by the words of CSS's object-fit:
+// distorted, cut off at two sides, or with bars at two sides.
+enum class ImageFit : uint8_t { kStretch, kCover, kContain };
+
+std::string_view image_fit_name(ImageFit fit);  // "stretch", …
+// Throws Code::kInvalidArgument for other words.
+ImageFit parse_image_fit(std::string_view name);
+
+// `image` as a picture of `target`; `padding` is the colour of bars.
+RgbImage fit_image(const RgbImage& image, ImageSize target, ImageFit fit, const RgbColor& padding);
 
 }  // namespace mxvideo::pipeline

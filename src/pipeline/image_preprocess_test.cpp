@@ -110,5 +110,35 @@ TEST(ImagePreprocess, CoverAndCropHasPillowsBytes) {
   }
 }
 
+// The same, pasted into the centre of a picture of the padding's colour.
+TEST(ImagePreprocess, ContainAndPadHasPillowsBytes) {
+  struct Case {
+    ImageSize image, target;
+    uint32_t crc;
+  };
+  constexpr RgbColor kPadding = {200, 100, 50};
+  for (const Case& c :
+       {Case{{61, 97}, {32, 64}, 0x4997b04bu}, Case{{97, 61}, {32, 64}, 0x381943dcu},
+        Case{{20, 30}, {64, 96}, 0x23ff0dbdu}, Case{{64, 96}, {64, 96}, 0x46e2906bu},
+        Case{{33, 200}, {32, 32}, 0xa15d460cu}, Case{{1, 1000}, {64, 64}, 0xe419b339u},
+        Case{{50, 7}, {33, 31}, 0xbe5e90e3u}}) {
+    const RgbImage result = contain_and_pad(formula_image(c.image), c.target, kPadding);
+    EXPECT_EQ(result.size, c.target);
+    EXPECT_EQ(test::crc32(result.pixels), c.crc) << c.image.width << "x" << c.image.height;
+  }
+}
+
+TEST(ImagePreprocess, FitsByTheWordsOfCss) {
+  const RgbImage image = formula_image({61, 97});
+  const ImageSize target{32, 64};
+  const auto fitted = [&](const char* name) {
+    return fit_image(image, target, parse_image_fit(name), {1, 2, 3}).pixels;
+  };
+  EXPECT_EQ(fitted("stretch"), resize(image, target, ResampleFilter::kLanczos).pixels);
+  EXPECT_EQ(fitted("cover"), cover_and_crop(image, target).pixels);
+  EXPECT_EQ(fitted("contain"), contain_and_pad(image, target, {1, 2, 3}).pixels);
+  EXPECT_EQ(test::expect_error([] { parse_image_fit("fill"); }).code(), Code::kInvalidArgument);
+}
+
 }  // namespace
 }  // namespace mxvideo::pipeline

@@ -66,6 +66,7 @@ Json recipe_json(const WanPipeline& model, const GenerateRequest& asked,
   json["sigma_grid"] = sigma_grid_name(asked.sigma_grid);
   json["image"] = image_json(asked.image, asked.image_sha256);
   json["last_image"] = image_json(asked.last_image, asked.last_image_sha256);
+  if (asked.image) json["image_fit"] = image_fit_name(request.image_fit);
   return json;
 }
 

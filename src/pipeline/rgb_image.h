@@ -1,6 +1,7 @@
 // An 8-bit RGB picture: rows from the top, pixels from the left, three bytes each.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <vector>
 
@@ -11,6 +12,8 @@ struct ImageSize {
   int64_t width = 0;
   bool operator==(const ImageSize&) const = default;
 };
+
+using RgbColor = std::array<uint8_t, 3>;
 
 struct RgbImage {
   ImageSize size;

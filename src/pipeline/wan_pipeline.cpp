@@ -248,24 +248,21 @@ models::WanVaeRun WanPipeline::vae_run(WanRun& run, const char* phase) const {
   return vae_run;
 }
 
-// As Diffusers does for a given size: the whole picture, resized to it. A size that follows from
-// the picture keeps its aspect; what TI2V-5B then has too much is cut off, as Wan2.2 does.
 Tensor WanPipeline::prepare_image(WanRun& run, const RgbImage& image) const {
   const ImageSize target{.height = run.request.height, .width = run.request.width};
-  if (!run.asked.width && directory_.variant == WanVariant::kTI2V) {
-    return to_signed_tensor(cover_and_crop(image, target));
-  }
   const double aspect =
       static_cast<double>(image.size.width) / static_cast<double>(image.size.height);
   const double stretch =
       aspect * static_cast<double>(target.height) / static_cast<double>(target.width);
-  if (stretch > kNoticedStretch || stretch < 1 / kNoticedStretch) {
+  const bool noticed = stretch > kNoticedStretch || stretch < 1 / kNoticedStretch;
+  if (noticed && !run.asked.image_fit && run.request.image_fit == ImageFit::kStretch) {
     run.notice("the image is " + std::to_string(image.size.width) + "x" +
                std::to_string(image.size.height) + " and is stretched to " +
                std::to_string(target.width) + "x" + std::to_string(target.height) +
-               "; leave out the size to keep its aspect");
+               "; fit it by cover or contain" +
+               (run.asked.width ? ", or leave out the size," : "") + " to keep its aspect");
   }
-  return to_signed_tensor(resize(image, target, ResampleFilter::kLanczos));
+  return to_signed_tensor(fit_image(image, target, run.request.image_fit, run.asked.image_padding));
 }
 
 void WanPipeline::encode_condition(WanRun& run) const {

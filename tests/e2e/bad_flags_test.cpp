@@ -352,7 +352,7 @@ const BadFlags kRequests[] = {
      "i2v-a14b",
      {"--image-path", "@model/model_index.json"},
      2,
-     "expected a PNG, JPEG or WebP image"},
+     "expected a PNG, JPEG, WebP, AVIF or HEIC image"},
     {"image_is_cut", "i2v-a14b", {"--image-path", "@scratch/cut.png"}, 2, "--image-path"},
     {"last_image_for_ti2v",
      "ti2v-5b",

@@ -11,7 +11,7 @@ import xml.etree.ElementTree as ElementTree
 from html.parser import HTMLParser
 
 FORBIDDEN = {"script", "link", "iframe", "object", "embed", "base", "form"}
-MAGIC = {"image/png": b"\x89PNG\r\n", "image/svg+xml": b"<?xml"}
+MAGIC = {"image/png": b"\x89PNG\r\n", "image/svg+xml": b"<?xml", "image/webp": b"RIFF"}
 
 
 class Parser(HTMLParser):
@@ -19,7 +19,7 @@ class Parser(HTMLParser):
 
     def __init__(self):
         super().__init__()
-        self.text, self.images = [], 0
+        self.text, self.images, self.clips = [], 0, 0
 
     def handle_starttag(self, tag, attrs):
         assert tag not in FORBIDDEN, f"<{tag}>"
@@ -38,6 +38,8 @@ class Parser(HTMLParser):
             for mark in (b"<script", b'href="http', b"href='http", b"<image"):
                 assert mark not in data, mark
         self.images += 1
+        # A WebP image of several ANMF chunks moves.
+        self.clips += kind == "image/webp" and data.count(b"ANMF") > 1
 
     def handle_data(self, data):
         self.text.append(data)
@@ -56,7 +58,8 @@ def main():
     shown = "".join(parser.text)
     for text in texts:
         assert text in shown, f"not shown: {text}"
-    print(parser.images)
+    assert "initial-scale=1" in page and "@media (max-width: 640px)" in page, "not for phones"
+    print(parser.images, parser.clips)
 
 
 if __name__ == "__main__":

@@ -58,10 +58,38 @@ TEST_F(MediaTest, BackgroundThatChangesNothingIsSaidOrRefused) {
   std::filesystem::remove(work() / "r.json");
   std::filesystem::remove(work() / "v.y4m");
   expect_failure(run(generate("ti2v-5b", {"-o", "v.y4m", "--background", "red"})),
-                 kInvalidArgumentStatus, "--image-path is missing");
+                 kInvalidArgumentStatus, "--background is about an image");
   expect_failure(run(generate("ti2v-5b", {"--image-path", picture(), "-o", "v.y4m", "--background",
                                           "transparent-ish"})),
                  kInvalidArgumentStatus, "--background: expected an opaque colour");
+}
+
+// 64x48 in a video of 64x64.
+TEST_F(MediaTest, FitIsAskedForAndTheRecipeSaysWhich) {
+  const auto video_by = [&](const Arguments& extra, const std::string& fit, bool noticed) {
+    Arguments arguments = {"--image-path", picture(), "--size",   "64x64",
+                           "-o",           "v.y4m",   "--report", "r.json"};
+    arguments.insert(arguments.end(), extra.begin(), extra.end());
+    expect_success(run(generate("ti2v-5b", arguments)));
+    EXPECT_EQ(report()["image_fit"], fit);
+    EXPECT_EQ(has_notice(report(), "is stretched to 64x64; fit it by cover or contain, or"),
+              noticed)
+        << report()["notices"];
+    const std::string video = read_text(work() / "v.y4m");
+    std::filesystem::remove(work() / "v.y4m");
+    std::filesystem::remove(work() / "r.json");
+    return video;
+  };
+  const std::string stretched = video_by({}, "stretch", true);
+  EXPECT_EQ(video_by({"--fit", "stretch"}, "stretch", false), stretched);
+  const std::string cut = video_by({"--fit", "cover"}, "cover", false);
+  const std::string padded = video_by({"--fit", "contain"}, "contain", false);
+  EXPECT_NE(cut, stretched);
+  EXPECT_NE(padded, stretched);
+  EXPECT_NE(padded, cut);
+  EXPECT_NE(video_by({"--fit", "contain", "--background", "white"}, "contain", false), padded);
+  expect_failure(run(generate("ti2v-5b", {"-o", "v.y4m", "--fit", "cover"})),
+                 kInvalidArgumentStatus, "--fit is about an image");
 }
 
 TEST_F(MediaTest, NoPictureIsNamedWithTheWayOn) {
@@ -70,7 +98,8 @@ TEST_F(MediaTest, NoPictureIsNamedWithTheWayOn) {
     expect_failure(run(generate("ti2v-5b", {"-i", file_of(name, content), "-o", "v.mp4"})),
                    kInvalidArgumentStatus, fragment);
   };
-  refused("a.png", "GIF89a", "a.png: expected a PNG, JPEG or WebP image, got a GIF image; ");
+  refused("a.png", "GIF89a",
+          "a.png: expected a PNG, JPEG, WebP, AVIF or HEIC image, got a GIF image; ");
   refused("b.png", "version https://git-lfs.github.com/spec/v1\n", "git lfs pull");
 }
 
