@@ -63,6 +63,12 @@ DecodedImage decode_avif(std::span<const std::byte> bytes, const std::string& or
   if (decoder == nullptr) throw Error(Code::kOutOfMemory, origin + ": cannot start libavif");
   const auto require = [&](avifResult code) {
     if (code == AVIF_RESULT_OK) return;
+    const std::string detail = decoder->diag.error;
+    if (detail.find("too large") != std::string::npos) {
+      throw Error(Code::kUnsupported, origin + ": image size: expected at most " +
+                                          std::to_string(kMaxImagePixels) + " pixels, got " +
+                                          detail);
+    }
     throw Error(code == AVIF_RESULT_OUT_OF_MEMORY ? Code::kOutOfMemory : Code::kCorruptFile,
                 origin + ": not a valid AVIF image: " + avifResultToString(code));
   };
