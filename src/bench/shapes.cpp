@@ -6,9 +6,9 @@
 #include <sstream>
 
 #include "base/error.h"
+#include "base/glob.h"
 #include "bench/builtin_shapes.h"
 #include "formats/mx_block.h"
-#include "quantization/quantization_config.h"
 
 namespace mxvideo::bench {
 namespace {
@@ -118,7 +118,7 @@ std::vector<GemmProblem> select_problems(const std::vector<LayerShape>& shapes,
   for (const LayerShape& shape : shapes) {
     const std::string layer = shape.model + "/" + shape.layer;
     known += (known.empty() ? "" : ", ") + layer;
-    if (!quantization::glob_match(selection.layers, layer)) continue;
+    if (!glob_match(selection.layers, layer)) continue;
     for (const std::string& rows : selection.rows) {
       problems.push_back(
           {.layer = layer, .m = rows_of(rows, shape, tokens), .k = shape.k, .n = shape.n});

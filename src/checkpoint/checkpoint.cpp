@@ -266,6 +266,12 @@ int64_t Checkpoint::tensor_bytes() const {
   return bytes;
 }
 
+std::vector<const SafetensorsFile*> Checkpoint::files() const {
+  std::vector<const SafetensorsFile*> files;
+  for (const auto& file : files_) files.push_back(file.get());
+  return files;
+}
+
 std::map<std::string, std::string> Checkpoint::metadata() const {
   std::map<std::string, std::string> merged;
   for (const auto& file : files_) merged.insert(file->metadata().begin(), file->metadata().end());

@@ -46,6 +46,8 @@ class Checkpoint {
   size_t file_index(const StoredTensor& tensor) const;
   // Bytes of all tensors, as stored.
   int64_t tensor_bytes() const;
+  // In the order of file_index().
+  std::vector<const SafetensorsFile*> files() const;
   // __metadata__ of all files; where files disagree, the first file's value.
   std::map<std::string, std::string> metadata() const;
   // "DIR/diffusion_pytorch_model.safetensors (3 shards)": for messages.

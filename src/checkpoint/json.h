@@ -51,6 +51,7 @@ class JsonFields {
   std::vector<bool> booleans(const std::string& key) const;
   std::vector<double> numbers(const std::string& key) const;
   const nlohmann::json& raw(const std::string& key) const;  // null when absent
+  const nlohmann::json& object() const { return object_; }
   const std::string& origin() const { return origin_; }
 
  private:

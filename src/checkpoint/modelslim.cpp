@@ -1,7 +1,6 @@
 #include "checkpoint/modelslim.h"
 
 #include <algorithm>
-#include <set>
 #include <vector>
 
 #include "base/atomic_file.h"
@@ -22,10 +21,12 @@ constexpr size_t kMaxTypeBytes = 64;
 constexpr std::string_view kMxfp8 = "W8A8_MXFP8";
 constexpr std::string_view kMxint8 = "W8A8_MXINT8";
 
-// Strings at the top level that describe the file and no tensor.
-const std::set<std::string, std::less<>> kFileMembers = {
-    "model_quant_type", "version",       "group_size",    "quant_type",
-    "kv_quant_type",    "fa_quant_type", "kv_cache_type", "format"};
+// Names of tensors and modules have dots, but for this one; other strings describe the file.
+constexpr std::string_view kTensorWithoutDot = "scale_shift_table";
+
+bool names_file_member(std::string_view name) {
+  return name.find('.') == name.npos && name != kTensorWithoutDot;
+}
 
 [[noreturn]] void corrupt(const std::string& origin, const std::string& what) {
   throw Error(Code::kCorruptFile, origin + ": " + what);
@@ -64,7 +65,7 @@ ModelSlimDescription parse_modelslim_description(std::string_view text, const st
   if (!root.is_object()) corrupt(origin, "expected an object, got " + describe_json(root));
   ModelSlimDescription description;
   for (auto& [name, value] : root.items()) {
-    if (!value.is_string() || kFileMembers.count(name) > 0) {
+    if (!value.is_string() || (names_file_member(name) && !name.empty())) {
       description.other[name] = std::move(value);
       continue;
     }

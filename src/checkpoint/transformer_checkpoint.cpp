@@ -1,15 +1,18 @@
 #include "checkpoint/transformer_checkpoint.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
-#include <nlohmann/json.hpp>
+#include <map>
 #include <optional>
-#include <set>
+#include <vector>
 
 #include "base/error.h"
 #include "checkpoint/comfy_quant.h"
-#include "checkpoint/json.h"
+#include "checkpoint/declaration/comfy_declaration.h"
+#include "checkpoint/declaration/config_declaration.h"
+#include "checkpoint/declaration/modelslim_declaration.h"
+#include "checkpoint/declaration/stored_layers.h"
+#include "checkpoint/modelslim.h"
 #include "checkpoint/quote.h"
 #include "formats/mx_block.h"
 
@@ -17,26 +20,12 @@ namespace mxvideo::checkpoint {
 namespace {
 
 namespace fs = std::filesystem;
-using nlohmann::json;
 
 constexpr std::string_view kWeight = ".weight";
 constexpr std::string_view kScale = ".weight_scale";
-constexpr std::string_view kScaleInverse = ".weight_scale_inv";  // SGLang's name, the same bytes
-constexpr std::string_view kAttentionType = ".quant_type";
-constexpr const char* kConfigKey = "quantization_config";
 
 [[noreturn]] void corrupt(const std::string& origin, const std::string& what) {
   throw Error(Code::kCorruptFile, origin + ": " + what);
-}
-
-// "blocks.0.attn1.to_q" of "blocks.0.attn1.to_q.weight"; nullopt without the suffix.
-std::optional<std::string> strip(const std::string& name, std::string_view suffix) {
-  if (!name.ends_with(suffix) || name.size() == suffix.size()) return std::nullopt;
-  return name.substr(0, name.size() - suffix.size());
-}
-
-bool is_attention_module(std::string_view name) {
-  return name.ends_with(".attn1") || name.ends_with(".attn2");
 }
 
 // Rotations and scales of 8-bit attention, which fp32 attention does not need.
@@ -51,154 +40,11 @@ bool scales_activations(std::string_view name) {
   return name.ends_with(".mul_scale") || name.ends_with(".weight_dual_scale");
 }
 
-// The layer whose quantized form this tensor belongs to; nullopt for float tensors.
-std::optional<std::string> quantized_layer_of(const std::string& name, const TensorView& view) {
-  constexpr std::array kCodeTypes = {DType::kF8E4M3, DType::kF8E5M2, DType::kI8, DType::kU8};
-  constexpr std::array<std::string_view, 8> kParts = {
-      kScale,          kScaleInverse,        ".input_scale", ".weight_offset", ".weight_scale_2",
-      ".scale_weight", ".weight_dual_scale", ".mul_scale"};
-  for (const std::string_view part : kParts) {
-    if (auto layer = strip(name, part)) return layer;
-  }
-  const bool codes =
-      std::find(kCodeTypes.begin(), kCodeTypes.end(), view.dtype) != kCodeTypes.end();
-  return codes ? strip(name, kWeight) : std::nullopt;
-}
-
-std::string_view text_of(const TensorView& view) {
-  return {reinterpret_cast<const char*>(view.data), static_cast<size_t>(view.bytes())};
-}
-
-// ComfyUI's markers, from tensors and from the metadata.
-QuantizationDeclaration comfy_declaration(const Checkpoint& checkpoint, NamingStyle style) {
-  QuantizationDeclaration declaration;
-  const auto declare = [&](const std::string& layer, const std::string& format) {
-    QuantizedLayer entry{.type = format, .element = {}};
-    if (format == kComfyMxfp8) entry.element = formats::MxElement::kE4m3;
-    const auto [position, inserted] = declaration.layers.emplace(layer, entry);
-    if (!inserted && position->second.type != format) {
-      corrupt(checkpoint.description(), "layer " + printable(layer) + ": comfy_quant says both '" +
-                                            printable(position->second.type) + "' and '" +
-                                            printable(format) + "'");
-    }
-  };
-  for (const auto& [name, tensor] : checkpoint.tensors()) {
-    const auto layer = strip(name, kComfyQuantSuffix);
-    if (!layer) continue;
-    const std::string origin = checkpoint.description() + ": tensor " + printable(name);
-    if (tensor.view.dtype != DType::kU8 || tensor.view.shape.rank() != 1) {
-      corrupt(origin, "expected U8 [bytes], got " + std::string(dtype_name(tensor.view.dtype)) +
-                          " " + tensor.view.shape.to_string());
-    }
-    declare(*layer, parse_comfy_format(text_of(tensor.view), origin));
-    declaration.companions.push_back(name);
-  }
-  const auto metadata = checkpoint.metadata();
-  if (const auto found = metadata.find(std::string(kComfyMetadataKey)); found != metadata.end()) {
-    const std::string origin = checkpoint.description() + ": metadata " + found->first;
-    for (const auto& [name, format] : parse_comfy_metadata(found->second, origin)) {
-      declare(canonical_transformer_name(name, style), format);
-    }
-  }
-  if (declaration.layers.empty()) return declaration;
-  declaration.source = QuantizationSource::kComfy;
-  declaration.origin = checkpoint.description() + " (comfy_quant)";
-  declaration.scale_layout = formats::ScaleLayout::kSwizzled;
-  return declaration;
-}
-
-QuantizationDeclaration modelslim_declaration(const fs::path& path) {
-  QuantizationDeclaration declaration;
-  declaration.source = QuantizationSource::kModelSlim;
-  declaration.origin = path.string();
-  declaration.description = canonical_description(read_modelslim_description(path), path.string());
-  for (const auto& [name, type] : declaration.description.types) {
-    if (type == kModelSlimFloat) continue;
-    if (const auto attention = strip(name, kAttentionType)) {
-      declaration.attention.emplace(*attention, type);
-    } else if (is_attention_module(name)) {
-      declaration.attention.emplace(name, type);
-    } else if (const auto layer = strip(name, kWeight)) {
-      declaration.layers.emplace(*layer, QuantizedLayer{type, modelslim_element(type)});
-    }
-  }
-  return declaration;
-}
-
-// Throws unless a group of compressed-tensors stores weights as MXFP8.
-void check_compressed_group(const json& group, const std::string& origin) {
-  const JsonFields fields(group, origin);
-  const JsonFields weights(fields.raw("weights"), origin + ": weights");
-  const bool mxfp8 = weights.integer("num_bits", 1, 64) == 8 && weights.string("type") == "float" &&
-                     weights.integer_or("group_size", 0, -1, 1 << 20) == 32;
-  if (!mxfp8) {
-    throw Error(Code::kUnsupported,
-                origin + ": expected MXFP8 weights (num_bits 8, type float, group_size 32), got " +
-                    printable(fields.raw("weights").dump()));
-  }
-}
-
-void check_compressed_tensors(const JsonFields& fields) {
-  const std::string format = fields.string_or("format", "mxfp8-quantized");
-  if (format != "mxfp8-quantized") {
-    throw Error(Code::kUnsupported, fields.origin() + ": format: expected mxfp8-quantized, got '" +
-                                        printable(format) + "'");
-  }
-  const json& groups = fields.raw("config_groups");
-  if (!groups.is_object() || groups.empty()) {
-    corrupt(fields.origin(),
-            "config_groups: expected a non-empty object, got " + describe_json(groups));
-  }
-  for (const auto& [name, group] : groups.items()) {
-    check_compressed_group(group, fields.origin() + ": config_groups '" + printable(name) + "'");
-  }
-}
-
-void check_mxfp8_config(const JsonFields& fields) {
-  if (fields.has("weight_block_size") &&
-      fields.integers("weight_block_size", 1, 1 << 20) != std::vector<int64_t>{1, 32}) {
-    throw Error(Code::kUnsupported, fields.origin() +
-                                        ": weight_block_size: expected [1, 32], got " +
-                                        fields.raw("weight_block_size").dump());
-  }
-}
-
-// Every layer with E4M3 weights is what the config says; which they are the tensors tell.
-QuantizationDeclaration config_declaration(const json& config, const std::string& origin,
-                                           const Checkpoint& checkpoint) {
-  const JsonFields fields(config, origin);
-  const std::string method = fields.string("quant_method");
-  if (method == "compressed-tensors") {
-    check_compressed_tensors(fields);
-  } else if (method == "mxfp8") {
-    check_mxfp8_config(fields);
-  } else {
-    throw Error(Code::kUnsupported,
-                origin + ": quant_method: expected mxfp8 or compressed-tensors, got '" +
-                    printable(method) + "'");
-  }
-  QuantizationDeclaration declaration;
-  declaration.source = QuantizationSource::kConfigJson;
-  declaration.origin = origin;
-  for (const auto& [name, tensor] : checkpoint.tensors()) {
-    const auto layer = strip(name, kWeight);
-    if (layer && tensor.view.dtype == DType::kF8E4M3) {
-      declaration.layers.emplace(*layer, QuantizedLayer{"mxfp8", formats::MxElement::kE4m3});
-    }
-  }
-  if (declaration.layers.empty()) {
-    corrupt(origin, "declares " + method + ", but " + checkpoint.description() +
-                        " holds no F8_E4M3 weight; remove " + kConfigKey +
-                        " and ask for --quantization mxfp8 to quantize while loading");
-  }
-  return declaration;
-}
-
 // SGLang's spelling of the scales, for files whose config.json declares them.
 void rename_inverse_scales(Checkpoint& checkpoint) {
   std::map<std::string, std::string> new_names;
   for (const auto& [name, tensor] : checkpoint.tensors()) {
-    if (const auto layer = strip(name, kScaleInverse)) {
+    if (const auto layer = strip_suffix(name, kScaleInverse)) {
       new_names.emplace(name, *layer + std::string(kScale));
     }
   }
@@ -215,31 +61,41 @@ QuantizationDeclaration find_declaration(const fs::path& weights, Checkpoint& ch
   // A file with markers speaks for itself; what lies beside it may belong to another file.
   if (comfy.quantized() && !is_directory) return comfy;
 
-  if (const auto description = find_modelslim_description(directory)) {
-    if (comfy.quantized()) {
-      corrupt(description->string(), "contradicts the comfy_quant markers in " +
-                                         checkpoint.description() + "; remove one of them");
+  const auto description = find_modelslim_description(directory);
+  const std::string config =
+      comfy.quantized() || description ? find_config_declaration(directory, checkpoint) : "";
+  if (comfy.quantized()) {
+    const std::string other = description ? description->string() : config;
+    if (other.empty()) return comfy;
+    corrupt(other, "contradicts the comfy_quant markers in " + checkpoint.description() +
+                       "; remove one of them");
+  }
+  if (description) {
+    QuantizationDeclaration declared = modelslim_declaration(*description);
+    if (!config.empty()) {
+      declared.notices.push_back(config + " is ignored: " + declared.origin +
+                                 " declares the quantization");
     }
-    return modelslim_declaration(*description);
+    return declared;
   }
-  if (comfy.quantized()) return comfy;
-
-  std::optional<QuantizationDeclaration> declared;
-  if (const fs::path config_path = directory / "config.json"; fs::exists(config_path)) {
-    const json config = read_json_file(config_path);
-    const std::string origin = config_path.string() + ": " + kConfigKey;
-    if (config.is_object() && config.contains(kConfigKey) && !config[kConfigKey].is_null()) {
-      declared = config_declaration(config[kConfigKey], origin, checkpoint);
-    }
-  }
-  const auto metadata = checkpoint.metadata();
-  if (const auto found = metadata.find(kConfigKey); !declared && found != metadata.end()) {
-    const std::string origin = checkpoint.description() + ": metadata " + kConfigKey;
-    declared = config_declaration(parse_json(found->second, origin), origin, checkpoint);
-  }
+  std::optional<QuantizationDeclaration> declared = config_declaration(directory, checkpoint);
   if (!declared) return {};
   rename_inverse_scales(checkpoint);
   return *std::move(declared);
+}
+
+// What the tensors add: sizes, and parts that a layer of its kind does not have.
+void complete_layers(QuantizationDeclaration& declaration, const Checkpoint& checkpoint) {
+  for (auto& [name, layer] : declaration.layers) {
+    const auto weight = checkpoint.tensors().find(name + std::string(kWeight));
+    if (weight != checkpoint.tensors().end()) layer.weights = weight->second.view.count();
+    if (!layer.element) continue;
+    const std::string part = foreign_part(checkpoint, name);
+    if (part.empty()) continue;
+    layer.element.reset();
+    layer.weight_only.clear();
+    layer.refusal = "there is a tensor " + part + ", which MXFP8 and MXINT8 do not have";
+  }
 }
 
 // Quantized tensors that nothing declares, and declarations that no tensor follows.
@@ -263,7 +119,7 @@ void check_declaration(const QuantizationDeclaration& declaration, const Checkpo
     const bool tensor = !name.ends_with(kAttentionType) && !is_attention_module(name);
     const bool omissible = type == kModelSlimFloat && !scales_activations(name);
     // Weights are reported by layer, above; scales of our own layers by the loader, with the rest.
-    const auto layer = strip(name, kScale);
+    const auto layer = strip_suffix(name, kScale);
     const bool reported =
         name.ends_with(kWeight) || (layer && declaration.layers.count(*layer) > 0);
     if (tensor && !omissible && !reported && checkpoint.tensors().count(name) == 0) {
@@ -273,7 +129,8 @@ void check_declaration(const QuantizationDeclaration& declaration, const Checkpo
   std::string problems;
   if (!undeclared.empty()) {
     problems = std::to_string(undeclared.size()) +
-               " quantized tensors without a declaration: " + name_list(undeclared);
+               (undeclared.size() == 1 ? " quantized tensor" : " quantized tensors") +
+               " without a declaration: " + name_list(undeclared);
     problems += declaration.quantized()
                     ? "; " + declaration.origin + " does not declare them"
                     : "; expected quant_model_description*.json, quantization_config in "
@@ -281,18 +138,20 @@ void check_declaration(const QuantizationDeclaration& declaration, const Checkpo
   }
   if (!absent.empty()) {
     problems += std::string(problems.empty() ? "" : "; ") + std::to_string(absent.size()) +
-                " layers that " + declaration.origin +
-                " declares have no weight: " + name_list(absent);
+                (absent.size() == 1 ? " layer that " : " layers that ") + declaration.origin +
+                (absent.size() == 1 ? " declares has no weight: " : " declares have no weight: ") +
+                name_list(absent);
   }
   if (!unfollowed.empty()) {
     problems += std::string(problems.empty() ? "" : "; ") + std::to_string(unfollowed.size()) +
-                " tensors that " + declaration.origin +
-                " declares are missing: " + name_list(unfollowed);
+                (unfollowed.size() == 1 ? " tensor that " : " tensors that ") + declaration.origin +
+                (unfollowed.size() == 1 ? " declares is missing: " : " declares are missing: ") +
+                name_list(unfollowed);
   }
   if (!ragged.empty()) {
     problems += std::string(problems.empty() ? "" : "; ") + std::to_string(ragged.size()) +
-                " MXFP8 or MXINT8 layers whose weight is not [n, k] with k a multiple of 32: " +
-                name_list(ragged);
+                (ragged.size() == 1 ? " MXFP8 or MXINT8 layer" : " MXFP8 or MXINT8 layers") +
+                " whose weight is not [n, k] with k a multiple of 32: " + name_list(ragged);
   }
   if (!problems.empty()) corrupt(checkpoint.description(), problems);
 }
@@ -318,10 +177,10 @@ void check_rotations(const Checkpoint& checkpoint) {
   const auto& tensors = checkpoint.tensors();
   for (const auto& [name, query] : tensors) {
     if (name.ends_with(".to_k_rot") &&
-        tensors.count(strip(name, ".to_k_rot").value() + std::string(kQuery)) == 0) {
+        tensors.count(strip_suffix(name, ".to_k_rot").value() + std::string(kQuery)) == 0) {
       corrupt(checkpoint.description(), name + " is there without its to_q_rot");
     }
-    const auto attention = strip(name, kQuery);
+    const auto attention = strip_suffix(name, kQuery);
     if (!attention) continue;
     const auto key = tensors.find(*attention + ".to_k_rot");
     if (key == tensors.end()) {
@@ -346,29 +205,12 @@ void check_rotations(const Checkpoint& checkpoint) {
 
 }  // namespace
 
-std::string_view quantization_source_name(QuantizationSource source) {
-  switch (source) {
-    case QuantizationSource::kNone:
-      return "none";
-    case QuantizationSource::kModelSlim:
-      return "modelslim";
-    case QuantizationSource::kConfigJson:
-      return "config.json";
-    case QuantizationSource::kComfy:
-      return "comfy";
-  }
-  return "unknown";
-}
-
-DType stored_dtype(formats::MxElement element) {
-  return element == formats::MxElement::kInt8 ? DType::kI8 : DType::kF8E4M3;
-}
-
 TransformerCheckpoint open_transformer_checkpoint(const fs::path& weights) {
   Checkpoint checkpoint = fs::is_directory(weights) ? Checkpoint::open_directory(weights)
                                                     : Checkpoint::open_file(weights);
   const NamingStyle style = normalize_names(checkpoint, Component::kTransformer);
   QuantizationDeclaration declaration = find_declaration(weights, checkpoint, style);
+  complete_layers(declaration, checkpoint);
   check_declaration(declaration, checkpoint);
   check_rotations(checkpoint);
   for (const auto& [name, tensor] : checkpoint.tensors()) {

@@ -115,7 +115,7 @@ TEST_F(TransformerCheckpointTest, WeightsThatBlocksDoNotFit) {
   write("quant_model_description.json", R"({"blocks.0.attn1.to_q.weight": "W8A8_MXFP8"})");
   add("blocks.0.self_attn.q.weight", Tensor(DType::kF8E4M3, {2, 80}));
   expect_refused(Code::kCorruptFile,
-                 "1 MXFP8 or MXINT8 layers whose weight is not [n, k] with k a multiple of 32: "
+                 "1 MXFP8 or MXINT8 layer whose weight is not [n, k] with k a multiple of 32: "
                  "blocks.0.attn1.to_q [2, 80]");
 }
 
@@ -134,7 +134,7 @@ TEST_F(TransformerCheckpointTest, QuantizedWithoutDeclarationIsAnError) {
 TEST_F(TransformerCheckpointTest, DeclarationsMustCoverTheTensorsAndNotMore) {
   write("quant_model_description.json",
         R"({"blocks.0.attn1.to_q.weight": "FLOAT", "blocks.9.attn1.to_q.weight": "W8A8"})");
-  expect_refused(Code::kCorruptFile, "does not declare them; 1 layers that");
+  expect_refused(Code::kCorruptFile, "does not declare them; 1 layer that");
 }
 
 TEST_F(TransformerCheckpointTest, DeclaredTensorsMustBeThereUnlessFloat) {
@@ -194,7 +194,9 @@ TEST_F(TransformerCheckpointTest, ConfigJsonForms) {
         R"({"quant_method": "mxfp8", "weight_block_size": [1, 32], "scale_fmt": "ue8m0"})",
         R"({"quant_method": "compressed-tensors", "format": "mxfp8-quantized", "config_groups":
             {"group_0": {"targets": ["Linear"], "weights": {"num_bits": 8, "type": "float",
-             "strategy": "group", "group_size": 32, "scale_dtype": "torch.uint8"}}}})"}) {
+             "strategy": "group", "group_size": 32, "scale_dtype": "torch.uint8"},
+             "input_activations": {"num_bits": 8, "type": "float", "group_size": 32,
+             "dynamic": true}}}})"}) {
     write("config.json", std::string(R"({"quantization_config": )") + config + "}");
     const QuantizationDeclaration declaration = open();
     EXPECT_EQ(declaration.source, QuantizationSource::kConfigJson);
@@ -218,16 +220,20 @@ TEST_F(TransformerCheckpointTest, BrokenConfigJson) {
   };
   refuse(Code::kCorruptFile, "{}", "quantization_config: field 'quant_method' is missing");
   refuse(Code::kCorruptFile, "[]", "quantization_config");
-  refuse(Code::kUnsupported, R"({"quant_method": "awq"})",
-         "quant_method: expected mxfp8 or compressed-tensors, got 'awq'");
-  refuse(Code::kUnsupported, R"({"quant_method": "mxfp8", "weight_block_size": [128, 128]})",
-         "weight_block_size: expected [1, 32], got [128,128]");
-  refuse(Code::kUnsupported, R"({"quant_method": "compressed-tensors", "format": "x"})",
-         "format: expected mxfp8-quantized, got 'x'");
-  refuse(Code::kUnsupported,
-         R"({"quant_method": "compressed-tensors", "config_groups":
-             {"g": {"weights": {"num_bits": 4, "type": "float", "group_size": 32}}}})",
-         "config_groups 'g': expected MXFP8 weights");
+}
+
+TEST_F(TransformerCheckpointTest, MethodsThatAreNotKnown) {
+  write("config.json", R"({"quantization_config": {"quant_method": "awq"}})");
+  const std::string refusal =
+      "quant_method: expected one of mxfp8, compressed-tensors, modelopt, modelopt_mxfp8, "
+      "modelopt_mixed, auto-round, got 'awq'";
+  const QuantizedLayer layer = open().layers.at("blocks.0.attn1.to_q");
+  EXPECT_EQ(layer.type, "awq");
+  EXPECT_EQ(layer.refusal, refusal);
+  // Nothing quantized that could be listed.
+  rename("blocks.0.self_attn.q.weight_scale", "blocks.0.self_attn.v.bias");
+  add("blocks.0.self_attn.q.weight", Tensor(DType::kBF16, {2, 64}));
+  expect_refused(Code::kUnsupported, refusal);
 }
 
 TEST_F(TransformerCheckpointTest, ConfigThatDeclaresWhatIsNotThere) {

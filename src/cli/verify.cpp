@@ -64,6 +64,9 @@ void print_table(const VerifyReport& report) {
   for (const std::string& problem : report.problems) {
     std::cout << "problem: " << printable(problem, 16384) << "\n";
   }
+  for (const std::string& warning : report.warnings) {
+    std::cout << "warning: " << printable(warning, 16384) << " (--original DIR)\n";
+  }
 }
 
 void verify(const VerifyFlags& flags) {

@@ -43,8 +43,8 @@ void check_names(const ComponentPlan& component) {
 
 std::string layer_of(const std::string& tensor) { return tensor.substr(0, tensor.rfind('.')); }
 
-LiteralTensor comfy_marker(const std::string& original_layer) {
-  std::string text = checkpoint::comfy_marker_text(checkpoint::kComfyMxfp8);
+LiteralTensor comfy_marker(const std::string& original_layer, bool full_precision) {
+  std::string text = checkpoint::comfy_marker_text(checkpoint::kComfyMxfp8, full_precision);
   const auto bytes = static_cast<int64_t>(text.size());
   return {.target = {.name = original_layer + std::string(checkpoint::kComfyQuantSuffix),
                      .dtype = DType::kU8,

@@ -84,8 +84,9 @@ struct ShardPlan {
 // "blocks.0.attn1.to_q" of "blocks.0.attn1.to_q.weight"; the whole name when it has no dot.
 std::string layer_of(const std::string& tensor);
 
-// The tensor that marks a layer of an original name as MXFP8 for ComfyUI.
-LiteralTensor comfy_marker(const std::string& original_layer);
+// The tensor that marks a layer of an original name as MXFP8 for ComfyUI, with activations that are
+// not quantized where `full_precision`.
+LiteralTensor comfy_marker(const std::string& original_layer, bool full_precision = false);
 
 std::vector<checkpoint::TensorSpec> target_tensors(const OutputLayer& layer);
 

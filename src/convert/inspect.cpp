@@ -48,9 +48,37 @@ double bits_in_memory(const quantization::LinearMethod& linear, bool decoded, DT
   return decoded ? 16 : static_cast<double>(8 * dtype_size(stored));
 }
 
+// Takes the layers that do not run out of `declaration`.
+std::map<std::string, checkpoint::QuantizedLayer> take_unsupported(
+    checkpoint::QuantizationDeclaration& declaration) {
+  std::map<std::string, checkpoint::QuantizedLayer> unsupported;
+  for (const auto& [name, layer] : declaration.layers) {
+    if (!layer.element) unsupported.emplace(name, layer);
+  }
+  for (const auto& [name, layer] : unsupported) declaration.layers.erase(name);
+  return unsupported;
+}
+
+std::string declared_type(const checkpoint::QuantizedLayer& layer) {
+  return layer.weight_only.empty() ? layer.type : layer.type + " (weights only)";
+}
+
+std::vector<std::string> count_kinds(
+    const std::map<std::string, checkpoint::QuantizedLayer>& unsupported) {
+  std::map<std::string, int64_t> kinds;
+  for (const auto& [name, layer] : unsupported) ++kinds[checkpoint::unsupported_kind(layer)];
+  std::vector<std::string> lines;
+  for (const auto& [kind, count] : kinds) lines.push_back(std::to_string(count) + " x " + kind);
+  return lines;
+}
+
 // Every matrix under a name of a layer is a linear layer; those of the blocks may be quantized.
 void list_layers(const checkpoint::TransformerCheckpoint& opened, InspectedPart& part) {
-  const auto resolved = quantization::resolve_quantization({}, opened.quantization);
+  checkpoint::QuantizationDeclaration runnable = opened.quantization;
+  const auto unsupported = take_unsupported(runnable);
+  part.unsupported = count_kinds(unsupported);
+  const auto resolved = quantization::resolve_quantization({}, runnable);
+  part.notices = resolved.notices;
   const auto& tensors = opened.checkpoint.tensors();
   int64_t weights = 0, bytes = 0;
   for (const auto& [name, tensor] : tensors) {
@@ -61,12 +89,21 @@ void list_layers(const checkpoint::TransformerCheckpoint& opened, InspectedPart&
     const quantization::LinearShape shape{.out_features = tensor.view.shape[0],
                                           .in_features = tensor.view.shape[1],
                                           .bias = tensors.contains(layer + ".bias")};
-    const auto linear = resolved.config->make_linear(layer, shape, layer.starts_with("blocks."));
-    part.layers.push_back({.name = layer,
-                           .declared = is_declared ? declared->second.type : "FLOAT",
-                           .scheme = linear->scheme(),
-                           .reason = linear->reason(),
-                           .weight_bits = bits_in_memory(*linear, is_declared, tensor.view.dtype)});
+    if (const auto foreign = unsupported.find(layer); foreign != unsupported.end()) {
+      part.layers.push_back({.name = layer,
+                             .declared = foreign->second.type,
+                             .scheme = "unsupported",
+                             .reason = foreign->second.refusal,
+                             .weight_bits = 0});
+    } else {
+      const auto linear = resolved.config->make_linear(layer, shape, layer.starts_with("blocks."));
+      part.layers.push_back(
+          {.name = layer,
+           .declared = is_declared ? declared_type(declared->second) : "FLOAT",
+           .scheme = linear->scheme(),
+           .reason = linear->reason(),
+           .weight_bits = bits_in_memory(*linear, is_declared, tensor.view.dtype)});
+    }
     weights += tensor.view.count();
     bytes += tensor.view.bytes();
     const auto scale = tensors.find(name + "_scale");
@@ -110,6 +147,8 @@ Json transformer_json(const InspectedPart& part, const InspectDetail& detail) {
   json["stored_bits_per_weight"] = part.stored_bits_per_weight;
   json["companions"] = part.companions;
   json["attention"] = part.attention;
+  json["notices"] = part.notices;
+  json["unsupported"] = part.unsupported;
   json["layer_types"] = declared_by_layer(part);
   std::map<std::string, int64_t> schemes;
   for (const InspectedLayer& layer : part.layers) ++schemes[layer.scheme];

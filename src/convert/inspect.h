@@ -36,9 +36,11 @@ struct InspectedTensor {
 // One linear layer of a transformer.
 struct InspectedLayer {
   std::string name;
-  std::string declared;    // type in the words of the files; "FLOAT" when none is declared
-  std::string scheme;      // what generate runs: "none", "mxfp8", "mxint8"
-  std::string reason;      // why not quantized; may be empty
+  // Type in the words of the files, "mxfp8 (weights only)"; "FLOAT" when none is declared.
+  std::string declared;
+  // What generate runs: "none", "mxfp8", "mxint8"; "unsupported" for what it does not.
+  std::string scheme;
+  std::string reason;      // why not quantized, or not supported; may be empty
   double weight_bits = 0;  // per weight in memory, scales included
 };
 
@@ -53,11 +55,14 @@ struct InspectedPart {
   std::string source, origin, scale_layout;
   std::vector<InspectedLayer> layers;
   std::vector<std::string> companions;
+  std::vector<std::string> notices;      // what of the declaration a run says to its user
+  std::vector<std::string> unsupported;  // kinds of layers that do not run, with their numbers
   std::map<std::string, std::string> attention;
   double stored_bits_per_weight = 0;  // of linear layers, scales included
 };
 
-// Throws what loading would: Code::kNotFound, kCorruptFile, kUnsupported.
+// Throws what opening the files would: Code::kNotFound, kCorruptFile, kUnsupported. Layers that do
+// not run are listed.
 std::vector<InspectedPart> inspect_model(const std::filesystem::path& path);
 
 // "attn1.to_q" -> "W8A8_MXFP8" -> number of blocks.

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/glob.h"
 #include "checkpoint/quote.h"
 #include "convert/target_layout.h"
 #include "quantization/quantization_config.h"
@@ -39,7 +40,7 @@ void check_globs(const ModelSource& model, const std::vector<std::string>& globs
     for (const TransformerSource& source : model.experts) {
       const models::WanTransformer transformer(source.config.sizes, *scheme);
       for (const quantization::LinearMethod* linear : transformer.linears()) {
-        used = used || quantization::glob_match(glob, linear->name());
+        used = used || glob_match(glob, linear->name());
       }
     }
     if (!used) unused.push_back("'" + checkpoint::printable(glob) + "'");

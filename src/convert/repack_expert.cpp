@@ -33,6 +33,14 @@ bool is_mx_layer(const TransformerSource& source, const std::string& layer) {
   return found != layers.end() && found->second.element.has_value();
 }
 
+std::set<std::string> weight_only_layers(const TransformerSource& source) {
+  std::set<std::string> layers;
+  for (const auto& [name, layer] : source.opened.quantization.layers) {
+    if (!layer.weight_only.empty()) layers.insert(name);
+  }
+  return layers;
+}
+
 // Weight and scales of a quantized layer: they have no float form that could stand in for them.
 bool is_quantized_part(const TransformerSource& source, const std::string& name) {
   return is_mx_layer(source, layer_of(name)) && !name.ends_with(".bias");
@@ -165,21 +173,27 @@ class ExpertPlanner {
   }
 
  private:
+  bool is_weight_only(const std::string& layer) const {
+    return !expert_.source->opened.quantization.layers.at(layer).weight_only.empty();
+  }
+
   // Throws for layers that the layout cannot hold.
   void refuse_layers_of_no_format() const {
     std::vector<std::string> refused;
     std::string reason;
     for (const auto& [layer, element] : mx_layers(*expert_.source)) {
-      const std::string refusal = refuse_element(layout_, element);
+      std::string refusal = refuse_element(layout_, element);
+      if (refusal.empty() && is_weight_only(layer)) refusal = refuse_weight_only(layout_);
       if (refusal.empty()) continue;
       refused.push_back(layer);
-      reason = refusal;
+      reason = std::move(refusal);
     }
     if (refused.empty()) return;
     throw Error(Code::kUnsupported,
                 expert_.source->opened.quantization.origin + ": " + std::to_string(refused.size()) +
-                    " layers cannot go into --layout " + std::string(layout_name(layout_)) + ": " +
-                    checkpoint::name_list(refused, 5) + "; " + reason);
+                    (refused.size() == 1 ? " layer" : " layers") + " cannot go into --layout " +
+                    std::string(layout_name(layout_)) + ": " + checkpoint::name_list(refused, 5) +
+                    "; " + reason);
   }
 
   // The source's, without what speaks of its layout.
@@ -217,7 +231,9 @@ class ExpertPlanner {
         .grid = grid,
         .from = expert_.source->opened.quantization.scale_layout,
         .to = target_scale_layout(layout_)});
-    if (layout_ == Layout::kComfy) tasks.push_back(comfy_marker(target_name(layout_, layer)));
+    if (layout_ == Layout::kComfy) {
+      tasks.push_back(comfy_marker(target_name(layout_, layer), is_weight_only(layer)));
+    }
   }
 
   const RepackExpert& expert_;
@@ -312,7 +328,8 @@ RepackExpert prepare_expert(const TransformerSource& source, const TransformerSo
   RepackExpert expert{
       .source = &source, .original = original, .tensors = source.tensors(), .overlaid = {}};
   std::erase_if(expert.tensors, [](const auto& entry) {
-    return entry.first.ends_with(checkpoint::kComfyQuantSuffix);
+    return entry.first.ends_with(checkpoint::kComfyQuantSuffix) ||
+           entry.first.ends_with(checkpoint::kComfyWeightScalar);
   });
   if (original != nullptr) check_config(source.config, original->config);
   overlay(expert);
@@ -355,6 +372,9 @@ void verify_expert(const RepackExpert& expert, const std::filesystem::path& weig
   }
   if (mx_layers(written) != mx_layers(*expert.source)) {
     problems.push_back("the quantized layers differ");
+  }
+  if (weight_only_layers(written) != weight_only_layers(*expert.source)) {
+    problems.push_back("the layers whose activations are not quantized differ");
   }
   const ModelSlimDescription& description = written.opened.quantization.description;
   if (!description.types.empty() && description.types != description_of(expert).types) {

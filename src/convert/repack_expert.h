@@ -21,8 +21,8 @@ using TensorMap = std::map<std::string, checkpoint::StoredTensor, std::less<>>;
 struct RepackExpert {
   const TransformerSource* source = nullptr;
   const TransformerSource* original = nullptr;  // same expert; nullptr without an original model
-  TensorMap tensors;                            // canonical names; without comfy_quant markers
-  std::vector<std::string> overlaid;            // those of them that came from the original
+  TensorMap tensors;                  // canonical names; without comfy_quant, weight_scalar
+  std::vector<std::string> overlaid;  // those of them that came from the original
 
   // The config that the tensors are checked with and that is written.
   const TransformerConfig& config() const {

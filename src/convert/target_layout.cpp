@@ -111,6 +111,12 @@ std::string refuse_element(Layout layout, formats::MxElement element) {
          "hold them";
 }
 
+std::string refuse_weight_only(Layout layout) {
+  if (layout == Layout::kComfy) return {};
+  return "a quant_model_description cannot say that activations are not quantized; --layout comfy "
+         "can, by full_precision_matrix_mult";
+}
+
 std::string target_name(Layout layout, const std::string& canonical) {
   if (layout == Layout::kDiffusers) return canonical;
   return checkpoint::original_transformer_name(canonical);

@@ -32,6 +32,9 @@ std::optional<formats::MxElement> dominant_element(const MxLayers& layers);
 // Why the layout cannot hold layers of this format; empty when it can.
 std::string refuse_element(Layout layout, formats::MxElement element);
 
+// Likewise of layers whose weights are quantized and whose activations are not.
+std::string refuse_weight_only(Layout layout);
+
 // The name in this layout of a tensor, layer or description entry.
 std::string target_name(Layout layout, const std::string& canonical);
 

@@ -111,7 +111,8 @@ TransformerConfig infer_config(const checkpoint::Checkpoint& checkpoint) {
 void refuse_foreign_types(const TransformerSource& source) {
   std::vector<std::string> foreign;
   for (const auto& [layer, quantized] : source.opened.quantization.layers) {
-    if (!quantized.element) foreign.push_back(layer + " (" + quantized.type + ")");
+    if (!quantized.element)
+      foreign.push_back(layer + " (" + checkpoint::unsupported_kind(quantized) + ")");
   }
   if (foreign.empty()) return;
   throw Error(Code::kUnsupported, source.opened.quantization.origin +

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "checkpoint/declaration/scale_order.h"
 #include "checkpoint/json.h"
 #include "checkpoint/safetensors.h"
 #include "convert/model_parts.h"
@@ -118,6 +119,12 @@ VerifiedPart verify_part(const ModelPart& part, const ModelPart* original,
     result.values = scan_values(*opened);
     for (const std::string& problem : result.values.problems) result.problems.push_back(problem);
   });
+  // A comparison says it for certain, by the other order's distance.
+  if (original == nullptr && opened->quantization.quantized()) {
+    const std::string order =
+        checkpoint::scale_order_warning(*opened, {.layers = 1 << 20, .bands = 16});
+    if (!order.empty()) result.warnings.push_back(order);
+  }
   if (original != nullptr) {
     collect(result.problems,
             [&] { compare_with(*original, *opened, options.min_sqnr_db, result); });
@@ -133,6 +140,7 @@ Json part_json(const VerifiedPart& part) {
   json["blocks"] = part.values.blocks;
   json["zero_scale_blocks"] = part.values.zero_scale_blocks;
   json["problems"] = part.problems;
+  json["warnings"] = part.warnings;
   json["comparison"] = Json::array();
   for (const ValueDifference& difference : part.comparison.tensors) {
     Json entry = {{"name", difference.name}, {"quantized", difference.quantized}};
@@ -171,6 +179,9 @@ VerifyReport verify_model(const VerifyOptions& options) {
     for (const std::string& problem : report.parts.back().problems) {
       report.problems.push_back(part.name + ": " + problem);
     }
+    for (const std::string& warning : report.parts.back().warnings) {
+      report.warnings.push_back(part.name + ": " + warning);
+    }
   }
   if (fs::is_directory(options.path)) {
     collect(report.problems, [&] { report.files = check_files(options.path); });
@@ -186,6 +197,7 @@ Json verify_json(const VerifyReport& report) {
   Json json;
   json["passed"] = report.problems.empty();
   json["problems"] = report.problems;
+  json["warnings"] = report.warnings;
   json["components"] = Json::array();
   for (const VerifiedPart& part : report.parts) json["components"].push_back(part_json(part));
   json["files"] = Json::array();

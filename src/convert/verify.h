@@ -28,12 +28,14 @@ struct VerifiedPart {
   ValueScan values;
   Comparison comparison;
   std::vector<std::string> problems;  // of structure and key set, then of values and comparison
+  std::vector<std::string> warnings;  // what looks wrong and cannot be told from these files alone
 };
 
 struct VerifyReport {
   std::vector<VerifiedPart> parts;
   FileCheck files;
   std::vector<std::string> problems;  // all of them, each with what it is about in front
+  std::vector<std::string> warnings;  // likewise
 };
 
 // Throws Code::kNotFound and what else makes that there is nothing to verify: a path without a

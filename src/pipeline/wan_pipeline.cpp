@@ -4,8 +4,10 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/glob.h"
 #include "base/memory_usage.h"
 #include "checkpoint/checkpoint.h"
+#include "checkpoint/declaration/scale_order.h"
 #include "checkpoint/json.h"
 #include "checkpoint/key_map.h"
 #include "pipeline/image_condition.h"
@@ -109,6 +111,8 @@ WanExpert WanPipeline::plan_expert(const std::string& component) const {
                             ? options_.wrap_quantization(component, std::move(resolved.config))
                             : std::move(resolved.config);
   expert.notices = std::move(resolved.notices);
+  const std::string order = checkpoint::scale_order_warning(files);
+  if (!order.empty()) expert.notices.push_back(order);
   return expert;
 }
 
@@ -146,8 +150,8 @@ void WanPipeline::check_quantization() const {
     }
   }
   for (const std::string& pattern : options_.quantization.ignored_layers) {
-    const bool used = std::ranges::any_of(
-        names, [&](const auto& name) { return quantization::glob_match(pattern, name); });
+    const bool used =
+        std::ranges::any_of(names, [&](const auto& name) { return glob_match(pattern, name); });
     if (!used) {
       throw Error(Code::kInvalidArgument, "--quantization-ignored-layers: '" + pattern +
                                               "' matches no linear layer; a name looks like '" +

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/glob.h"
 #include "checkpoint/quote.h"
 #include "quantization/mx_linear.h"
 #include "quantization/mx_offline.h"
@@ -84,9 +85,15 @@ class DeclaredQuantization final : public QuantizationConfig {
           layer, shape, quantizable ? "stored unquantized" : "kept in high precision by policy");
     }
     const formats::MxElement element = found->second.element.value();  // else refused before
+    std::string reason;
     if (const std::string* glob = find_ignoring_glob(options_.ignored_layers, layer)) {
+      reason = ignored_reason(*glob);
+    } else if (!found->second.weight_only.empty()) {
+      reason = "declared '" + checkpoint::printable(found->second.weight_only) + "'";
+    }
+    if (!reason.empty()) {
       return std::make_unique<DequantizedMxLinear>(layer, shape, declared_.scale_layout, element,
-                                                   ignored_reason(*glob) + ": stored as " +
+                                                   reason + ": stored as " +
                                                        format_in_capitals(element) +
                                                        ", computed with the decoded weight");
     }
@@ -104,18 +111,18 @@ class DeclaredQuantization final : public QuantizationConfig {
   checkpoint::QuantizationDeclaration declared_;
 };
 
-// Types that no kernel computes, each with the layers that have it.
+// Layers that no kernel computes, by type and reason.
 void refuse_unknown_types(const checkpoint::QuantizationDeclaration& declared) {
-  std::map<std::string, std::vector<std::string>> layers_of_type;
+  std::map<std::string, std::vector<std::string>> layers_of_kind;
   for (const auto& [name, layer] : declared.layers) {
-    if (!layer.element) layers_of_type[layer.type].push_back(name);
+    if (!layer.element) layers_of_kind[checkpoint::unsupported_kind(layer)].push_back(name);
   }
-  if (layers_of_type.empty()) return;
+  if (layers_of_kind.empty()) return;
   std::string what;
-  for (const auto& [type, layers] : layers_of_type) {
-    what += (what.empty() ? "" : "; ") + checkpoint::printable(type, 64) + " (" +
-            std::to_string(layers.size()) + (layers.size() == 1 ? " layer: " : " layers: ") +
-            checkpoint::name_list(layers, 5) + ")";
+  for (const auto& [kind, layers] : layers_of_kind) {
+    what += (what.empty() ? "" : "; ") + kind + " (" + std::to_string(layers.size()) +
+            (layers.size() == 1 ? " layer: " : " layers: ") + checkpoint::name_list(layers, 5) +
+            ")";
   }
   throw Error(
       Code::kUnsupported,
@@ -139,6 +146,39 @@ void refuse_other_element(const QuantizationOptions& options,
                   ", by which the weights are " +
                   format_in_capitals(other->second.element.value()) + " already (" + other->first +
                   "); leave the flag out, or quantize the original weights");
+}
+
+std::string mebibytes(int64_t bytes) {
+  constexpr int64_t kTenth = (1 << 20) / 10;
+  const int64_t tenths = (bytes + kTenth / 2) / kTenth;
+  return std::to_string(tenths / 10) + "." + std::to_string(tenths % 10) + " MiB";
+}
+
+// Layers whose weights are quantized and whose activations are not, by what declares it.
+std::vector<std::string> weight_only_notices(const QuantizationOptions& options,
+                                             const checkpoint::QuantizationDeclaration& declared) {
+  struct Sum {
+    int64_t layers = 0, weights = 0;
+  };
+  std::map<std::string, Sum> sums;
+  for (const auto& [name, layer] : declared.layers) {
+    if (layer.weight_only.empty()) continue;
+    if (find_ignoring_glob(options.ignored_layers, name) != nullptr) continue;
+    Sum& sum = sums[layer.weight_only];
+    ++sum.layers;
+    sum.weights += layer.weights;
+  }
+  std::vector<std::string> notices;
+  for (const auto& [declaration, sum] : sums) {
+    const int64_t stored = sum.weights + sum.weights / formats::kMxBlockSize;
+    notices.push_back(declared.origin + ": '" + checkpoint::printable(declaration) +
+                      "': " + std::to_string(sum.layers) +
+                      (sum.layers == 1 ? " layer multiplies" : " layers multiply") +
+                      " activations that are not quantized by weights decoded while loading: " +
+                      mebibytes(sum.weights * 2) + " in memory for " + mebibytes(stored) +
+                      " in the files");
+  }
+  return notices;
 }
 
 std::string attention_notice(const checkpoint::QuantizationDeclaration& declared) {
@@ -192,6 +232,10 @@ ResolvedQuantization resolve_declared(const QuantizationOptions& options,
                                " applies to activations; the weights keep the scales of the files");
   }
   if (!declared.attention.empty()) resolved.notices.push_back(attention_notice(declared));
+  for (std::string& notice : weight_only_notices(options, declared)) {
+    resolved.notices.push_back(std::move(notice));
+  }
+  resolved.notices.insert(resolved.notices.end(), declared.notices.begin(), declared.notices.end());
   resolved.config = std::make_unique<DeclaredQuantization>(options, declared);
   return resolved;
 }
@@ -238,29 +282,6 @@ const std::string* find_ignoring_glob(const std::vector<std::string>& globs,
   const auto found =
       std::ranges::find_if(globs, [&](const std::string& glob) { return glob_match(glob, layer); });
   return found == globs.end() ? nullptr : &*found;
-}
-
-bool glob_match(std::string_view pattern, std::string_view text) {
-  size_t p = 0;
-  size_t t = 0;
-  size_t star = std::string_view::npos;  // last '*' seen, and where the text was then
-  size_t star_text = 0;
-  while (t < text.size()) {
-    if (p < pattern.size() && pattern[p] == '*') {
-      star = p++;
-      star_text = t;
-    } else if (p < pattern.size() && (pattern[p] == '?' || pattern[p] == text[t])) {
-      ++p;
-      ++t;
-    } else if (star != std::string_view::npos) {
-      p = star + 1;
-      t = ++star_text;
-    } else {
-      return false;
-    }
-  }
-  while (p < pattern.size() && pattern[p] == '*') ++p;
-  return p == pattern.size();
 }
 
 }  // namespace mxvideo::quantization

@@ -75,7 +75,4 @@ std::unique_ptr<QuantizationConfig> make_quantization_config(const QuantizationO
 const std::string* find_ignoring_glob(const std::vector<std::string>& globs,
                                       std::string_view layer);
 
-// Shell-style: '*' and '?' match any characters, dots included.
-bool glob_match(std::string_view pattern, std::string_view text);
-
 }  // namespace mxvideo::quantization
