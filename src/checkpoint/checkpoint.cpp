@@ -147,6 +147,18 @@ struct IndexMismatch {
 
 }  // namespace
 
+std::string_view component_noun(Component component) {
+  switch (component) {
+    case Component::kTransformer:
+      return "a transformer";
+    case Component::kTextEncoder:
+      return "a text encoder";
+    case Component::kVae:
+      return "a VAE";
+  }
+  return "a model";
+}
+
 void StoredTensor::release_pages() const { file->release_pages(view); }
 
 Checkpoint::Checkpoint() = default;
@@ -168,6 +180,7 @@ void Checkpoint::add_file(const fs::path& path) {
 }
 
 Checkpoint Checkpoint::open_file(const fs::path& file) {
+  if (file.filename().string().ends_with(kIndexSuffix)) return open_shards(file);
   Checkpoint checkpoint;
   checkpoint.add_file(file);
   checkpoint.description_ = file.string();
@@ -290,6 +303,13 @@ void Checkpoint::rename(const std::map<std::string, std::string>& new_names) {
     }
   }
   tensors_ = std::move(renamed);
+}
+
+void Checkpoint::set_aside(std::string_view name, std::string_view why) {
+  const auto found = tensors_.find(name);
+  if (found == tensors_.end()) return;
+  notices_.push_back(description_ + ": tensor " + printable(name) + " " + std::string(why));
+  set_aside_.insert(tensors_.extract(found));
 }
 
 void Checkpoint::check_unchanged() const {

@@ -7,7 +7,9 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "tensor/tensor.h"
@@ -15,6 +17,9 @@
 namespace mxvideo::checkpoint {
 
 class SafetensorsFile;
+
+enum class Component { kTransformer, kTextEncoder, kVae };
+std::string_view component_noun(Component component);  // "a transformer", …
 
 // One tensor as it lies in its file.
 struct StoredTensor {
@@ -35,6 +40,7 @@ class Checkpoint {
   // repository, nowhere else. Throws Code::kNotFound naming what was searched, Code::kCorruptFile
   // for every defect of index or shards.
   static Checkpoint open_directory(const std::filesystem::path& directory);
+  // A safetensors file, or the index of shards.
   static Checkpoint open_file(const std::filesystem::path& file);
 
   Checkpoint(Checkpoint&&) noexcept;
@@ -55,6 +61,17 @@ class Checkpoint {
   // Renames every tensor that is a key of `new_names`; throws Code::kCorruptFile when two get the
   // same name.
   void rename(const std::map<std::string, std::string>& new_names);
+  // What the tensors are taken for: set by normalize_names() (key_map.h).
+  void set_component(Component component) { component_ = component; }
+  std::optional<Component> component() const { return component_; }
+  // Takes a tensor that is no weight out of tensors(), with a line that says so: "PATH: tensor NAME
+  // WHY". Without such a tensor nothing happens.
+  void set_aside(std::string_view name, std::string_view why);
+  const std::map<std::string, StoredTensor, std::less<>>& tensors_set_aside() const {
+    return set_aside_;
+  }
+  // What a user should know and did not ask for.
+  const std::vector<std::string>& notices() const { return notices_; }
   // Throws Code::kIo when a file changed on disk since it was opened.
   void check_unchanged() const;
 
@@ -65,6 +82,9 @@ class Checkpoint {
 
   std::vector<std::unique_ptr<SafetensorsFile>> files_;
   std::map<std::string, StoredTensor, std::less<>> tensors_;
+  std::map<std::string, StoredTensor, std::less<>> set_aside_;
+  std::optional<Component> component_;
+  std::vector<std::string> notices_;
   std::string description_;
 };
 

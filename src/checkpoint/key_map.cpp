@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "checkpoint/model_family.h"
 #include "checkpoint/quote.h"
 
 namespace mxvideo::checkpoint {
@@ -259,13 +260,36 @@ bool has_marker(const std::string& name, std::span<const std::string_view> marke
                      [&](std::string_view marker) { return find_rule(parts, marker).has_value(); });
 }
 
-// A transformer's name without what tools put around it: ComfyUI's prefix of the model, the modules
-// "linear" and "div" of msmodelslim's smooth-quantization wrapper; and SGLang's spelling of
-// rotations.
-std::string unwrap_transformer_name(std::string_view name) {
-  for (const std::string_view prefix : {"model.diffusion_model.", "diffusion_model."}) {
-    if (name.starts_with(prefix)) name.remove_prefix(prefix.size());
-  }
+// What stands in front of every name of a model that is a member of another object.
+constexpr std::array<std::string_view, 10> kOuterModules = {
+    "model", "module", "diffusion_model", "transformer", "transformer_2",
+    "net",   "dit",    "base_model",      "generator",   "pipe"};
+constexpr std::array<std::string_view, 5> kOuterOfTextEncoder = {"model", "module", "transformer",
+                                                                 "text_encoder", "base_model"};
+constexpr std::array<std::string_view, 4> kOuterOfVae = {"model", "module", "vae",
+                                                         "first_stage_model"};
+// Of torch.compile, FSDP and activation checkpointing: around any module.
+constexpr std::array<std::string_view, 3> kWrappers = {"_orig_mod", "_fsdp_wrapped_module",
+                                                       "_checkpoint_wrapped_module"};
+
+std::string without_wrappers(std::string_view name, std::span<const std::string_view> outer) {
+  Parts parts = split(name);
+  std::erase_if(parts, [](std::string_view part) {
+    return std::ranges::find(kWrappers, part) != kWrappers.end();
+  });
+  const auto is_outer = [&](std::string_view part) {
+    return std::ranges::find(outer, part) != outer.end();
+  };
+  size_t first = 0;
+  while (first + 1 < parts.size() && is_outer(parts[first])) ++first;
+  parts.erase(parts.begin(), parts.begin() + static_cast<ptrdiff_t>(first));
+  return join(parts);
+}
+
+// Also without the modules "linear" and "div" of msmodelslim's smooth-quantization wrapper; and
+// SGLang's spelling of rotations becomes ours.
+std::string unwrap_transformer_name(std::string_view wrapped) {
+  const std::string name = unwrapped_name(wrapped);
   Parts parts = split(name);
   if (parts.size() >= 3) {
     const auto wrapper = parts.end() - 2;
@@ -294,7 +318,26 @@ void rename_all(Checkpoint& checkpoint, const NewName& new_name) {
   checkpoint.rename(new_names);
 }
 
+// Tensors that are no weights and mean nothing for the others.
+void set_leftovers_aside(Checkpoint& checkpoint, Component component) {
+  if (component == Component::kVae) return;
+  const bool scaled = std::ranges::any_of(checkpoint.tensors(), [](const auto& entry) {
+    return entry.first.ends_with(".scale_weight") || entry.first.ends_with(".scale_input");
+  });
+  if (!scaled) {
+    checkpoint.set_aside("scaled_fp8",
+                         "is ignored: a leftover of ComfyUI's fp8_scaled form, whose scales are "
+                         "not there");
+  }
+  if (component == Component::kTextEncoder) {
+    checkpoint.set_aside("spiece_model",
+                         "is no weight: it holds the tokenizer, for models without one");
+  }
+}
+
 }  // namespace
+
+std::string unwrapped_name(std::string_view name) { return without_wrappers(name, kOuterModules); }
 
 std::string rename_parameter(std::span<const RenameRule> rules, std::string_view name) {
   std::string current(name);
@@ -329,9 +372,13 @@ std::string original_transformer_name(std::string_view canonical) {
 }
 
 NamingStyle normalize_names(Checkpoint& checkpoint, Component component) {
-  if (component == Component::kTransformer) {
-    rename_all(checkpoint, [](const std::string& name) { return unwrap_transformer_name(name); });
-  }
+  checkpoint.set_component(component);
+  rename_all(checkpoint, [&](const std::string& name) {
+    if (component == Component::kTransformer) return unwrap_transformer_name(name);
+    return component == Component::kVae ? without_wrappers(name, kOuterOfVae)
+                                        : without_wrappers(name, kOuterOfTextEncoder);
+  });
+  set_leftovers_aside(checkpoint, component);
   const StyleMarkers markers = style_markers(component);
   const std::string* original = nullptr;
   const std::string* hugging_face = nullptr;
@@ -341,9 +388,9 @@ NamingStyle normalize_names(Checkpoint& checkpoint, Component component) {
   }
   if (original == nullptr) return NamingStyle::kHuggingFace;
   if (hugging_face != nullptr) {
-    throw Error(Code::kCorruptFile, checkpoint.description() + ": mixes original Wan names ('" +
-                                        printable(*original) + "') with Hugging Face names ('" +
-                                        printable(*hugging_face) + "')");
+    refuse_misfit(checkpoint, "mixes original Wan names ('" + printable(*original) +
+                                  "') with Hugging Face names ('" + printable(*hugging_face) +
+                                  "')");
   }
   const std::span<const RenameRule> rules = original_rules(checkpoint, component);
   rename_all(checkpoint, [&](const std::string& name) { return rename_parameter(rules, name); });

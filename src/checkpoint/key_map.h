@@ -29,24 +29,29 @@ std::span<const RenameRule> wan_umt5_rules();
 std::span<const RenameRule> wan_vae_2_1_rules();
 std::span<const RenameRule> wan_vae_2_2_rules();
 
-enum class Component { kTransformer, kTextEncoder, kVae };
 enum class NamingStyle { kHuggingFace, kOriginal };
 
 // True when a part of the name occurs in original transformer names only.
 bool is_original_transformer_name(std::string_view name);
 
-// The Diffusers name of a transformer's tensor or module, without ComfyUI's prefixes
-// ("model.diffusion_model.") and msmodelslim's wrappers (".linear.", ".div."). `style` is that of
-// the file; a name that can only be original is taken as such in a file of either style.
+// A name without what programs put around a whole model: "model.diffusion_model." (ComfyUI),
+// "module." (DDP), "_orig_mod." (torch.compile, anywhere in the name), "transformer.", …, also
+// several of them.
+std::string unwrapped_name(std::string_view name);
+
+// The Diffusers name of a transformer's tensor or module, unwrapped, without msmodelslim's wrappers
+// (".linear.", ".div."). `style` is that of the file; a name that can only be original is taken as
+// such in a file of either style.
 std::string canonical_transformer_name(std::string_view name, NamingStyle style);
 
 // Inverse of the above for original names: "blocks.0.attn1.to_q.weight" ->
 // "blocks.0.self_attn.q.weight".
 std::string original_transformer_name(std::string_view canonical);
 
-// Renames a checkpoint to Hugging Face names (a transformer's: canonical_transformer_name) and says
-// what it found. Names that
-// are of neither style stay as they are, for the ParameterLoader to report. Throws
+// Renames a checkpoint to Hugging Face names (a transformer's: canonical_transformer_name), sets
+// the tensors aside that are no weights of its model and harmless (ComfyUI's spiece_model,
+// leftovers of fp8_scaled), notes the component in the checkpoint, and says what it found. Names
+// that are of neither style stay as they are, for the ParameterLoader to report. Throws
 // Code::kCorruptFile when one checkpoint mixes both styles or two names become one.
 NamingStyle normalize_names(Checkpoint& checkpoint, Component component);
 

@@ -173,5 +173,60 @@ TEST(KeyMap, RefusesMixedStyles) {
                     [&] { normalize_names(checkpoint, Component::kTransformer); });
 }
 
+// What torch.nn.DataParallel, torch.compile, FSDP, PEFT, ComfyUI and trainers put around a model.
+TEST(KeyMap, TakesWrappersOffNames) {
+  for (const char* wrapped :
+       {"model.diffusion_model.blocks.0.ffn.0.weight", "module.blocks.0.ffn.0.weight",
+        "_orig_mod.blocks.0.ffn.0.weight", "blocks.0._orig_mod.ffn.0.weight",
+        "_fsdp_wrapped_module.blocks.0._fsdp_wrapped_module.ffn.0.weight",
+        "module._orig_mod.model.blocks.0.ffn.0.weight", "transformer.blocks.0.ffn.0.weight",
+        "base_model.model.blocks.0.ffn.0.weight", "generator.model.blocks.0.ffn.0.weight",
+        "net.blocks.0._checkpoint_wrapped_module.ffn.0.weight"}) {
+    EXPECT_EQ(unwrapped_name(wrapped), "blocks.0.ffn.0.weight") << wrapped;
+    EXPECT_EQ(canonical_transformer_name(wrapped, NamingStyle::kOriginal),
+              "blocks.0.ffn.net.0.proj.weight");
+  }
+  EXPECT_EQ(unwrapped_name("model"), "model");
+  EXPECT_EQ(unwrapped_name("modulation.weight"), "modulation.weight");
+}
+
+class LeftoverTest : public testing::Test {
+ protected:
+  Checkpoint open(const std::vector<std::string>& names, Component component) {
+    std::vector<NamedTensor> tensors;
+    for (const std::string& name : names) tensors.push_back({name, value_});
+    write_safetensors(directory_.path() / "x.safetensors", tensors);
+    Checkpoint checkpoint = Checkpoint::open_file(directory_.path() / "x.safetensors");
+    normalize_names(checkpoint, component);
+    return checkpoint;
+  }
+
+  TemporaryDirectory directory_;
+  Tensor value_ = Tensor::zeros({1});
+};
+
+TEST_F(LeftoverTest, AreSetAsideWithALine) {
+  const Checkpoint encoder =
+      open({"scaled_fp8", "shared.weight", "spiece_model"}, Component::kTextEncoder);
+  EXPECT_EQ(encoder.tensors().size(), 1u);
+  EXPECT_EQ(encoder.tensors_set_aside().size(), 2u);
+  ASSERT_EQ(encoder.notices().size(), 2u);
+  EXPECT_NE(encoder.notices()[0].find("x.safetensors: tensor scaled_fp8 is ignored"),
+            std::string::npos);
+  EXPECT_NE(encoder.notices()[1].find("tensor spiece_model is no weight"), std::string::npos);
+  const Checkpoint transformer =
+      open({"diffusion_model.scaled_fp8", "diffusion_model.blocks.0.ffn.0.bias"},
+           Component::kTransformer);
+  EXPECT_EQ(transformer.tensors().size(), 1u);
+  EXPECT_EQ(transformer.notices().size(), 1u);
+}
+
+TEST_F(LeftoverTest, StayWhereTheyMeanSomething) {
+  const Checkpoint scaled =
+      open({"blocks.0.ffn.0.scale_weight", "scaled_fp8", "spiece_model"}, Component::kTransformer);
+  EXPECT_EQ(scaled.tensors().size(), 3u);
+  EXPECT_TRUE(scaled.notices().empty());
+}
+
 }  // namespace
 }  // namespace mxvideo::checkpoint

@@ -104,7 +104,8 @@ ModelDirectory open_diffusers(const fs::path& root) {
                        .paths = {},
                        .config_paths = {}};
   for (const auto& [name, component] : model.index.components) {
-    if (!fs::is_directory(root / name)) {
+    // A text encoder may carry the tokenizer.
+    if (!fs::is_directory(root / name) && name != "tokenizer") {
       throw Error(Code::kNotFound, (root / "model_index.json").string() + ": component '" + name +
                                        "': no folder " + (root / name).string());
     }

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "checkpoint/model_family.h"
 #include "checkpoint/quote.h"
 #include "formats/e8m0.h"
 
@@ -28,27 +29,56 @@ std::string dtype_list(std::span<const DType> dtypes) {
   return text;
 }
 
+// Names with what is wrong with them, those alike together: "a, b (expected F32, got F64)".
+class AnnotatedNames {
+ public:
+  void add(const std::string& name, const std::string& annotation) {
+    ++count_;
+    auto group = std::ranges::find(groups_, annotation, &Group::annotation);
+    if (group == groups_.end()) group = groups_.insert(group, {annotation, {}});
+    group->names.push_back(name);
+  }
+  size_t count() const { return count_; }
+  std::string text() const {
+    constexpr size_t kMostGroups = 12;
+    std::string text;
+    size_t shown = 0;
+    for (const Group& group : std::span(groups_).first(std::min(kMostGroups, groups_.size()))) {
+      text += (text.empty() ? "" : ", ") + name_list(group.names) + " (" + group.annotation + ")";
+      shown += group.names.size();
+    }
+    if (shown < count_) text += ", … and " + std::to_string(count_ - shown) + " more";
+    return text;
+  }
+
+ private:
+  struct Group {
+    std::string annotation;
+    std::vector<std::string> names;
+  };
+  std::vector<Group> groups_;
+  size_t count_ = 0;
+};
+
 // Everything wrong with a checkpoint, by kind.
 struct Problems {
-  std::vector<std::string> missing, unexpected, dtypes, shapes, contents;
+  std::vector<std::string> missing, unexpected, contents;
+  AnnotatedNames dtypes, shapes;
 
-  bool any() const {
-    return !missing.empty() || !unexpected.empty() || !dtypes.empty() || !shapes.empty() ||
-           !contents.empty();
-  }
+  bool any() const { return !message().empty(); }
 
   std::string message() const {
     std::string text;
-    const auto append = [&](const char* kind, const std::vector<std::string>& names) {
-      if (names.empty()) return;
+    const auto append = [&](const char* kind, size_t count, const std::string& names) {
+      if (count == 0) return;
       if (!text.empty()) text += "; ";
-      text += std::to_string(names.size()) + " " + kind + ": " + name_list(names);
+      text += std::to_string(count) + " " + kind + ": " + names;
     };
-    append("missing", missing);
-    append("unexpected", unexpected);
-    append("of wrong dtype", dtypes);
-    append("of wrong shape", shapes);
-    append("with NaN scales", contents);
+    append("missing", missing.size(), name_list(missing));
+    append("unexpected", unexpected.size(), name_list(unexpected));
+    append("of wrong dtype", dtypes.count(), dtypes.text());
+    append("of wrong shape", shapes.count(), shapes.text());
+    append("with NaN scales", contents.size(), name_list(contents));
     return text;
   }
 
@@ -56,12 +86,12 @@ struct Problems {
     const TensorView& view = tensor.view;
     const std::span<const DType> allowed = allowed_dtypes(spec);
     if (std::find(allowed.begin(), allowed.end(), view.dtype) == allowed.end()) {
-      dtypes.push_back(spec.name + " (expected " + dtype_list(allowed) + ", got " +
-                       std::string(dtype_name(view.dtype)) + ")");
+      dtypes.add(spec.name, "expected " + dtype_list(allowed) + ", got " +
+                                std::string(dtype_name(view.dtype)));
     }
     if (!(view.shape == spec.shape)) {
-      shapes.push_back(spec.name + " (expected " + spec.shape.to_string() + ", got " +
-                       view.shape.to_string() + ")");
+      shapes.add(spec.name,
+                 "expected " + spec.shape.to_string() + ", got " + view.shape.to_string());
     }
     if (spec.content == Content::kE8m0Scales) compare_scales(spec, tensor);
   }
@@ -144,8 +174,8 @@ void ParameterLoader::check_key_set(const Checkpoint& checkpoint) const {
     }
   }
   if (problems.any()) {
-    throw Error(Code::kCorruptFile,
-                checkpoint.description() + ": tensors do not fit the model: " + problems.message());
+    refuse_misfit(checkpoint, "tensors do not fit the model: " + problems.message(),
+                  problems.shapes.count() > 0);
   }
 }
 

@@ -75,9 +75,10 @@ class ParameterLoader {
   // Every declared parameter, in the order of declaration.
   std::vector<ParameterSpec> declared() const;
 
-  // Throws one Code::kCorruptFile that lists missing, unexpected, wrong-dtype and wrong-shape
-  // tensors and those of bad content together (at most 20 names of each kind, with counts). Reads
-  // no data but that of tensors whose content is specified.
+  // Throws one Code::kCorruptFile, or that of model_family.h where the checkpoint is another model
+  // and is said to be one first, that lists missing, unexpected, wrong-dtype and wrong-shape
+  // tensors and those of bad content together (quote.h's name_list of each kind, with counts).
+  // Reads no data but that of tensors whose content is specified.
   void check_key_set(const Checkpoint& checkpoint) const;
 
   // check_key_set(), then reads everything. Throws Code::kIo when a file changed while it was read.

@@ -2,8 +2,11 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <cstdint>
 #include <cstdio>
+#include <map>
+#include <utility>
 
 namespace mxvideo::checkpoint {
 namespace {
@@ -31,6 +34,55 @@ size_t utf8_sequence_length(std::string_view text) {
   return 0;
 }
 
+// "blocks.12.norm" is "blocks.", 12, ".norm"; number -1 when no part between dots is a number. What
+// follows a space, as in "a.0.b (expected …)", belongs to no name.
+struct Numbered {
+  std::string_view before, after = {};
+  int64_t number = -1;
+};
+
+Numbered split_at_number(std::string_view text) {
+  const size_t end = std::min(text.find(' '), text.size());
+  for (size_t begin = 0; begin < end;) {
+    const size_t dot = std::min(text.find('.', begin), end);
+    const std::string_view part = text.substr(begin, dot - begin);
+    int64_t number = -1;
+    const auto [last, error] = std::from_chars(part.data(), part.data() + part.size(), number);
+    // Leading zeros would be lost.
+    const bool plain = !part.empty() && part[0] != '-' && (part[0] != '0' || part.size() == 1);
+    if (plain && error == std::errc() && last == part.data() + part.size()) {
+      return {.before = text.substr(0, begin), .after = text.substr(dot), .number = number};
+    }
+    begin = dot + 1;
+  }
+  return {.before = text};
+}
+
+struct NameGroup {
+  Numbered parts;
+  std::vector<int64_t> numbers;
+
+  // "blocks.{0..3,7}.norm"
+  std::string text() const {
+    if (numbers.empty()) return std::string(parts.before);
+    std::vector<int64_t> sorted = numbers;
+    std::ranges::sort(sorted);
+    const auto repeated = std::ranges::unique(sorted);
+    sorted.erase(repeated.begin(), repeated.end());
+    std::string ranges;
+    for (size_t first = 0; first < sorted.size();) {
+      size_t last = first;
+      while (last + 1 < sorted.size() && sorted[last + 1] == sorted[last] + 1) ++last;
+      if (!ranges.empty()) ranges += ',';
+      ranges += std::to_string(sorted[first]);
+      if (last > first) ranges += (last > first + 1 ? ".." : ",") + std::to_string(sorted[last]);
+      first = last + 1;
+    }
+    if (sorted.size() > 1) ranges = "{" + ranges + "}";
+    return std::string(parts.before) + ranges + std::string(parts.after);
+  }
+};
+
 }  // namespace
 
 std::string printable(std::string_view text, size_t limit) {
@@ -53,11 +105,25 @@ std::string printable(std::string_view text, size_t limit) {
 }
 
 std::string name_list(const std::vector<std::string>& names, size_t limit) {
+  std::vector<NameGroup> groups;  // in the order of their first names
+  std::map<std::pair<std::string_view, std::string_view>, size_t> positions;
+  for (const std::string& name : names) {
+    const Numbered parts = split_at_number(name);
+    if (parts.number < 0) {
+      groups.push_back({.parts = {.before = name}, .numbers = {}});
+      continue;
+    }
+    const auto [position, inserted] =
+        positions.emplace(std::pair(parts.before, parts.after), groups.size());
+    if (inserted) groups.push_back({.parts = parts, .numbers = {}});
+    groups[position->second].numbers.push_back(parts.number);
+  }
   std::string result;
-  const size_t shown = std::min(names.size(), limit);
-  for (size_t i = 0; i < shown; ++i) {
+  size_t shown = 0;
+  for (size_t i = 0; i < std::min(groups.size(), limit); ++i) {
     if (i > 0) result += ", ";
-    result += printable(names[i]);
+    result += printable(groups[i].text());
+    shown += std::max<size_t>(groups[i].numbers.size(), 1);
   }
   if (shown < names.size()) {
     result += ", … and " + std::to_string(names.size() - shown) + " more";

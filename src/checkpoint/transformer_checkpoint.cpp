@@ -13,6 +13,8 @@
 #include "checkpoint/declaration/modelslim_declaration.h"
 #include "checkpoint/declaration/stored_layers.h"
 #include "checkpoint/modelslim.h"
+#include "checkpoint/json.h"
+#include "checkpoint/model_family.h"
 #include "checkpoint/quote.h"
 #include "formats/mx_block.h"
 
@@ -131,8 +133,11 @@ void check_declaration(const QuantizationDeclaration& declaration, const Checkpo
     problems = std::to_string(undeclared.size()) +
                (undeclared.size() == 1 ? " quantized tensor" : " quantized tensors") +
                " without a declaration: " + name_list(undeclared);
-    problems += declaration.quantized()
-                    ? "; " + declaration.origin + " does not declare them"
+    const auto family = recognise_family(checkpoint);
+    const bool no_declaration_helps = family && family->foreign_form;
+    problems += declaration.quantized() ? "; " + declaration.origin + " does not declare them"
+                : no_declaration_helps
+                    ? ""
                     : "; expected quant_model_description*.json, quantization_config in "
                       "config.json, or comfy_quant markers";
   }
@@ -153,7 +158,7 @@ void check_declaration(const QuantizationDeclaration& declaration, const Checkpo
                 (ragged.size() == 1 ? " MXFP8 or MXINT8 layer" : " MXFP8 or MXINT8 layers") +
                 " whose weight is not [n, k] with k a multiple of 32: " + name_list(ragged);
   }
-  if (!problems.empty()) corrupt(checkpoint.description(), problems);
+  if (!problems.empty()) refuse_misfit(checkpoint, problems);
 }
 
 // Whether r rᵀ is the identity, as far as numbers of type `stored` can say.

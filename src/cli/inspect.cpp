@@ -6,6 +6,7 @@
 #include <iostream>
 #include <memory>
 
+#include "base/error.h"
 #include "checkpoint/quote.h"
 #include "cli/commands.h"
 #include "cli/environment.h"
@@ -16,6 +17,8 @@ namespace {
 
 using checkpoint::printable;
 using convert::InspectedPart;
+
+constexpr size_t kMaxLine = 4096;
 
 struct InspectOptions {
   std::string path;
@@ -64,11 +67,19 @@ void print_part(const InspectedPart& part, const convert::InspectDetail& detail)
   std::cout << fmt::format("{} ({}): {} tensors, {} in {} files\n", printable(part.part.name),
                            convert::part_kind_name(part.part.kind), part.totals.tensors,
                            mebibytes(part.totals.bytes), part.files.size());
+  if (!part.family.empty()) std::cout << "  " << printable(part.family, kMaxLine) << "\n";
   for (const auto& [dtype, totals] : part.dtypes) {
     std::cout << fmt::format("  {:<8} {:>6} tensors {:>14}\n", dtype, totals.tensors,
                              mebibytes(totals.bytes));
   }
-  if (part.part.kind == convert::PartKind::kTransformer) print_transformer(part, detail);
+  const bool described = part.part.kind == convert::PartKind::kTransformer && part.readable;
+  if (described) print_transformer(part, detail);
+  for (const std::string& problem : part.problems) {
+    std::cout << "  does not run: " << printable(problem, kMaxLine) << "\n";
+  }
+  for (const std::string& notice : part.notices) {
+    std::cout << "  note: " << printable(notice, kMaxLine) << "\n";
+  }
   if (!detail.tensors) return;
   for (const convert::InspectedTensor& tensor : part.tensors) {
     std::cout << fmt::format("    {:<60} {:<8} {:<20} {}\n", printable(tensor.name),
@@ -77,13 +88,29 @@ void print_part(const InspectedPart& part, const convert::InspectDetail& detail)
   }
 }
 
-void inspect(const InspectOptions& options) {
-  const auto parts = convert::inspect_model(find_model_or_file(options.path));
-  if (options.json) {
-    std::cout << to_text(convert::inspect_json(parts, options.detail)) << "\n";
-    return;
+void print_inspection(const convert::Inspection& inspection, const convert::InspectDetail& detail) {
+  for (const std::string& problem : inspection.problems) {
+    std::cout << "is no model that runs: " << printable(problem, kMaxLine) << "\n";
   }
-  for (const InspectedPart& part : parts) print_part(part, options.detail);
+  for (const InspectedPart& part : inspection.parts) print_part(part, detail);
+}
+
+// Files that cannot be parsed fail the command, after everything else is listed.
+void fail_if_unreadable(const convert::Inspection& inspection) {
+  for (const InspectedPart& part : inspection.parts) {
+    if (!part.readable) throw Error(Code::kCorruptFile, part.problems.front());
+  }
+}
+
+void inspect(const InspectOptions& options) {
+  const auto inspection = convert::inspect_model(find_model_or_file(options.path));
+  if (options.json) {
+    std::cout << to_text(convert::inspect_json(inspection, options.detail)) << "\n";
+  } else {
+    print_inspection(inspection, options.detail);
+  }
+  std::cout << std::flush;
+  fail_if_unreadable(inspection);
 }
 
 }  // namespace

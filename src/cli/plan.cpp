@@ -9,6 +9,7 @@
 #include <memory>
 
 #include "base/error.h"
+#include "checkpoint/quote.h"
 #include "cli/commands.h"
 #include "cli/generate_request.h"
 #include "cli/generation_flags.h"
@@ -83,6 +84,9 @@ void print_table(const PlanReport& report) {
     std::cout << fmt::format(", latents {}", mebibytes(report.disk.latents));
   }
   std::cout << "\n";
+  for (const std::string& notice : plan.notices) {
+    std::cout << "note: " << checkpoint::printable(notice, 4096) << "\n";
+  }
 }
 
 convert::VideoFile video_file(const GenerateOptions& options) {

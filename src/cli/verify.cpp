@@ -58,6 +58,9 @@ void print_table(const VerifyReport& report) {
                                part.values.zero_scale_blocks);
     }
     if (!part.comparison.tensors.empty()) print_comparison(part);
+    for (const std::string& notice : part.notices) {
+      std::cout << "  note: " << printable(notice, 4096) << "\n";
+    }
   }
   std::cout << fmt::format("{} files checked against promised sizes and hashes\n",
                            report.files.files.size());

@@ -1,10 +1,15 @@
 #include "convert/inspect.h"
 
+#include <algorithm>
+#include <optional>
 #include <set>
 #include <utility>
 
 #include "base/error.h"
+#include "checkpoint/key_map.h"
+#include "checkpoint/model_family.h"
 #include "checkpoint/safetensors.h"
+#include "convert/part_check.h"
 #include "quantization/quantization_config.h"
 
 namespace mxvideo::convert {
@@ -23,7 +28,9 @@ void add(TensorTotals& totals, int64_t bytes) {
 
 void list_tensors(const checkpoint::Checkpoint& files, InspectedPart& part) {
   std::map<fs::path, InspectedFile> by_file;
-  for (const auto& [name, tensor] : files.tensors()) {
+  auto all = files.tensors();
+  all.insert(files.tensors_set_aside().begin(), files.tensors_set_aside().end());
+  for (const auto& [name, tensor] : all) {
     const int64_t bytes = tensor.view.bytes();
     const fs::path& path = tensor.file->path();
     InspectedFile& file = by_file[path];
@@ -166,18 +173,85 @@ Json transformer_json(const InspectedPart& part, const InspectDetail& detail) {
   return json;
 }
 
+// The tensors under Hugging Face names; what keeps them from that goes to the part's problems.
+checkpoint::TransformerCheckpoint open_whatever(InspectedPart& part) {
+  std::optional<checkpoint::TransformerCheckpoint> opened;
+  if (collect_problem(part.problems, [&] { opened.emplace(open_part(part.part)); })) {
+    return *std::move(opened);
+  }
+  checkpoint::TransformerCheckpoint raw{.checkpoint = open_weights(part.part),
+                                        .stored_names = checkpoint::NamingStyle::kHuggingFace,
+                                        .quantization = {}};
+  if (part.part.kind == PartKind::kTransformer) {
+    std::vector<std::string> known;  // said above
+    collect_problem(known, [&] {
+      raw.stored_names =
+          checkpoint::normalize_names(raw.checkpoint, checkpoint::Component::kTransformer);
+    });
+  }
+  return raw;
+}
+
+void inspect_part(InspectedPart& part) {
+  std::optional<checkpoint::TransformerCheckpoint> opened;
+  std::vector<std::string> unreadable;
+  if (!collect_problem(unreadable, [&] { opened.emplace(open_whatever(part)); })) {
+    part.readable = false;
+    part.problems = unreadable;
+    return;
+  }
+  if (const auto family = checkpoint::recognise_family(opened->checkpoint)) {
+    part.family = family->what;
+  }
+  list_tensors(opened->checkpoint, part);
+  const bool whole = part.problems.empty();
+  if (part.part.kind == PartKind::kTransformer) {
+    collect_problem(part.problems, [&] { describe_transformer(*opened, part); });
+  }
+  part.notices.insert(part.notices.end(), opened->checkpoint.notices().begin(),
+                      opened->checkpoint.notices().end());
+  // A file of a text encoder or a VAE alone does not tell all sizes.
+  const bool judged = part.part.kind == PartKind::kTransformer ||
+                      part.part.kind == PartKind::kUnknown || !part.part.config.is_null();
+  if (whole && judged) {
+    collect_problem(part.problems, [&] { check_part(part.part, *opened); });
+  }
+  const auto repeated = std::ranges::unique(part.problems);
+  part.problems.erase(repeated.begin(), repeated.end());
+}
+
+// The parts of a model, or, where it is none that mxvideo runs, every folder and file of weights in
+// the directory.
+std::vector<ModelPart> parts_to_inspect(const fs::path& path, std::vector<std::string>& problems) {
+  std::optional<Error> failure;
+  try {
+    return find_model_parts(path);
+  } catch (const Error& error) {
+    failure.emplace(error);
+  }
+  std::vector<ModelPart> parts;
+  if (fs::is_directory(path)) parts = parts_below(path);
+  if (parts.empty()) throw *failure;
+  problems.emplace_back(failure->what());
+  return parts;
+}
+
 }  // namespace
 
-std::vector<InspectedPart> inspect_model(const fs::path& path) {
-  std::vector<InspectedPart> parts;
-  for (ModelPart& found : find_model_parts(path)) {
-    InspectedPart& part = parts.emplace_back();
+bool Inspection::runs() const {
+  return problems.empty() && std::ranges::all_of(parts, [](const InspectedPart& part) {
+           return part.problems.empty();
+         });
+}
+
+Inspection inspect_model(const fs::path& path) {
+  Inspection inspection;
+  for (ModelPart& found : parts_to_inspect(path, inspection.problems)) {
+    InspectedPart& part = inspection.parts.emplace_back();
     part.part = std::move(found);
-    const checkpoint::TransformerCheckpoint opened = open_part(part.part);
-    list_tensors(opened.checkpoint, part);
-    if (part.part.kind == PartKind::kTransformer) describe_transformer(opened, part);
+    inspect_part(part);
   }
-  return parts;
+  return inspection;
 }
 
 std::map<std::string, std::map<std::string, int64_t>> declared_by_layer(const InspectedPart& part) {
@@ -188,13 +262,18 @@ std::map<std::string, std::map<std::string, int64_t>> declared_by_layer(const In
   return counts;
 }
 
-Json inspect_json(const std::vector<InspectedPart>& parts, const InspectDetail& detail) {
+Json inspect_json(const Inspection& inspection, const InspectDetail& detail) {
   Json json;
+  json["runs"] = inspection.runs();
+  json["problems"] = inspection.problems;
   json["components"] = Json::array();
-  for (const InspectedPart& part : parts) {
+  for (const InspectedPart& part : inspection.parts) {
     Json entry = {{"name", part.part.name},
                   {"kind", part_kind_name(part.part.kind)},
-                  {"path", part.part.weights.string()}};
+                  {"path", part.part.weights.string()},
+                  {"family", part.family},
+                  {"problems", part.problems},
+                  {"notices", part.notices}};
     entry.update(totals_json(part.totals));
     for (const auto& [dtype, totals] : part.dtypes) entry["dtypes"][dtype] = totals_json(totals);
     entry["files"] = Json::array();
@@ -203,7 +282,8 @@ Json inspect_json(const std::vector<InspectedPart>& parts, const InspectDetail& 
       file_json.update(totals_json(file.totals));
       entry["files"].push_back(std::move(file_json));
     }
-    if (part.part.kind == PartKind::kTransformer) entry.update(transformer_json(part, detail));
+    const bool described = part.part.kind == PartKind::kTransformer && part.readable;
+    if (described) entry.update(transformer_json(part, detail));
     if (detail.tensors) {
       entry["tensor_list"] = Json::array();
       for (const InspectedTensor& tensor : part.tensors) {

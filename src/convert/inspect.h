@@ -46,6 +46,10 @@ struct InspectedLayer {
 
 struct InspectedPart {
   ModelPart part;
+  std::string family;  // what it is, by its tensors; empty when nothing known
+  // What keeps it from running, as a run would say it; empty: nothing that the headers tell.
+  std::vector<std::string> problems;
+  bool readable = true;  // false: its files cannot be parsed, and nothing of them is listed
   TensorTotals totals;
   std::vector<InspectedFile> files;
   std::map<std::string, TensorTotals> dtypes;  // "BF16" -> …
@@ -55,15 +59,23 @@ struct InspectedPart {
   std::string source, origin, scale_layout;
   std::vector<InspectedLayer> layers;
   std::vector<std::string> companions;
-  std::vector<std::string> notices;      // what of the declaration a run says to its user
+  std::vector<std::string> notices;      // what of the files a run says to its user
   std::vector<std::string> unsupported;  // kinds of layers that do not run, with their numbers
   std::map<std::string, std::string> attention;
   double stored_bits_per_weight = 0;  // of linear layers, scales included
 };
 
-// Throws what opening the files would: Code::kNotFound, kCorruptFile, kUnsupported. Layers that do
-// not run are listed.
-std::vector<InspectedPart> inspect_model(const std::filesystem::path& path);
+struct Inspection {
+  std::vector<InspectedPart> parts;
+  // What keeps the whole from being a model that runs; then the parts are what is found below it.
+  std::vector<std::string> problems;
+
+  bool runs() const;  // as far as the headers tell
+};
+
+// Lists whatever can be parsed, runnable or not. Throws only when there is nothing to list:
+// Code::kNotFound, kCorruptFile, kUnsupported as opening would.
+Inspection inspect_model(const std::filesystem::path& path);
 
 // "attn1.to_q" -> "W8A8_MXFP8" -> number of blocks.
 std::map<std::string, std::map<std::string, int64_t>> declared_by_layer(const InspectedPart& part);
@@ -72,7 +84,6 @@ struct InspectDetail {
   bool layers = false;
   bool tensors = false;
 };
-nlohmann::ordered_json inspect_json(const std::vector<InspectedPart>& parts,
-                                    const InspectDetail& detail);
+nlohmann::ordered_json inspect_json(const Inspection& inspection, const InspectDetail& detail);
 
 }  // namespace mxvideo::convert

@@ -7,7 +7,9 @@
 #include "base/error.h"
 #include "checkpoint/json.h"
 #include "checkpoint/key_map.h"
+#include "checkpoint/model_family.h"
 #include "checkpoint/model_index.h"
+#include "checkpoint/shard_index.h"
 
 namespace mxvideo::convert {
 namespace {
@@ -33,16 +35,17 @@ PartKind kind_of_config(const nlohmann::json& config) {
 }
 
 PartKind kind_of_tensors(const Checkpoint& files) {
-  const auto any = [&](const char* fragment) {
-    return std::ranges::any_of(files.tensors(), [&](const auto& entry) {
-      return entry.first.find(fragment) != std::string::npos;
-    });
-  };
-  if (any("patch_embedding.weight")) return PartKind::kTransformer;
-  if (any("relative_attention_bias") || any("pos_embedding.embedding")) {
-    return PartKind::kTextEncoder;
+  const auto family = checkpoint::recognise_family(files);
+  if (!family || !family->component) return PartKind::kUnknown;
+  switch (*family->component) {
+    case checkpoint::Component::kTransformer:
+      return PartKind::kTransformer;
+    case checkpoint::Component::kTextEncoder:
+      return PartKind::kTextEncoder;
+    case checkpoint::Component::kVae:
+      return PartKind::kVae;
   }
-  return any("post_quant_conv") || any("decoder.conv") ? PartKind::kVae : PartKind::kUnknown;
+  return PartKind::kUnknown;
 }
 
 // config.json beside the weights, a transformer's in the words of Diffusers.
@@ -116,15 +119,44 @@ std::vector<ModelPart> find_model_parts(const fs::path& path) {
   return original ? parts_of_model(path) : std::vector{single_part(path, path)};
 }
 
+std::vector<ModelPart> parts_below(const fs::path& directory) {
+  std::vector<ModelPart> parts;
+  const auto add = [&](const fs::path& path, const fs::path& config_folder) {
+    ModelPart part{.name = path.filename().string(), .weights = path};
+    std::vector<std::string> unused;  // comes again when the part is opened
+    collect_problem(unused, [&] { part = single_part(path, config_folder); });
+    parts.push_back(std::move(part));
+  };
+  std::vector<fs::path> entries;
+  for (const fs::directory_entry& entry : fs::directory_iterator(directory)) {
+    entries.push_back(entry.path());
+  }
+  std::ranges::sort(entries);
+  for (const fs::path& entry : entries) {
+    const auto holds_weights = [](const fs::path& folder) {
+      return std::ranges::any_of(fs::directory_iterator(folder), [](const auto& file) {
+        return file.path().extension() == ".safetensors";
+      });
+    };
+    if (fs::is_directory(entry) && holds_weights(entry)) add(entry, entry);
+    const bool file = fs::is_regular_file(entry) && entry.extension() == ".safetensors";
+    if (file && !checkpoint::parse_shard_name(entry.filename().string())) add(entry, directory);
+  }
+  return parts;
+}
+
+Checkpoint open_weights(const ModelPart& part) {
+  return fs::is_directory(part.weights) ? Checkpoint::open_directory(part.weights)
+                                        : Checkpoint::open_file(part.weights);
+}
+
 checkpoint::TransformerCheckpoint open_part(const ModelPart& part) {
   if (part.kind == PartKind::kTransformer) {
     return checkpoint::open_transformer_checkpoint(part.weights);
   }
-  checkpoint::TransformerCheckpoint opened{
-      .checkpoint = fs::is_directory(part.weights) ? Checkpoint::open_directory(part.weights)
-                                                   : Checkpoint::open_file(part.weights),
-      .stored_names = checkpoint::NamingStyle::kHuggingFace,
-      .quantization = {}};
+  checkpoint::TransformerCheckpoint opened{.checkpoint = open_weights(part),
+                                           .stored_names = checkpoint::NamingStyle::kHuggingFace,
+                                           .quantization = {}};
   if (part.kind == PartKind::kUnknown) return opened;
   opened.stored_names = checkpoint::normalize_names(
       opened.checkpoint, part.kind == PartKind::kVae ? checkpoint::Component::kVae

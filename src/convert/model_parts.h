@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/error.h"
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/transformer_checkpoint.h"
 
@@ -27,7 +28,26 @@ struct ModelPart {
 // Throws Code::kNotFound, Code::kCorruptFile, Code::kUnsupported as opening a model does.
 std::vector<ModelPart> find_model_parts(const std::filesystem::path& path);
 
+// Every folder of `directory` with a checkpoint in it and every safetensors file that is none of
+// several shards: what there is where a directory is no model that mxvideo knows.
+std::vector<ModelPart> parts_below(const std::filesystem::path& directory);
+
+// The part's tensors as they are named in the files.
+checkpoint::Checkpoint open_weights(const ModelPart& part);
 // The part's tensors under Hugging Face names; with what it declares if it is a transformer.
 checkpoint::TransformerCheckpoint open_part(const ModelPart& part);
+
+// Runs `action`; what it throws about the files goes to `problems`. True when it threw nothing.
+template <class Action>
+bool collect_problem(std::vector<std::string>& problems, const Action& action) {
+  try {
+    action();
+    return true;
+  } catch (const Error& error) {
+    if (error.code() == Code::kInternal || error.code() == Code::kOutOfMemory) throw;
+    problems.emplace_back(error.what());
+    return false;
+  }
+}
 
 }  // namespace mxvideo::convert

@@ -200,6 +200,16 @@ bool ModelSource::quantized() const {
                      [](const TransformerSource& expert) { return expert.quantized(); });
 }
 
+std::vector<std::string> ModelSource::notices() const {
+  std::vector<std::string> lines;
+  for (const TransformerSource& source : experts) {
+    for (const auto* own : {&source.opened.checkpoint.notices(), &source.opened.quantization.notices}) {
+      lines.insert(lines.end(), own->begin(), own->end());
+    }
+  }
+  return lines;
+}
+
 const TransformerSource* ModelSource::expert(const std::string& component) const {
   for (const TransformerSource& source : experts) {
     if (source.component == component) return &source;

@@ -29,6 +29,8 @@ struct ModelSource {
   std::filesystem::path diffusers_root;
 
   bool quantized() const;
+  // What of the files is read and has no effect, line by line.
+  std::vector<std::string> notices() const;
   // nullptr when there is no such expert.
   const TransformerSource* expert(const std::string& component) const;
 };

@@ -192,6 +192,7 @@ Json plan_json(const PlanReport& report) {
     for (const auto& [op, row] : layers.kernels) entry["kernels"][op].push_back(row);
     json["kernels"].push_back(std::move(entry));
   }
+  json["notices"] = plan.notices;
   return json;
 }
 

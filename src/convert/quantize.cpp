@@ -225,6 +225,7 @@ nlohmann::ordered_json quantize_model(const QuantizeOptions& options, const Conv
                 "--layout " + std::string(layout_name(options.output.layout)) + ": " + refusal);
   }
   const ModelSource model = open_model_source(options.model, options.model_type);
+  for (const std::string& notice : model.notices()) hooks.note(notice);
   refuse_quantized(model);
   check_globs(model, options.ignored_layers);
   std::optional<ModelSource> original;

@@ -50,9 +50,7 @@ void note_mixture(const ModelSource& quant, const ConvertHooks& hooks) {
 nlohmann::ordered_json repack_model(const RepackOptions& options, const ConvertHooks& hooks) {
   const ModelSource quant = open_model_source(options.quant, options.model_type);
   note_mixture(quant, hooks);
-  for (const TransformerSource& source : quant.experts) {
-    for (const std::string& notice : source.opened.quantization.notices) hooks.note(notice);
-  }
+  for (const std::string& notice : quant.notices()) hooks.note(notice);
   std::optional<ModelSource> original;
   if (!options.original.empty()) {
     original = open_model_source(original_inputs(options.original), quant.variant);

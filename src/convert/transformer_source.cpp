@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "checkpoint/json.h"
+#include "checkpoint/model_family.h"
 #include "checkpoint/model_index.h"
 #include "checkpoint/quote.h"
 
@@ -66,10 +67,9 @@ class ShapeReader {
 
  private:
   [[noreturn]] void fail(const std::string& what) const {
-    throw Error(
-        Code::kCorruptFile,
-        checkpoint_.description() +
-            ": there is no config.json, and the sizes of the transformer cannot be told: " + what);
+    checkpoint::refuse_misfit(
+        checkpoint_,
+        "there is no config.json, and the sizes of the transformer cannot be told: " + what);
   }
 
   const checkpoint::Checkpoint& checkpoint_;

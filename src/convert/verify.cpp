@@ -8,11 +8,7 @@
 #include "checkpoint/json.h"
 #include "checkpoint/safetensors.h"
 #include "convert/model_parts.h"
-#include "convert/transformer_source.h"
-#include "models/umt5/umt5_encoder.h"
-#include "models/wan_transformer/wan_transformer.h"
-#include "models/wan_vae/wan_vae.h"
-#include "quantization/quantization_config.h"
+#include "convert/part_check.h"
 
 namespace mxvideo::convert {
 namespace {
@@ -20,48 +16,6 @@ namespace {
 namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 using checkpoint::TransformerCheckpoint;
-
-// Runs a check; what it throws about the files becomes a problem. True when it found nothing.
-template <class Check>
-bool collect(std::vector<std::string>& problems, const Check& check) {
-  try {
-    check();
-    return true;
-  } catch (const Error& error) {
-    if (error.code() == Code::kInternal || error.code() == Code::kOutOfMemory) throw;
-    problems.emplace_back(error.what());
-    return false;
-  }
-}
-
-// The tensors against what the architecture of the config demands.
-void check_key_set(const ModelPart& part, const TransformerCheckpoint& opened) {
-  checkpoint::ParameterLoader loader;
-  switch (part.kind) {
-    case PartKind::kTransformer: {
-      const auto resolved = quantization::resolve_quantization({}, opened.quantization);
-      models::WanTransformer model(
-          models::WanTransformerConfig::from_json(part.config, part.config_origin),
-          *resolved.config);
-      resolved.config->declare_companions(loader);
-      model.declare_parameters(loader);
-      return loader.check_key_set(opened.checkpoint);
-    }
-    case PartKind::kTextEncoder: {
-      models::Umt5Encoder model(models::Umt5Config::from_json(part.config, part.config_origin));
-      model.declare_parameters(loader);
-      return loader.check_key_set(opened.checkpoint);
-    }
-    case PartKind::kVae: {
-      models::WanVae model(models::WanVaeConfig::from_json(part.config, part.config_origin));
-      model.declare_parameters(loader);
-      return loader.check_key_set(opened.checkpoint);
-    }
-    case PartKind::kUnknown:
-      throw Error(Code::kUnsupported,
-                  part.weights.string() + ": neither a transformer, a text encoder nor a VAE");
-  }
-}
 
 void compare_with(const ModelPart& original, const TransformerCheckpoint& opened,
                   double min_sqnr_db, VerifiedPart& result) {
@@ -100,22 +54,13 @@ VerifiedPart verify_part(const ModelPart& part, const ModelPart* original,
   result.name = part.name;
   result.kind = part_kind_name(part.kind);
   std::optional<TransformerCheckpoint> opened;
-  if (!collect(result.problems, [&] { opened.emplace(open_part(part)); })) return result;
+  if (!collect_problem(result.problems, [&] { opened.emplace(open_part(part)); })) return result;
+  result.notices = opened->checkpoint.notices();
   if (part.kind == PartKind::kTransformer) {
     result.quantization = quantization_source_name(opened->quantization.source);
   }
-  if (!part.config.is_null()) {
-    collect(result.problems, [&] { check_key_set(part, *opened); });
-  } else if (part.kind == PartKind::kTransformer) {
-    collect(result.problems, [&] {
-      const TransformerSource source = open_transformer_source(kHighNoiseExpert, part.weights);
-      check_transformer_tensors(source, source.config.sizes);  // as its shapes say
-    });
-  } else {
-    result.problems.push_back(part.weights.string() +
-                              ": no config.json: the key set cannot be checked");
-  }
-  collect(result.problems, [&] {
+  collect_problem(result.problems, [&] { check_part(part, *opened); });
+  collect_problem(result.problems, [&] {
     result.values = scan_values(*opened);
     for (const std::string& problem : result.values.problems) result.problems.push_back(problem);
   });
@@ -126,10 +71,10 @@ VerifiedPart verify_part(const ModelPart& part, const ModelPart* original,
     if (!order.empty()) result.warnings.push_back(order);
   }
   if (original != nullptr) {
-    collect(result.problems,
-            [&] { compare_with(*original, *opened, options.min_sqnr_db, result); });
+    collect_problem(result.problems,
+                    [&] { compare_with(*original, *opened, options.min_sqnr_db, result); });
   }
-  collect(result.problems, [&] { opened->checkpoint.check_unchanged(); });
+  collect_problem(result.problems, [&] { opened->checkpoint.check_unchanged(); });
   return result;
 }
 
@@ -139,6 +84,7 @@ Json part_json(const VerifiedPart& part) {
   json["tensors"] = part.values.tensors;
   json["blocks"] = part.values.blocks;
   json["zero_scale_blocks"] = part.values.zero_scale_blocks;
+  json["notices"] = part.notices;
   json["problems"] = part.problems;
   json["warnings"] = part.warnings;
   json["comparison"] = Json::array();
@@ -184,7 +130,7 @@ VerifyReport verify_model(const VerifyOptions& options) {
     }
   }
   if (fs::is_directory(options.path)) {
-    collect(report.problems, [&] { report.files = check_files(options.path); });
+    collect_problem(report.problems, [&] { report.files = check_files(options.path); });
   }
   for (const std::string& problem : report.files.problems) report.problems.push_back(problem);
   for (const HashedFile& file : report.files.files) {

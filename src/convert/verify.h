@@ -27,6 +27,7 @@ struct VerifiedPart {
   std::string quantization;  // transformers: what declares it
   ValueScan values;
   Comparison comparison;
+  std::vector<std::string> notices;   // what of the files is read and has no effect
   std::vector<std::string> problems;  // of structure and key set, then of values and comparison
   std::vector<std::string> warnings;  // what looks wrong and cannot be told from these files alone
 };

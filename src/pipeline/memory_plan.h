@@ -60,6 +60,7 @@ struct MemoryPlan {
   std::vector<StagePlan> stages;
   std::vector<ComponentPlan> components;
   std::vector<LayerKernelsPlan> kernels;
+  std::vector<std::string> notices;  // as RunReport's, of the files
 
   int64_t peak_bytes() const;
 };

@@ -113,6 +113,8 @@ WanExpert WanPipeline::plan_expert(const std::string& component) const {
   expert.notices = std::move(resolved.notices);
   const std::string order = checkpoint::scale_order_warning(files);
   if (!order.empty()) expert.notices.push_back(order);
+  expert.notices.insert(expert.notices.end(), files.checkpoint.notices().begin(),
+                        files.checkpoint.notices().end());
   return expert;
 }
 

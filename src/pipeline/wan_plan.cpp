@@ -9,6 +9,7 @@
 #include "checkpoint/key_map.h"
 #include "kernels/warm_up.h"
 #include "pipeline/memory_plan.h"
+#include "pipeline/text_tokenizer.h"
 #include "pipeline/unipc_scheduler.h"
 #include "pipeline/wan_run.h"
 #include "tokenizer/prompt_cleaner.h"
@@ -106,6 +107,12 @@ struct WanPipeline::PlanRun {
     parts.push_back({.name = "process", .bytes = resident_bytes()});
     return make_stage(std::move(name), std::move(parts));
   }
+  // A component that two stages load says its lines once.
+  void note(const std::vector<std::string>& lines) {
+    for (const std::string& line : lines) {
+      if (std::ranges::find(plan.notices, line) == plan.notices.end()) plan.notices.push_back(line);
+    }
+  }
   void note(std::string component, std::string layers, const kernels::Context& context) {
     plan.kernels.push_back({.component = std::move(component),
                             .layers = std::move(layers),
@@ -119,6 +126,7 @@ checkpoint::LoadPlan WanPipeline::plan_load(const std::string& name,
                                             PlanRun& run) const {
   checkpoint::Checkpoint files = checkpoint::Checkpoint::open_directory(directory_.path(name));
   checkpoint::normalize_names(files, component);
+  run.note(files.notices());
   checkpoint::ParameterLoader loader;
   return run.load(name, files, loader, model);
 }
@@ -230,6 +238,7 @@ void WanPipeline::plan_denoise(PlanRun& run) const {
     const WanExpert& expert = experts_[static_cast<size_t>(index)];
     const std::string& name = expert.name;
     const models::WanTransformerConfig& config = expert.config;
+    run.note(expert.notices);
     WanTransformer model(config, *expert.quantization);
     checkpoint::ParameterLoader loader;
     expert.quantization->declare_companions(loader);
@@ -301,7 +310,7 @@ MemoryPlan WanPipeline::plan(const GenerateRequest& request) const {
   run.plan.image = request.image.has_value();
   run.plan.vae_tiling = vae_tiling(request.vae_tiling, run.plan.request).has_value();
   run.plan.process_bytes = resident_bytes();
-  const auto tokenizer = tokenizer::Umt5Tokenizer::open(directory_.path("tokenizer"));
+  const auto tokenizer = open_tokenizer(directory_);
   const auto count_tokens = [&](const char* name, const std::string& text, bool known) {
     // A prompt that is empty or not known yet is taken as long as one can be.
     const std::string cleaned = tokenizer::clean_prompt(text);

@@ -47,6 +47,7 @@ struct WanRun {
                                   checkpoint::Component component, Model& model) {
     checkpoint::Checkpoint checkpoint = checkpoint::Checkpoint::open_directory(directory);
     checkpoint::normalize_names(checkpoint, component);
+    for (const std::string& line : checkpoint.notices()) notice(line);
     checkpoint::ParameterLoader loader;
     return load_component(name, checkpoint, loader, model);
   }

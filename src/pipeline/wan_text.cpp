@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "pipeline/text_cache.h"
+#include "pipeline/text_tokenizer.h"
 #include "pipeline/wan_pipeline.h"
 #include "pipeline/wan_run.h"
 #include "tokenizer/prompt_cleaner.h"
@@ -64,7 +65,7 @@ std::optional<TextCache> WanPipeline::open_text_cache() const {
     scheme["mx_scale_rule"] = formats::scale_rule_name(options_.quantization.mx.scale_rule);
   }
   return TextCache(options_.text_cache,
-                   text_encoder_identity({.tokenizer = directory_.path("tokenizer"),
+                   text_encoder_identity({.tokenizer = tokenizer_folder(directory_),
                                           .text_encoder = directory_.path("text_encoder"),
                                           .quantization = std::move(scheme),
                                           .forced_kernels = options_.forced_kernels,
@@ -91,7 +92,7 @@ void WanPipeline::keep_text(WanRun& run, const TextCache& cache, std::span<const
 void WanPipeline::encode_prompts(WanRun& run) const {
   std::vector<Prompt> prompts;
   {
-    const auto tokenizer = tokenizer::Umt5Tokenizer::open(directory_.path("tokenizer"));
+    const auto tokenizer = open_tokenizer(directory_);
     prompts.push_back({.name = "prompt",
                        .ids = tokenize(tokenizer, "prompt", run.request.prompt, run),
                        .text = &run.text});

@@ -135,21 +135,30 @@ Umt5Tokenizer::Umt5Tokenizer(Umt5Tokenizer&&) noexcept = default;
 Umt5Tokenizer& Umt5Tokenizer::operator=(Umt5Tokenizer&&) noexcept = default;
 Umt5Tokenizer::~Umt5Tokenizer() = default;
 
-Umt5Tokenizer Umt5Tokenizer::open(const std::filesystem::path& directory) {
-  const std::filesystem::path path = directory / "spiece.model";
-  const SpieceModel model = SpieceModel::read(path);
+std::unique_ptr<Umt5Tokenizer::State> Umt5Tokenizer::make_state(
+    const SpieceModel& model, const std::string& origin, const std::filesystem::path& directory) {
   std::unordered_map<std::string, int32_t> ids;
   for (size_t id = 0; id < model.pieces.size(); ++id) {
     ids.emplace(model.pieces[id].text, static_cast<int32_t>(id));
   }
   const auto end = ids.find("</s>");
   if (end == ids.end()) {
-    throw Error(Code::kCorruptFile, path.string() + ": expected a piece </s>, found none");
+    throw Error(Code::kCorruptFile, origin + ": expected a piece </s>, found none");
   }
-  auto state = std::make_unique<State>(model, AddedTokens::read(directory, ids), path.string());
+  auto state = std::make_unique<State>(model, AddedTokens::read(directory, ids), origin);
   state->end_id = end->second;
-  state->set_pieces(model, ids, path.string());
-  return Umt5Tokenizer(std::move(state));
+  state->set_pieces(model, ids, origin);
+  return state;
+}
+
+Umt5Tokenizer Umt5Tokenizer::open(const std::filesystem::path& directory) {
+  const std::filesystem::path path = directory / "spiece.model";
+  return Umt5Tokenizer(make_state(SpieceModel::read(path), path.string(), directory));
+}
+
+Umt5Tokenizer Umt5Tokenizer::parse(std::string_view spiece_model, const std::string& origin,
+                                   const std::filesystem::path& directory) {
+  return Umt5Tokenizer(make_state(SpieceModel::parse(spiece_model, origin), origin, directory));
 }
 
 std::vector<int32_t> Umt5Tokenizer::encode(std::string_view text, int64_t max_length) const {

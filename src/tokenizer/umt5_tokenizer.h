@@ -9,10 +9,13 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <string>
 #include <string_view>
 #include <vector>
 
 namespace mxvideo::tokenizer {
+
+struct SpieceModel;
 
 class Umt5Tokenizer {
  public:
@@ -22,6 +25,9 @@ class Umt5Tokenizer {
   // for the special tokens. Throws Code::kNotFound without spiece.model, Code::kCorruptFile
   // naming the file on every defect.
   static Umt5Tokenizer open(const std::filesystem::path& directory);
+  // The same from the bytes of a spiece.model that lie elsewhere, at `origin`.
+  static Umt5Tokenizer parse(std::string_view spiece_model, const std::string& origin,
+                             const std::filesystem::path& directory);
 
   Umt5Tokenizer(Umt5Tokenizer&&) noexcept;
   Umt5Tokenizer& operator=(Umt5Tokenizer&&) noexcept;
@@ -37,6 +43,8 @@ class Umt5Tokenizer {
 
  private:
   struct State;
+  static std::unique_ptr<State> make_state(const SpieceModel& model, const std::string& origin,
+                                           const std::filesystem::path& directory);
   explicit Umt5Tokenizer(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
 };

@@ -118,7 +118,7 @@ std::vector<BadModel> damaged_indexes() {
       {"no_second_expert", kT2v, [](const fs::path& m) { fs::remove_all(m / "transformer_2"); },
        "component 'transformer_2': no folder"},
       {"no_tokenizer", kT2v, [](const fs::path& m) { fs::remove_all(m / "tokenizer"); },
-       "component 'tokenizer': no folder"},
+       "tokenizer/spiece.model"},
       {"folder_is_file", kT2v,
        [](const fs::path& m) {
          fs::remove_all(m / "vae");

@@ -51,14 +51,57 @@ TEST_F(InspectTest, ListsLayersAndTensorsOfOneFile) {
   EXPECT_NE(text.out.find("blocks.0.attn1.to_q.weight"), std::string::npos);
 }
 
-TEST_F(InspectTest, ErrorsAreThoseOfLoading) {
+TEST_F(InspectTest, ListsTheRestOfAModelWithAnUnreadableFile) {
   const fs::path model = copy("t2v-a14b");
   truncate_file(model / "transformer" / "diffusion_pytorch_model.safetensors");
-  const ProcessResult inspected = run({"inspect", model.string()});
+  const ProcessResult inspected = run({"inspect", model.string(), "--json"});
+  EXPECT_EQ(inspected.exit_code, 3);
+  const auto json = nlohmann::json::parse(inspected.out);
+  EXPECT_FALSE(json.at("runs"));
+  const auto components = json.at("components");
+  ASSERT_EQ(components.size(), 4u);
+  EXPECT_EQ(components[1].at("tensors"), 0);
+  const std::string problem = components[1].at("problems").at(0);
+  EXPECT_NE(problem.find("diffusion_pytorch_model.safetensors: truncated"), std::string::npos);
+  EXPECT_EQ(components[2].at("tensors"), 69);
+  EXPECT_EQ(components[2].at("problems").size(), 0u);
   const ProcessResult generated =
       run(generate("t2v-a14b", {"--model-path", model.string(), "--output", "x.y4m"}));
-  expect_failure(inspected, 3, "diffusion_pytorch_model.safetensors");
   EXPECT_EQ(inspected.err, generated.err);
+}
+
+TEST_F(InspectTest, ListsWhatDoesNotRunAndSaysWhy) {
+  const fs::path file = scratch() / "vace.safetensors";
+  fs::copy_file(tiny_model("t2v-a14b") / "transformer" / "diffusion_pytorch_model.safetensors",
+                file);
+  edit_tensors(file, [](TensorFile& f) {
+    f.entries.push_back({"vace_blocks.0.before_proj.weight", "F32", {1}, "abcd"});
+  });
+  const ProcessResult text = run({"inspect", file.string(), "--tensors"});
+  expect_success(text);
+  EXPECT_NE(text.out.find("a Wan-VACE transformer"), std::string::npos) << text.out;
+  EXPECT_NE(text.out.find("does not run: "), std::string::npos);
+  EXPECT_NE(text.out.find("1 unexpected: vace_blocks.0.before_proj.weight"), std::string::npos);
+  EXPECT_NE(text.out.find("attn1.to_q"), std::string::npos);
+  const ProcessResult json = run({"inspect", file.string(), "--json"});
+  expect_success(json);
+  const auto part = nlohmann::json::parse(json.out).at("components").at(0);
+  EXPECT_EQ(part.at("family"), "a Wan-VACE transformer");
+  EXPECT_EQ(part.at("tensors"), 70);
+}
+
+TEST_F(InspectTest, ListsTheFoldersOfAModelOfAnotherClass) {
+  const fs::path model = copy("t2v-a14b");
+  edit_json(model / "model_index.json",
+            [](nlohmann::json& json) { json["_class_name"] = "WanVACEPipeline"; });
+  const ProcessResult result = run({"inspect", model.string()});
+  expect_success(result);
+  EXPECT_NE(result.out.find("is no model that runs: "), std::string::npos) << result.out;
+  EXPECT_NE(result.out.find("WanVACEPipeline"), std::string::npos);
+  for (const char* part : {"transformer (transformer)", "transformer_2 (transformer)",
+                           "text_encoder (text_encoder)", "vae (vae)"}) {
+    EXPECT_NE(result.out.find(part), std::string::npos) << result.out;
+  }
 }
 
 TEST_F(InspectTest, RefusesWhatIsNoModel) {
