@@ -53,9 +53,8 @@ bool is_words_of(const std::string& part, const std::string& name) {
 }  // namespace
 
 bool equal_any_case(std::string_view a, std::string_view b) {
-  return std::ranges::equal(a, b, [](unsigned char x, unsigned char y) {
-    return std::tolower(x) == std::tolower(y);
-  });
+  return std::ranges::equal(
+      a, b, [](unsigned char x, unsigned char y) { return std::tolower(x) == std::tolower(y); });
 }
 
 std::string find_any_case(std::string_view given, const std::vector<std::string>& names) {

@@ -34,6 +34,7 @@ struct CommonFlags {
   int threads = 0;  // 0: all
   int repeats = 5;
   bool json = false;
+  ProgressFlags progress;
   const CancellationToken* cancellation = nullptr;
 };
 
@@ -54,8 +55,7 @@ using MeasureRows = std::function<Json(const BenchOptions& options)>;
 
 void run_bench(const CommonFlags& flags, const MeasureRows& measure) {
   if (flags.threads > 0) set_num_threads(flags.threads);
-  const ProgressTerminal terminal = inspect_stderr();
-  Progress progress(parse_progress_style("auto", terminal), terminal);
+  Progress progress(flags.progress);
   const BenchOptions options{
       .repeats = flags.repeats,
       .cancellation = flags.cancellation,
@@ -75,6 +75,7 @@ CLI::App* add_parser(CLI::App& app, CommonFlags& flags, const char* name, const 
       ->check(CLI::Range(5, 1000))
       ->capture_default_str();
   parser->add_flag("--json", flags.json, "Print JSON");
+  add_progress_flags(*parser, flags.progress);
   return parser;
 }
 

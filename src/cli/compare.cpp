@@ -46,10 +46,6 @@ struct ReportPaths {
 
 ReportPaths check_report_paths(const GenerateOptions& options) {
   ReportPaths paths{.html = options.output, .json = options.report_path};
-  if (paths.html == "-") {
-    throw Error(Code::kInvalidArgument,
-                "--output: the report is a file; --json prints the JSON to standard output");
-  }
   if (paths.json.empty()) paths.json = fs::path(paths.html).replace_extension(".json");
   check_writable(paths.html);
   check_writable(paths.json);
@@ -84,8 +80,7 @@ evaluation::ComparisonOptions comparison_options(const GenerateOptions& options,
 
 void compare(GenerateOptions options, const std::string& schemes,
              const CancellationToken& cancellation) {
-  const ProgressTerminal terminal = inspect_stderr();
-  Progress progress(parse_progress_style(options.progress, terminal), terminal);
+  Progress progress(options.progress);
   apply_run_flags(options);
   const fs::path gnuplot = find_program("gnuplot");
   if (gnuplot.empty()) {
@@ -135,14 +130,15 @@ void add_flags(CLI::App& app, GenerateOptions& o, std::string& schemes) {
   add_image_flags(app, o);
   add_frame_flags(app, o);
   add_sampling_flags(app, o);
+  o.seed = 0;
   add_noise_flags(app, o);
-  app.get_option("--seed")->default_val(0);
   app.add_option("-o,--output", o.output, "The report, an HTML page")
       ->required()
-      ->check(is_not_empty())
+      ->check(ends_with(".html", {".htm"}))
       ->group(kOutputGroup);
   app.add_option("--json-output", o.report_path,
                  "The same as JSON (default: beside --output, ending in .json)")
+      ->check(ends_with(".json"))
       ->group(kOutputGroup);
   app.add_flag("--json", o.json, "Print the JSON too")->group(kOutputGroup);
   add_run_flags(app, o);
@@ -156,7 +152,6 @@ Command add_compare(CLI::App& app, const CancellationToken& cancellation) {
   CLI::App* parser = app.add_subcommand(
       "compare", "Run several schemes from one seed and report how far they are apart");
   add_flags(*parser, *options, *schemes);
-  name_environment(*parser);
   return [options, schemes, &cancellation] { compare(*options, *schemes, cancellation); };
 }
 

@@ -6,6 +6,7 @@
 
 #include "base/atomic_file.h"
 #include "base/error.h"
+#include "base/format.h"
 #include "cli/generation_flags.h"
 #include "cli/json_text.h"
 #include "cli/output_target.h"
@@ -16,7 +17,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-std::string size_text(const Json& bytes) { return convert::format_bytes(bytes.get<int64_t>()); }
+std::string size_text(const Json& bytes) { return format_bytes(bytes.get<int64_t>()); }
 
 void print_plan(const Json& result) {
   std::cout << fmt::format("{} {} -> {} ({}), {}\n", result["command"].get<std::string>(),
@@ -56,6 +57,7 @@ void add_conversion_flags(CLI::App& app, ConversionFlags& flags, const std::stri
          [&output](const std::string& name) { output.layout = convert::parse_layout(name); },
          "modelslim (what msmodelslim exports; also: original), diffusers (default; a whole model "
          "as SGLang loads it) or comfy (one file per expert for ComfyUI)")
+      ->transform(choice_of({"modelslim", "diffusers", "comfy", "original"}))
       ->group(kOutputGroup);
   app.add_option_function<std::string>(
          "--shard-size",
@@ -86,9 +88,7 @@ void add_conversion_flags(CLI::App& app, ConversionFlags& flags, const std::stri
   app.add_option("--threads", flags.threads, "Threads (default: all of this machine)")
       ->check(CLI::Range(1, 4096))
       ->group(kRunGroup);
-  app.add_option("--progress", flags.progress, "auto, bar, plain, json or none")
-      ->capture_default_str()
-      ->group(kRunGroup);
+  add_progress_flags(app, flags.progress);
 }
 
 void add_expert_flags(CLI::App& app, convert::ModelInputs& inputs) {
@@ -105,6 +105,7 @@ void add_model_type_flag(CLI::App& app, std::optional<checkpoint::WanVariant>& t
          "--model-type",
          [&type](const std::string& name) { type = convert::parse_model_type(name); },
          "Wan2.2-T2V-A14B, Wan2.2-I2V-A14B or Wan2.2-TI2V-5B (default: what the files hold)")
+      ->transform(choice_of({"Wan2.2-T2V-A14B", "Wan2.2-I2V-A14B", "Wan2.2-TI2V-5B"}))
       ->group("Model");
 }
 

@@ -17,7 +17,7 @@ namespace mxvideo::cli {
 struct ConversionFlags {
   convert::OutputOptions output;
   std::string report_path;
-  std::string progress = "auto";
+  ProgressFlags progress;
   int threads = 0;  // 0: all
   bool json = false;
 };

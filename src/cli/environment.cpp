@@ -2,25 +2,132 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cctype>
 #include <cstdlib>
+#include <set>
 #include <sstream>
-#include <vector>
 
+#include "base/error.h"
+#include "base/nearest_name.h"
 #include "checkpoint/model_path.h"
+#include "checkpoint/quote.h"
 
 namespace mxvideo::cli {
+namespace {
 
-void name_environment(CLI::App& app) {
-  for (CLI::Option* option : app.get_options()) {
-    const std::vector<std::string>& names = option->get_lnames();
-    if (names.empty() || names.front().starts_with("help")) continue;
-    std::string variable = "MXVIDEO_";
-    for (char c : names.front()) {
-      variable += c == '-' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
-    }
-    option->envname(variable);
+constexpr std::string_view kPrefix = "MXVIDEO_";
+
+std::string variable_of(const std::string& long_name) {
+  std::string variable(kPrefix);
+  for (const char c : long_name) {
+    variable += c == '-' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
   }
+  return variable;
+}
+
+// A flag, and one whose variable would change what it means.
+struct Precedence {
+  std::string_view flag, variable_of;
+};
+constexpr std::array kPrecedence = {
+    Precedence{"output", "output-format"}, Precedence{"output", "json"},
+    Precedence{"json", "output"}, Precedence{"quiet", "progress"}, Precedence{"progress", "quiet"}};
+
+bool wins_over(const CLI::Option& flag, const CLI::Option& other) {
+  const auto excluded = [](const CLI::Option& a, const CLI::Option& b) {
+    return a.get_excludes().contains(const_cast<CLI::Option*>(&b));
+  };
+  if (excluded(flag, other) || excluded(other, flag)) return true;
+  if (flag.get_lnames().empty()) return false;
+  return std::ranges::any_of(kPrecedence, [&](const Precedence& rule) {
+    return flag.get_lnames().front() == rule.flag && other.get_lnames().front() == rule.variable_of;
+  });
+}
+
+// The MXVIDEO_ variables that are set, by name.
+std::map<std::string, std::string> set_variables() {
+  std::map<std::string, std::string> variables;
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    const std::string_view text = *entry;
+    const size_t equals = text.find('=');
+    if (!text.starts_with(kPrefix) || equals == std::string_view::npos) continue;
+    if (equals + 1 < text.size()) {
+      variables.emplace(text.substr(0, equals), text.substr(equals + 1));
+    }
+  }
+  return variables;
+}
+
+// Every variable that some command reads, and the variables' names by those of aliases.
+struct KnownVariables {
+  std::set<std::string> read;
+  std::map<std::string, std::string> aliases;
+};
+
+void add_known(const CLI::App& command, KnownVariables& known) {
+  for (const CLI::Option* option : command.get_options()) {
+    const std::string variable = variable_name(*option);
+    if (variable.empty()) continue;
+    known.read.insert(variable);
+    for (const std::string& name : option->get_lnames()) {
+      if (variable_of(name) != variable) known.aliases[variable_of(name)] = variable;
+    }
+  }
+}
+
+[[noreturn]] void refuse_variable(const std::string& name, const KnownVariables& known,
+                                  const KnownVariables& own) {
+  const std::string shown = "the environment's " + checkpoint::printable(name);
+  for (const KnownVariables* names : {&own, &known}) {
+    const auto alias = names->aliases.find(name);
+    if (alias == names->aliases.end()) continue;
+    throw Error(Code::kInvalidArgument,
+                shown + " is an alias's name and not read; the variable is " + alias->second);
+  }
+  std::vector<std::string> names(own.read.begin(), own.read.end());
+  std::string hint = did_you_mean(name, names);
+  if (hint.empty()) hint = did_you_mean(name, {known.read.begin(), known.read.end()});
+  throw Error(Code::kInvalidArgument, shown + " is no flag of any command" + hint);
+}
+
+}  // namespace
+
+std::string variable_name(const CLI::Option& option) {
+  const std::vector<std::string>& names = option.get_lnames();
+  if (names.empty() || names.front().starts_with("help") || names.front() == "version") return {};
+  return variable_of(names.front());
+}
+
+std::vector<std::string> add_environment(CLI::App& app, CommandLine& line) {
+  KnownVariables known, own;
+  for (const CLI::App* command : all_commands(app)) add_known(*command, known);
+  add_known(*line.command, own);
+  const std::map<std::string, std::string> variables = set_variables();
+  std::vector<std::string> notices;
+  for (const auto& [name, value] : variables) {
+    if (own.read.contains(name)) continue;
+    const auto alias = own.aliases.find(name);
+    if (!known.read.contains(name)) refuse_variable(name, known, own);
+    if (alias == own.aliases.end()) continue;
+    notices.push_back(name + " is not read by " + command_name(*line.command) +
+                      ", whose variable is " + alias->second);
+  }
+  const std::vector<CommandItem> given = line.items;
+  for (CLI::Option* option : line.command->get_options()) {
+    const auto variable = variables.find(variable_name(*option));
+    if (variable == variables.end()) continue;
+    const bool loses = std::ranges::any_of(given, [&](const CommandItem& item) {
+      return item.option == option || wins_over(*item.option, *option);
+    });
+    if (loses) continue;
+    line.items.push_back({.option = option,
+                          .spelling = variable->first,
+                          .values = {variable->second},
+                          .from_environment = true});
+  }
+  return notices;
 }
 
 std::filesystem::path find_model(const std::string& text, const std::string& revision) {

@@ -104,7 +104,6 @@ void add_evaluate_options(CLI::App& app, EvaluateOptions& o) {
   add_frame_flags(app, o.generate);
   add_sampling_flags(app, o.generate);
   add_run_flags(app, o.generate);
-  name_environment(app);
 }
 
 PromptSet read_prompts(const EvaluateOptions& options, const fs::path& model) {
@@ -250,8 +249,7 @@ Json run_schemes(const EvaluateOptions& options, const std::vector<SchemeRun>& r
 }
 
 void evaluate(const EvaluateOptions& options, const CancellationToken& cancellation) {
-  const ProgressTerminal terminal = inspect_stderr();
-  Progress progress(parse_progress_style(options.generate.progress, terminal), terminal);
+  Progress progress(options.generate.progress);
   apply_run_flags(options.generate);
 
   const std::vector<SchemeRun> runs = open_models(options);

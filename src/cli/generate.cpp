@@ -152,8 +152,7 @@ std::unique_ptr<WanPipeline> save_quantized(const GenerateOptions& options,
 }
 
 void generate(const GenerateOptions& options, const CancellationToken& cancellation) {
-  const ProgressTerminal terminal = inspect_stderr();
-  Progress progress(parse_progress_style(options.progress, terminal), terminal);
+  Progress progress(options.progress);
   apply_run_flags(options);
 
   auto model = std::make_unique<WanPipeline>(pipeline_options(options));

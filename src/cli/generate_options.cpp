@@ -34,8 +34,10 @@ void add_output_flags(CLI::App& app, GenerateOptions& o) {
       ->check(is_not_empty())
       ->group(kOutputGroup);
   app.add_option("--output-path", o.output_directory, "Directory of the video")
+      ->excludes(app.get_option("--output"))
       ->group(kOutputGroup);
   app.add_option("--output-file-name", o.output_file_name, "Name of the video in --output-path")
+      ->excludes(app.get_option("--output"))
       ->group(kOutputGroup);
   app.add_option("--report", o.report_path, "Write a JSON report of the run to this file")
       ->group(kOutputGroup);
@@ -44,7 +46,7 @@ void add_output_flags(CLI::App& app, GenerateOptions& o) {
 // What plan has too.
 void add_format_flags(CLI::App& app, GenerateOptions& o) {
   app.add_option("--output-format", o.output_format, "mp4, webp, y4m or png (default: by --output)")
-      ->check(CLI::IsMember({"mp4", "webp", "y4m", "png"}))
+      ->transform(choice_of({"mp4", "webp", "y4m", "png"}))
       ->group(kOutputGroup);
   app.add_option("--save-latents", o.save_latents_path,
                  "Write the denoised latents to this safetensors file")
@@ -93,7 +95,6 @@ CLI::App* add_generate_options(CLI::App& app, GenerateOptions& options) {
       ->add_flag("--dry-run", options.dry_run,
                  "Write nothing: say what the run needs and whether it fits, as mxvideo plan does")
       ->group(kRunGroup);
-  name_environment(*generate);
   return generate;
 }
 
@@ -103,17 +104,11 @@ CLI::App* add_plan_options(CLI::App& app, GenerateOptions& options) {
   add_request_flags(*plan, options);
   add_format_flags(*plan, options);
   add_run_flags(*plan, options);
-  name_environment(*plan);
   return plan;
 }
 
 std::string output_path(const GenerateOptions& options, const pipeline::ResolvedRequest& request) {
-  if (!options.output.empty()) {
-    if (!options.output_directory.empty() || !options.output_file_name.empty()) {
-      throw Error(Code::kInvalidArgument, "--output excludes --output-path and --output-file-name");
-    }
-    return options.output;
-  }
+  if (!options.output.empty()) return options.output;
   const std::string name = options.output_file_name.empty() ? generated_name(options, request)
                                                             : options.output_file_name;
   return (fs::path(options.output_directory) / name).string();

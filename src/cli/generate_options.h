@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 
+#include "cli/progress.h"
 #include "kernels/common/context.h"
 #include "pipeline/generate_request.h"
 #include "quantization/quantization_config.h"
@@ -28,7 +29,7 @@ struct GenerateOptions {
   std::optional<int64_t> width, height, num_frames, fps, num_inference_steps;
   std::optional<double> guidance_scale, guidance_scale_2, cfg_scale, flow_shift, boundary_ratio;
   std::string sigma_grid = "diffusers";
-  int64_t seed = -1;  // negative: random
+  std::optional<uint64_t> seed;  // none: random
   std::string latents_path;
   pipeline::VaeTilingMode vae_tiling = pipeline::VaeTilingMode::kAuto;
   quantization::QuantizationOptions quantization;
@@ -40,7 +41,7 @@ struct GenerateOptions {
   kernels::Compute compute = kernels::Compute::kAuto;
   kernels::AttentionProducts attention = kernels::AttentionProducts::kFp32;
   std::string text_cache;
-  std::string progress = "auto";
+  ProgressFlags progress;
   bool json = false;
   bool dry_run = false;
 };

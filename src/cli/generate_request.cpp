@@ -29,11 +29,14 @@ std::string read_prompt(const std::string& argument) {
   if (text.size() > kMaxPromptBytes) {
     throw Error(Code::kInvalidArgument, "--prompt -: more than 1 MiB on standard input");
   }
+  if (text.find_first_not_of(" \t\r\n\f\v") == std::string::npos) {
+    throw Error(Code::kInvalidArgument, "--prompt -: standard input holds no text");
+  }
   return text;
 }
 
-uint64_t choose_seed(int64_t asked) {
-  if (asked >= 0) return static_cast<uint64_t>(asked);
+uint64_t choose_seed(std::optional<uint64_t> asked) {
+  if (asked) return *asked;
   std::random_device device;
   return device();  // 32 bits: easy to type again
 }

@@ -14,17 +14,12 @@ constexpr const char* kModelGroup = "Model";
 constexpr const char* kVideoGroup = "Video";
 constexpr const char* kSamplingGroup = "Sampling";
 
-// CLI11 itself would saturate a number of more than 64 bits.
-std::string refuse_if_no_integer(const std::string& text) {
-  int64_t value = 0;
-  const char* end = text.data() + text.size();
-  const auto [last, error] = std::from_chars(text.data(), end, value);
-  if (error == std::errc() && last == end) return "";
-  return "expected a whole number of at most 64 bits, got '" + text + "'";
-}
-
-std::string refuse_if_empty(const std::string& text) {
-  return text.empty() ? "expected a name, got an empty one" : "";
+std::vector<std::string> scheme_names() {
+  std::vector<std::string> names;
+  for (const quantization::SchemeEntry& scheme : quantization::quantization_schemes()) {
+    names.emplace_back(scheme.name);
+  }
+  return names;
 }
 
 // "832x480", "832*480" or "832,480".
@@ -42,6 +37,21 @@ void parse_size(const std::string& text, GenerateOptions& options) {
   options.height = height;
 }
 
+// Of 64 bits, as torch takes them; -1 is none.
+std::optional<uint64_t> parse_seed(const std::string& text) {
+  if (text == "-1") return std::nullopt;
+  uint64_t seed = 0;
+  const char* end = text.data() + text.size();
+  const auto [last, error] = std::from_chars(text.data(), end, seed);
+  if (error != std::errc() || last != end) {
+    throw CLI::ValidationError("--seed",
+                               "expected a whole number from 0 to 18446744073709551615, or -1 for "
+                               "a random one, got '" +
+                                   text + "'");
+  }
+  return seed;
+}
+
 void parse_kernel(const std::string& text, GenerateOptions& options) {
   const size_t equals = text.find('=');
   if (equals == std::string::npos || equals == 0 || equals + 1 == text.size()) {
@@ -52,9 +62,15 @@ void parse_kernel(const std::string& text, GenerateOptions& options) {
 
 }  // namespace
 
-CLI::Validator is_integer() { return CLI::Validator(refuse_if_no_integer, ""); }
-
-CLI::Validator is_not_empty() { return CLI::Validator(refuse_if_empty, ""); }
+std::vector<std::string> scale_rule_names() {
+  using formats::ScaleRule;
+  std::vector<std::string> names;
+  for (const ScaleRule rule :
+       {ScaleRule::kRceil, ScaleRule::kFloor, ScaleRule::kCeil, ScaleRule::kEven}) {
+    names.emplace_back(formats::scale_rule_name(rule));
+  }
+  return names;
+}
 
 void add_model_flags(CLI::App& app, GenerateOptions& o) {
   app.add_option("-m,--model-path,--model,--ckpt_dir", o.model_path,
@@ -91,12 +107,12 @@ void add_quantization_flags(CLI::App& app, GenerateOptions& o) {
          "--quantization,--type", o.quantization.scheme,
          "Scheme: none, mxfp8 or mxint8 (quantize while loading) or modelslim (default: what the "
          "files declare)")
-      ->check(is_not_empty())
+      ->transform(choice_of(scheme_names()))
       ->group(kModelGroup);
   add_ignored_layers_flag(app, o);
   app.add_option("--text-encoder-quantization", o.text_quantization,
                  "Scheme of the text encoder's linear layers: none, mxfp8 or mxint8, while loading")
-      ->check(CLI::IsMember({"none", "mxfp8", "mxint8"}))
+      ->transform(choice_of({"none", "mxfp8", "mxint8"}))
       ->capture_default_str()
       ->group(kModelGroup);
   app.add_option_function<std::string>(
@@ -105,11 +121,13 @@ void add_quantization_flags(CLI::App& app, GenerateOptions& o) {
            o.quantization.mx.scale_rule = formats::parse_scale_rule(name);
          },
          "Block scale of mxfp8 and mxint8: rceil (default), floor, ceil or even")
+      ->transform(choice_of(scale_rule_names()))
       ->group(kModelGroup);
 }
 
 void add_prompt_flag(CLI::App& app, GenerateOptions& o) {
   app.add_option("-p,--prompt", o.prompt, "What to show; - reads it from standard input")
+      ->check(is_not_blank())
       ->group(kVideoGroup);
 }
 
@@ -179,6 +197,7 @@ void add_sampling_flags(CLI::App& app, GenerateOptions& o) {
                  "Timestep shift (default: scheduler_config.json)")
       ->group(kSamplingGroup);
   app.add_option("--sigma-grid", o.sigma_grid, "Sigmas as in diffusers, wan or sglang")
+      ->transform(choice_of({"diffusers", "wan", "sglang"}))
       ->capture_default_str()
       ->group(kSamplingGroup);
   app.add_option("--boundary-ratio,--moe-boundary", o.boundary_ratio,
@@ -187,10 +206,11 @@ void add_sampling_flags(CLI::App& app, GenerateOptions& o) {
 }
 
 void add_noise_flags(CLI::App& app, GenerateOptions& o) {
-  app.add_option("-s,--seed,--base_seed", o.seed,
-                 "Seed of the noise, the same as torch's CPU generator; -1 draws one and prints it")
-      ->check(is_integer())
-      ->capture_default_str()
+  const std::string default_seed = o.seed ? std::to_string(*o.seed) : "-1";
+  app.add_option_function<std::string>(
+         "-s,--seed,--base_seed", [&o](const std::string& text) { o.seed = parse_seed(text); },
+         "Seed of the noise, the same as torch's CPU generator; -1 draws one and prints it")
+      ->default_str(default_seed)
       ->group(kSamplingGroup);
   app.add_option("--latents", o.latents_path,
                  "Initial noise instead of the seed's: safetensors file with tensor 'latents'")
@@ -214,20 +234,20 @@ void add_run_flags(CLI::App& app, GenerateOptions& o) {
                                           : pipeline::VaeTilingMode::kAuto;
          },
          "Decode frames in tiles: auto (large frames), on or off")
-      ->check(CLI::IsMember({"auto", "on", "off"}))
+      ->transform(choice_of({"auto", "on", "off"}))
       ->group(kRunGroup);
   app.add_option_function<std::vector<std::string>>(
          "--kernel",
          [&o](const std::vector<std::string>& choices) {
            for (const std::string& choice : choices) parse_kernel(choice, o);
          },
-         "Force a kernel row, OP=ROW as `mxvideo doctor` lists them; may be repeated")
+         "Force a kernel row, OP=ROW as `mxvideo doctor` lists them; may be repeated, or several "
+         "with commas")
+      ->delimiter(',')
       ->group(kRunGroup);
   add_compute_flag(app, o.compute)->group(kRunGroup);
   add_attention_flag(app, o.attention)->group(kRunGroup);
-  app.add_option("--progress", o.progress, "auto, bar, plain, json or none")
-      ->capture_default_str()
-      ->group(kRunGroup);
+  add_progress_flags(app, o.progress);
 }
 
 CLI::Option* add_compute_flag(CLI::App& app, kernels::Compute& compute) {
@@ -237,7 +257,7 @@ CLI::Option* add_compute_flag(CLI::App& app, kernels::Compute& compute) {
           [&compute](const std::string& name) { compute = kernels::parse_compute(name); },
           "Products of mxfp8 layers: exact (of the format's definition), auto (default; also those "
           "in int8 where they add little noise) or fast (int8 wherever this CPU has it)")
-      ->check(CLI::IsMember({"exact", "auto", "fast"}));
+      ->transform(choice_of({"exact", "auto", "fast"}));
 }
 
 CLI::Option* add_attention_flag(CLI::App& app, kernels::AttentionProducts& attention) {
@@ -249,7 +269,7 @@ CLI::Option* add_attention_flag(CLI::App& app, kernels::AttentionProducts& atten
           },
           "Products of the transformers' self attention: fp32 (default) or int8 (faster; adds "
           "noise about 40 dB below its result)")
-      ->check(CLI::IsMember({"fp32", "int8"}));
+      ->transform(choice_of({"fp32", "int8"}));
 }
 
 void apply_run_flags(const GenerateOptions& o) {

@@ -7,16 +7,13 @@
 #include <CLI/CLI.hpp>
 
 #include "cli/generate_options.h"
+#include "cli/validators.h"
 
 namespace mxvideo::cli {
 
 // Headings of --help.
 inline constexpr const char* kOutputGroup = "Output";
 inline constexpr const char* kRunGroup = "Run";
-
-// A whole number of at most 64 bits; CLI11 itself would saturate longer ones.
-CLI::Validator is_integer();
-CLI::Validator is_not_empty();
 
 void add_model_flags(CLI::App& app, GenerateOptions& o);         // --model-path and its parts
 void add_quantization_flags(CLI::App& app, GenerateOptions& o);  // scheme, scale rule, exceptions
@@ -28,6 +25,8 @@ void add_frame_flags(CLI::App& app, GenerateOptions& o);     // size, number and
 void add_sampling_flags(CLI::App& app, GenerateOptions& o);  // steps, guidance, sigmas
 void add_noise_flags(CLI::App& app, GenerateOptions& o);     // --seed, --latents
 void add_run_flags(CLI::App& app, GenerateOptions& o);       // threads, tiling, kernels, progress
+// rceil, floor, ceil, even.
+std::vector<std::string> scale_rule_names();
 // Two of those.
 CLI::Option* add_compute_flag(CLI::App& app, kernels::Compute& compute);
 CLI::Option* add_attention_flag(CLI::App& app, kernels::AttentionProducts& attention);

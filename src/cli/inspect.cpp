@@ -126,7 +126,6 @@ Command add_inspect(CLI::App& app) {
   parser->add_flag("--layers", options->detail.layers, "List every linear layer");
   parser->add_flag("--tensors", options->detail.tensors, "List every tensor");
   parser->add_flag("--json", options->json, "Print JSON");
-  name_environment(*parser);
   return [options] { inspect(*options); };
 }
 

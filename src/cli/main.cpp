@@ -11,8 +11,11 @@
 #include "base/system_error.h"
 #include "base/version.h"
 #include "checkpoint/quote.h"
+#include "cli/command_line.h"
 #include "cli/commands.h"
+#include "cli/environment.h"
 #include "cli/exit_code.h"
+#include "cli/help_text.h"
 #include "cli/interrupt.h"
 #include "cli/threads.h"
 
@@ -62,11 +65,17 @@ int run_guarded(const std::function<int()>& command) {
   }
 }
 
+std::string help_of(const CLI::App& command) {
+  if (command.get_parent() == nullptr) return command.help();
+  const std::string parent = command_name(*command.get_parent());
+  return command.help(parent.empty() ? "mxvideo" : "mxvideo " + parent);
+}
+
 int run(int argc, char** argv, const CancellationToken& cancellation) {
   CLI::App app("Wan2.2 text- and image-to-video with MXFP8 weights and activations", "mxvideo");
+  app.formatter(std::make_shared<HelpText>());
   app.set_version_flag("--version", std::string("mxvideo ") + version());
-  app.require_subcommand(1);
-  app.set_help_all_flag("--help-all", "Print help for all sub-commands and exit");
+  app.set_help_all_flag("--help-all", "Print help for all commands and exit");
   app.footer(
       "Exit status: 0 done, 1 internal error, 2 usage, 3 model, 4 hardware, 5 memory, "
       "6 numerics, 7 input/output, 8 mismatch, 130 interrupted, 143 terminated");
@@ -86,25 +95,26 @@ int run(int argc, char** argv, const CancellationToken& cancellation) {
   add(add_bench(app, cancellation), true);
   add(add_doctor(app), false);
   add(add_version(app), false);
+  app.add_subcommand("help", "Print this, or the help of the command that follows");
 
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    // Help and version requests are "errors" of status 0; CLI11 prints them to stdout.
-    if (error.get_exit_code() == 0) return app.exit(error);
-    const auto parsed = app.get_subcommands();
-    const auto unknown = app.remaining();
-    const std::string what = parsed.empty() && !unknown.empty()
-                                 ? "there is no command or flag '" + unknown.front() + "'"
-                                 : error.what();
-    throw Error(Code::kInvalidArgument,
-                what + "; see mxvideo " + (parsed.empty() ? "" : parsed.front()->get_name() + " ") +
-                    "--help");
+  CommandLine line = read_command_line(app, {argv + 1, argv + argc});
+  if (line.wants_help || line.wants_all_help) {
+    std::cout << (line.wants_help ? help_of(*line.command) : app.help("", CLI::AppFormatMode::All));
+    return kExitOk;
   }
+  if (line.wants_version) {
+    std::cout << "mxvideo " << version() << "\n";
+    return kExitOk;
+  }
+  const std::vector<std::string> notices = add_environment(app, line);
+  parse_command_line(app, line);
   for (const Entry& entry : entries) {
     if (!entry.parser->parsed()) continue;
     if (entry.computes) restart_with_short_spins(argv);
     use_available_processors();
+    for (const std::string& notice : notices) {
+      std::cerr << "note: " << checkpoint::printable(notice) << "\n";
+    }
     entry.run();
   }
   return kExitOk;

@@ -111,8 +111,7 @@ void assume_image(const GenerateOptions& options, checkpoint::WanVariant variant
 
 void plan(const GenerateOptions& options) {
   apply_run_flags(options);
-  const ProgressTerminal terminal = inspect_stderr();
-  Progress progress(parse_progress_style(options.progress, terminal), terminal);
+  Progress progress(options.progress);
   pipeline::GenerateRequest request = make_request(options);
   const checkpoint::WanVariant variant = pipeline::WanPipeline(pipeline_options(options)).variant();
   apply_cfg_scale(options, variant, request, progress);

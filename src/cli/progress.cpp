@@ -12,6 +12,8 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/format.h"
+#include "cli/validators.h"
 
 namespace mxvideo::cli {
 namespace {
@@ -33,6 +35,14 @@ bool color_wanted(bool is_terminal) {
   return is_terminal && term != nullptr && std::strcmp(term, "dumb") != 0;
 }
 
+ProgressStyle style_of(const ProgressFlags& flags, const ProgressTerminal& terminal) {
+  if (flags.quiet || flags.style == "none") return ProgressStyle::kNone;
+  if (flags.style == "bar") return ProgressStyle::kBar;
+  if (flags.style == "plain") return ProgressStyle::kPlain;
+  if (flags.style == "json") return ProgressStyle::kJson;
+  return terminal.is_terminal ? ProgressStyle::kBar : ProgressStyle::kPlain;
+}
+
 }  // namespace
 
 ProgressTerminal inspect_stderr() {
@@ -46,24 +56,22 @@ ProgressTerminal inspect_stderr() {
   return terminal;
 }
 
-ProgressStyle parse_progress_style(const std::string& name, const ProgressTerminal& terminal) {
-  if (name == "auto") return terminal.is_terminal ? ProgressStyle::kBar : ProgressStyle::kPlain;
-  if (name == "bar") return ProgressStyle::kBar;
-  if (name == "plain") return ProgressStyle::kPlain;
-  if (name == "json") return ProgressStyle::kJson;
-  if (name == "none") return ProgressStyle::kNone;
-  throw Error(Code::kInvalidArgument,
-              "--progress: unknown style '" + name + "'; expected auto, bar, plain, json or none");
+void add_progress_flags(CLI::App& app, ProgressFlags& flags) {
+  constexpr const char* kGroup = "Run";
+  app.add_option("--progress", flags.style, "How progress is shown: auto, bar, plain, json or none")
+      ->transform(choice_of({"auto", "bar", "plain", "json", "none"}))
+      ->capture_default_str()
+      ->group(kGroup);
+  app.add_flag("-q,--quiet", flags.quiet, "Print nothing but errors and the result")->group(kGroup);
 }
 
-std::string format_duration(double seconds) {
-  const int64_t total = std::llround(std::max(0.0, seconds));
-  if (total < 3600) return fmt::format("{:02}:{:02}", total / 60, total % 60);
-  return fmt::format("{}:{:02}:{:02}", total / 3600, total / 60 % 60, total % 60);
+Progress::Progress(const ProgressFlags& flags)
+    : terminal_(inspect_stderr()), style_(style_of(flags, terminal_)), quiet_(flags.quiet) {
+  if (quiet_ && flags.style != "auto" && flags.style != "none") {
+    throw Error(Code::kInvalidArgument,
+                "--quiet shows no progress, --progress " + flags.style + " does; leave one out");
+  }
 }
-
-Progress::Progress(ProgressStyle style, ProgressTerminal terminal)
-    : style_(style), terminal_(terminal) {}
 
 Progress::~Progress() { finish(); }
 
@@ -74,6 +82,7 @@ void Progress::finish() {
 }
 
 void Progress::line(const std::string& text) {
+  if (quiet_) return;
   if (style_ == ProgressStyle::kJson) {
     std::cerr << nlohmann::json{{"notice", text}}.dump() << "\n" << std::flush;
     return;

@@ -2,6 +2,7 @@
 // Not thread-safe.
 #pragma once
 
+#include <CLI/CLI.hpp>
 #include <chrono>
 #include <cstdint>
 #include <map>
@@ -12,6 +13,15 @@ namespace mxvideo::cli {
 
 enum class ProgressStyle : uint8_t { kBar, kPlain, kJson, kNone };
 
+// What --progress and --quiet say.
+struct ProgressFlags {
+  std::string style = "auto";  // a bar on a terminal and plain lines elsewhere
+  bool quiet = false;          // no progress, notices or summaries: only errors and the result
+};
+
+// Values arrive in `flags`, which must outlive the parse.
+void add_progress_flags(CLI::App& app, ProgressFlags& flags);
+
 struct ProgressTerminal {
   bool is_terminal = false;
   bool color = false;
@@ -21,17 +31,12 @@ struct ProgressTerminal {
 // What stderr is: a terminal or not, colour by NO_COLOR, CLICOLOR_FORCE and TERM.
 ProgressTerminal inspect_stderr();
 
-// "auto" is a bar on a terminal and plain lines elsewhere. Throws Code::kInvalidArgument.
-ProgressStyle parse_progress_style(const std::string& name, const ProgressTerminal& terminal);
-
-// "00:31", "1:02:03".
-std::string format_duration(double seconds);
-
 class Progress {
  public:
   using Clock = std::chrono::steady_clock;
 
-  Progress(ProgressStyle style, ProgressTerminal terminal);
+  // Throws Code::kInvalidArgument for a style that is shown and --quiet.
+  explicit Progress(const ProgressFlags& flags);
   // Ends a line that is being redrawn.
   ~Progress();
   Progress(const Progress&) = delete;
@@ -57,8 +62,9 @@ class Progress {
   void print_plain(int64_t done, int64_t total, double elapsed);
   void print_json(int64_t done, int64_t total, double elapsed);
 
-  ProgressStyle style_;
   ProgressTerminal terminal_;
+  ProgressStyle style_;
+  bool quiet_;
   std::string name_;        // of the current phase
   Phase* phase_ = nullptr;  // likewise
   std::map<std::string, Phase, std::less<>> phases_;

@@ -11,6 +11,7 @@
 #include "cli/commands.h"
 #include "cli/conversion_options.h"
 #include "cli/environment.h"
+#include "cli/generation_flags.h"
 #include "cli/output_target.h"
 
 namespace mxvideo::cli {
@@ -50,7 +51,7 @@ void add_quantization_flags(CLI::App& app, convert::QuantizeOptions& options) {
          },
          "Format: mxfp8 (default) or mxint8 (as many bytes, less noise; mxvideo's own type in "
          "msmodelslim's style, which other engines do not read; not for --layout comfy)")
-      ->check(CLI::IsMember({"mxfp8", "mxint8"}))
+      ->transform(choice_of({"mxfp8", "mxint8"}))
       ->group(kGroup);
   app.add_option_function<std::string>(
          "--mx-scale-rule",
@@ -58,6 +59,7 @@ void add_quantization_flags(CLI::App& app, convert::QuantizeOptions& options) {
            options.mx.scale_rule = formats::parse_scale_rule(name);
          },
          "Block scale: rceil (default), floor, ceil or even")
+      ->transform(choice_of(scale_rule_names()))
       ->group(kGroup);
   app.add_option_function<std::string>(
          "--rounding",
@@ -66,7 +68,7 @@ void add_quantization_flags(CLI::App& app, convert::QuantizeOptions& options) {
                                                 : formats::ElementRounding::kHalfAway;
          },
          "Elements half-way between two codes: even (default) or half-away (msmodelslim)")
-      ->check(CLI::IsMember({"even", "half-away"}))
+      ->transform(choice_of({"even", "half-away"}))
       ->group(kGroup);
   app.add_option("--ignored-layers,--quantization-ignored-layers", options.ignored_layers,
                  "Layers to leave unquantized, comma-separated globs: 'blocks.0.*,*.attn2.to_k'")
@@ -97,8 +99,7 @@ void print_totals(const Json& result, Progress& progress) {
 }
 
 void quantize(QuantizeFlags flags, const CancellationToken& cancellation) {
-  const ProgressTerminal terminal = inspect_stderr();
-  Progress progress(parse_progress_style(flags.conversion.progress, terminal), terminal);
+  Progress progress(flags.conversion.progress);
   if (flags.conversion.threads > 0) set_num_threads(flags.conversion.threads);
   if (!flags.conversion.report_path.empty()) check_writable(flags.conversion.report_path);
   if (!flags.model_path.empty()) {
@@ -108,7 +109,7 @@ void quantize(QuantizeFlags flags, const CancellationToken& cancellation) {
   convert::ConvertHooks hooks = conversion_hooks(progress, cancellation);
   hooks.report = [&](const Json& report) {
     progress.finish();
-    if (flags.conversion.progress != "none" && !flags.conversion.json) {
+    if (!flags.conversion.json) {
       progress.line(convert::quantize_report_table(report));
     }
     print_totals(report, progress);
@@ -130,7 +131,6 @@ Command add_quantize(CLI::App& app, const CancellationToken& cancellation) {
   add_model_flags(*parser, *flags);
   add_quantization_flags(*parser, flags->quantize);
   add_conversion_flags(*parser, flags->conversion, "-o,--output");
-  name_environment(*parser);
   return [flags, &cancellation] { quantize(*flags, cancellation); };
 }
 

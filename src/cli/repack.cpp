@@ -44,8 +44,7 @@ void add_model_flags(CLI::App& app, RepackFlags& flags) {
 }
 
 void repack(RepackFlags flags, const CancellationToken& cancellation) {
-  const ProgressTerminal terminal = inspect_stderr();
-  Progress progress(parse_progress_style(flags.conversion.progress, terminal), terminal);
+  Progress progress(flags.conversion.progress);
   if (flags.conversion.threads > 0) set_num_threads(flags.conversion.threads);
   if (!flags.conversion.report_path.empty()) check_writable(flags.conversion.report_path);
   if (!flags.original.empty()) flags.repack.original = find_model(flags.original, flags.revision);
@@ -72,7 +71,6 @@ Command add_repack(CLI::App& app, const CancellationToken& cancellation) {
   CLI::App* parser = app.add_subcommand("repack", "Bring a model into another layout, bit for bit");
   add_model_flags(*parser, *flags);
   add_conversion_flags(*parser, flags->conversion, "-o,--output-path,--output");
-  name_environment(*parser);
   return [flags, &cancellation] { repack(*flags, cancellation); };
 }
 

@@ -109,7 +109,6 @@ Command add_verify(CLI::App& app) {
   parser->add_option("--threads", flags->threads, "Threads (default: all of this machine)")
       ->check(CLI::Range(1, 4096));
   parser->add_flag("--json", flags->json, "Print JSON");
-  name_environment(*parser);
   return [flags] { verify(*flags); };
 }
 

@@ -3,7 +3,6 @@
 #include <array>
 #include <cctype>
 #include <charconv>
-#include <cstdio>
 
 #include "base/checked.h"
 #include "base/error.h"
@@ -95,21 +94,6 @@ int64_t parse_byte_size(std::string_view text) {
   }
   fail();
   return 0;
-}
-
-std::string format_bytes(int64_t bytes) {
-  std::array<char, 32> text{};
-  const auto value = static_cast<double>(bytes);
-  if (bytes >= 1'000'000'000) {
-    std::snprintf(text.data(), text.size(), "%.2f GB", value / 1e9);
-  } else if (bytes >= 1'000'000) {
-    std::snprintf(text.data(), text.size(), "%.1f MB", value / 1e6);
-  } else if (bytes >= 1000) {
-    std::snprintf(text.data(), text.size(), "%.1f KB", value / 1e3);
-  } else {
-    std::snprintf(text.data(), text.size(), "%.0f B", value);
-  }
-  return text.data();
 }
 
 }  // namespace mxvideo::convert

@@ -28,6 +28,57 @@ TEST_F(InformationTest, HelpNamesCommandsAndExitStatuses) {
   }
 }
 
+std::vector<Arguments> commands() {
+  std::vector<Arguments> result = {{}};
+  for (const char* name : {"generate", "evaluate", "quantize", "repack", "compare", "plan",
+                           "inspect", "verify", "bench", "doctor", "version"}) {
+    result.push_back({name});
+  }
+  for (const char* name : {"gemm", "attention", "vae", "load", "text", "step", "check"}) {
+    result.push_back({"bench", name});
+  }
+  return result;
+}
+
+TEST_F(InformationTest, HelpIsACommandToo) {
+  for (const Arguments& command : commands()) {
+    Arguments as_flag = command, as_command = command;
+    as_flag.emplace_back("--help");
+    as_command.insert(as_command.begin(), "help");
+    const ProcessResult flag = run(as_flag), word = run(as_command);
+    EXPECT_EQ(flag.exit_code, 0);
+    EXPECT_EQ(word.exit_code, 0) << word.err;
+    EXPECT_EQ(flag.err + word.err, "");
+    EXPECT_EQ(flag.out, word.out);
+  }
+  for (const Arguments& alone : {Arguments{}, Arguments{"bench"}}) {
+    const ProcessResult result = run(alone);
+    EXPECT_EQ(result.exit_code, 0) << result.err;
+    EXPECT_NE(result.out.find("Usage: mxvideo"), std::string::npos) << result.out;
+  }
+}
+
+TEST_F(InformationTest, HelpFitsAHundredColumns) {
+  std::vector<Arguments> texts = commands();
+  texts.push_back({"--help-all"});
+  for (Arguments arguments : texts) {
+    if (arguments != Arguments{"--help-all"}) arguments.emplace_back("--help");
+    std::istringstream lines(run(arguments).out);
+    int seen = 0;
+    for (std::string line; std::getline(lines, line); ++seen) EXPECT_LE(line.size(), 100u) << line;
+    EXPECT_GT(seen, 3);
+  }
+}
+
+// Flags may stand before their command.
+TEST_F(InformationTest, FlagsBeforeTheCommand) {
+  const ProcessResult result = run({"--json", "doctor"});
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_NO_THROW(nlohmann::json::parse(result.out));
+  // "plan" is here the value of a flag.
+  expect_failure(run({"--model-path", "plan", "plan", "--fps", "0"}), 3, "'plan'");
+}
+
 // Every flag, and the variable of each.
 TEST_F(InformationTest, GenerateHelpIsComplete) {
   const ProcessResult result = run({"generate", "--help"});
