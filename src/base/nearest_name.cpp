@@ -16,6 +16,12 @@ std::string folded(std::string_view text) {
   return result;
 }
 
+// Of flags only the words count.
+std::string without_dashes(std::string text) {
+  text.erase(0, text.find_first_not_of('-'));
+  return text;
+}
+
 // `with_globs`: what '*' and '?' of `a` match costs nothing.
 size_t distance(const std::string& a, const std::string& b, bool with_globs) {
   std::vector<size_t> before, last, row(b.size() + 1);
@@ -74,13 +80,13 @@ size_t glob_distance(std::string_view glob, std::string_view text) {
 }
 
 std::string nearest_name(std::string_view given, const std::vector<std::string>& names) {
-  const std::string text = folded(given);
+  const std::string text = without_dashes(folded(given));
   if (text.empty()) return {};
   constexpr size_t kShortestPart = 3;
   std::string nearest;
   size_t best = 0;
   for (const std::string& name : names) {
-    const std::string known = folded(name);
+    const std::string known = without_dashes(folded(name));
     // In half edits, so that a beginning or a word stands behind one edit and before two.
     size_t cost = 2 * distance(text, known, false);
     const bool close = cost <= 2 * std::max<size_t>(1, std::max(text.size(), known.size()) / 3);

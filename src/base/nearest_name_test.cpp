@@ -34,6 +34,7 @@ TEST(NearestName, FindsWhatWasMeant) {
   EXPECT_EQ(nearest_name("--num_frames", flags), "--num-frames");
   EXPECT_EQ(nearest_name("--num-inference", flags), "--num-inference-steps") << "a beginning";
   EXPECT_EQ(nearest_name("frames", flags), "--num-frames") << "a word";
+  EXPECT_EQ(nearest_name("--frames", flags), "--num-frames");
   EXPECT_EQ(nearest_name("--xyzzy", flags), "");
   EXPECT_EQ(nearest_name("", flags), "");
   EXPECT_EQ(did_you_mean("--promt", flags), "; did you mean '--prompt'?");

@@ -77,6 +77,14 @@ void add_known(const CLI::App& command, KnownVariables& known) {
   }
 }
 
+// By what follows the prefix.
+std::string nearest_variable(const std::string& name, const std::set<std::string>& variables) {
+  std::vector<std::string> names;
+  for (const std::string& variable : variables) names.push_back(variable.substr(kPrefix.size()));
+  const std::string nearest = nearest_name(name.substr(kPrefix.size()), names);
+  return nearest.empty() ? nearest : std::string(kPrefix) + nearest;
+}
+
 [[noreturn]] void refuse_variable(const std::string& name, const KnownVariables& known,
                                   const KnownVariables& own) {
   const std::string shown = "the environment's " + checkpoint::printable(name);
@@ -86,10 +94,13 @@ void add_known(const CLI::App& command, KnownVariables& known) {
     throw Error(Code::kInvalidArgument,
                 shown + " is an alias's name and not read; the variable is " + alias->second);
   }
-  std::vector<std::string> names(own.read.begin(), own.read.end());
-  std::string hint = did_you_mean(name, names);
-  if (hint.empty()) hint = did_you_mean(name, {known.read.begin(), known.read.end()});
-  throw Error(Code::kInvalidArgument, shown + " is no flag of any command" + hint);
+  std::string nearest;
+  for (const KnownVariables* names : {&own, &known}) {
+    if (nearest.empty()) nearest = nearest_variable(name, names->read);
+  }
+  throw Error(Code::kInvalidArgument,
+              shown + " is no flag of any command" +
+                  (nearest.empty() ? "" : "; did you mean '" + nearest + "'?"));
 }
 
 }  // namespace
