@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "base/error.h"
+#include "base/nearest_name.h"
 #include "base/parallel.h"
 #include "bench/dense_product.h"
 #include "formats/half.h"
@@ -125,13 +126,13 @@ class ProblemBench {
 }  // namespace
 
 std::string op_of_scheme(const std::string& scheme) {
-  std::string known;
+  std::vector<std::string> known;
   for (const SchemeOp& entry : kOps) {
     if (entry.scheme == scheme) return std::string(entry.op);
-    known += (known.empty() ? "" : ", ") + std::string(entry.scheme);
+    known.emplace_back(entry.scheme);
   }
-  throw Error(Code::kInvalidArgument,
-              "--scheme: no bench for '" + scheme + "'; expected one of " + known);
+  throw Error(Code::kInvalidArgument, "no bench for the scheme '" + scheme + "'; expected one of " +
+                                          join_names(known) + did_you_mean(scheme, known));
 }
 
 Json gemm_row_json(const GemmRow& row) {

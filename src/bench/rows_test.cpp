@@ -187,7 +187,7 @@ TEST(RowsTest, TokensBecomeAPicture) {
 
 TEST(RowsTest, SchemesWithoutAnOpAreRefused) {
   EXPECT_EQ(op_of_scheme("none"), "matmul");
-  expect_refusal(Code::kInvalidArgument, "--scheme: no bench for 'fp4'; expected one of none",
+  expect_refusal(Code::kInvalidArgument, "no bench for the scheme 'fp4'; expected one of none",
                  [] { op_of_scheme("fp4"); });
 }
 

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/glob.h"
+#include "base/nearest_name.h"
 #include "bench/builtin_shapes.h"
 #include "formats/mx_block.h"
 
@@ -114,10 +115,10 @@ std::vector<GemmProblem> select_problems(const std::vector<LayerShape>& shapes,
                                          const std::vector<TokenCount>& tokens,
                                          const GemmSelection& selection) {
   std::vector<GemmProblem> problems;
-  std::string known;
+  std::vector<std::string> known;
   for (const LayerShape& shape : shapes) {
     const std::string layer = shape.model + "/" + shape.layer;
-    known += (known.empty() ? "" : ", ") + layer;
+    known.push_back(layer);
     if (!glob_match(selection.layers, layer)) continue;
     for (const std::string& rows : selection.rows) {
       problems.push_back(
@@ -125,8 +126,9 @@ std::vector<GemmProblem> select_problems(const std::vector<LayerShape>& shapes,
     }
   }
   if (problems.empty()) {
-    throw Error(Code::kInvalidArgument,
-                "--layer '" + selection.layers + "' matches none of " + known);
+    throw Error(Code::kInvalidArgument, "--layer '" + selection.layers + "' matches none of " +
+                                            join_names(known) +
+                                            did_you_mean(selection.layers, known));
   }
   return problems;
 }

@@ -33,22 +33,25 @@ std::set<std::string> layers_to_quantize(const TransformerSource& source,
 }
 
 void check_globs(const ModelSource& model, const std::vector<std::string>& globs) {
-  std::vector<std::string> unused;
+  if (globs.empty()) return;
+  std::vector<std::string> layers, unused;
   const auto scheme = quantization::make_quantization_config({});
-  for (const std::string& glob : globs) {
-    bool used = false;
-    for (const TransformerSource& source : model.experts) {
-      const models::WanTransformer transformer(source.config.sizes, *scheme);
-      for (const quantization::LinearMethod* linear : transformer.linears()) {
-        used = used || glob_match(glob, linear->name());
-      }
+  for (const TransformerSource& source : model.experts) {
+    const models::WanTransformer transformer(source.config.sizes, *scheme);
+    for (const quantization::LinearMethod* linear : transformer.linears()) {
+      layers.push_back(linear->name());
     }
-    if (!used) unused.push_back("'" + checkpoint::printable(glob) + "'");
+  }
+  for (const std::string& glob : globs) {
+    const bool used = std::ranges::any_of(
+        layers, [&](const std::string& layer) { return glob_match(glob, layer); });
+    if (used) continue;
+    unused.push_back("'" + checkpoint::printable(glob) + "' (the nearest is " +
+                     quantization::nearest_layer(glob, layers) + ")");
   }
   if (unused.empty()) return;
-  throw Error(Code::kInvalidArgument, "--ignored-layers: no layer matches " +
-                                          checkpoint::name_list(unused) +
-                                          "; layers are named as in blocks.0.attn1.to_q");
+  throw Error(Code::kInvalidArgument,
+              "--quantization-ignored-layers: no layer matches " + checkpoint::name_list(unused));
 }
 
 void refuse_quantized(const ModelSource& model) {

@@ -1,8 +1,10 @@
 #include "evaluation/scheme_variant.h"
 
 #include <algorithm>
+#include <cctype>
 
 #include "base/error.h"
+#include "base/nearest_name.h"
 #include "formats/mx_block.h"
 
 namespace mxvideo::evaluation {
@@ -14,25 +16,37 @@ constexpr std::string_view kInt8Attention = "+int8-attention";
   throw Error(Code::kInvalidArgument, "schemes '" + std::string(list) + "': " + reason);
 }
 
-void require_known(std::string_view list, std::string_view scheme) {
-  std::string known;
+// The table's own spelling.
+std::string known_scheme(std::string_view list, std::string_view scheme) {
+  std::vector<std::string> names;
   for (const quantization::SchemeEntry& entry : quantization::quantization_schemes()) {
-    if (scheme == entry.name) return;
-    known += (known.empty() ? "" : ", ") + std::string(entry.name);
+    names.emplace_back(entry.name);
   }
-  refuse(list, "unknown scheme '" + std::string(scheme) + "'; known: " + known);
+  const std::string found = find_any_case(scheme, names);
+  if (!found.empty()) return found;
+  refuse(list, "unknown scheme '" + std::string(scheme) + "'; expected one of " +
+                   join_names(names) + did_you_mean(scheme, names));
 }
 
-SchemeVariant parse_one(std::string_view list, std::string_view item) {
-  SchemeVariant variant{.name = std::string(item), .options = {}};
+std::string in_lower_case(std::string_view text) {
+  std::string result;
+  for (const char c : text) {
+    result += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  }
+  return result;
+}
+
+SchemeVariant parse_one(std::string_view list, std::string_view given) {
+  const std::string lower = in_lower_case(given);
+  std::string_view item = lower;
+  SchemeVariant variant{.name = lower, .options = {}};
   variant.int8_attention = item.ends_with(kInt8Attention);
   if (variant.int8_attention) item.remove_suffix(kInt8Attention.size());
   const size_t colon = item.find(':');
   const std::string_view scheme = item.substr(0, colon);
   if (scheme.empty())
     refuse(list, "expected SCHEME or SCHEME:RULE between commas, got an empty one");
-  require_known(list, scheme);
-  variant.options.scheme = scheme;
+  variant.options.scheme = known_scheme(list, scheme);
   if (colon == std::string_view::npos) return variant;
   if (scheme == "none") refuse(list, "'none' has no block scales, so no scale rule");
   try {

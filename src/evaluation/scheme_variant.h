@@ -12,15 +12,15 @@
 namespace mxvideo::evaluation {
 
 struct SchemeVariant {
-  std::string name;  // as it was written; what results are listed under
+  std::string name;  // as it was written, in lower case; what results are listed under
   quantization::QuantizationOptions options;
   bool int8_attention = false;  // whatever the other runs have
 
   void apply(pipeline::PipelineOptions& pipeline) const;
 };
 
-// Items separated by commas: a name of quantization_schemes(), then optionally ':' and the rule of
-// the block scales (formats::parse_scale_rule; without it rceil), then optionally
+// Items separated by commas, in any case: a name of quantization_schemes(), then optionally ':' and
+// the rule of the block scales (formats::parse_scale_rule; without it rceil), then optionally
 // "+int8-attention". Throws Code::kInvalidArgument for an empty list or item, an unknown scheme or
 // rule (naming the known ones), a rule for "none", and a scheme listed twice, also under two
 // spellings.

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/nearest_name.h"
 #include "kernels/attention/attention.h"
 #include "kernels/elementwise/elementwise.h"
 #include "kernels/gemm_mx/gemm_mx.h"
@@ -25,10 +26,15 @@ OpInfo describe(const char* name, std::span<const Row<Args>> rows) {
 }
 
 template <class Items>
-std::string names_of(const Items& items) {
-  std::string names;
-  for (const auto& item : items) names += (names.empty() ? "" : ", ") + item.name;
+std::vector<std::string> names_of(const Items& items) {
+  std::vector<std::string> names;
+  for (const auto& item : items) names.push_back(item.name);
   return names;
+}
+
+// "expected one of a, b or c; did you mean 'b'?"
+std::string expected(const std::vector<std::string>& names, const std::string& given) {
+  return "expected one of " + join_names(names) + did_you_mean(given, names);
 }
 
 }  // namespace
@@ -50,12 +56,12 @@ void check_row_runs(const std::string& op, const std::string& row) {
   const auto found = std::ranges::find(ops, op, &OpInfo::name);
   if (found == ops.end()) {
     throw Error(Code::kInvalidArgument,
-                "--kernel: no op '" + op + "'; expected one of " + names_of(ops));
+                "--kernel: no op '" + op + "'; " + expected(names_of(ops), op));
   }
   const auto known = std::ranges::find(found->rows, row, &RowInfo::name);
   if (known == found->rows.end()) {
-    throw Error(Code::kInvalidArgument, "--kernel: op " + op + " has no row '" + row +
-                                            "'; expected one of " + names_of(found->rows));
+    throw Error(Code::kInvalidArgument, "--kernel: op " + op + " has no row '" + row + "'; " +
+                                            expected(names_of(found->rows), row));
   }
   const CpuFeatures missing = known->requires_cpu & ~cpu_features();
   if (missing != kCpuNone) {

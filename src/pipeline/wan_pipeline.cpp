@@ -156,8 +156,8 @@ void WanPipeline::check_quantization() const {
         std::ranges::any_of(names, [&](const auto& name) { return glob_match(pattern, name); });
     if (!used) {
       throw Error(Code::kInvalidArgument, "--quantization-ignored-layers: '" + pattern +
-                                              "' matches no linear layer; a name looks like '" +
-                                              names[names.size() / 2] + "'");
+                                              "' matches no linear layer; the nearest is '" +
+                                              quantization::nearest_layer(pattern, names) + "'");
     }
   }
 }

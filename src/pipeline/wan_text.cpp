@@ -34,6 +34,21 @@ struct Prompt {
   Tensor* text;  // of the run; empty until it is known
 };
 
+// Says which embeddings were not computed.
+void note_hits(WanRun& run) {
+  std::string hits;
+  bool all = true;
+  for (const auto& [name, state] : run.report.text_cache.prompts) {
+    all = all && state == "hit";
+    if (state != "hit") continue;
+    hits += (hits.empty() ? "" : " and ") +
+            std::string(name == "prompt" ? "prompt" : "negative prompt");
+  }
+  if (hits.empty()) return;
+  run.notice("embedding of the " + hits + " taken from the text cache " +
+             run.report.text_cache.directory + (all ? "; the text encoder is not loaded" : ""));
+}
+
 }  // namespace
 
 Tensor pad_text(const Tensor& encoded) {
@@ -116,6 +131,7 @@ void WanPipeline::encode_prompts(WanRun& run) const {
       run.report.text_cache.prompts.emplace_back(prompt.name, entry.rows ? "hit" : "miss");
     }
   }
+  if (cache) note_hits(run);
   std::erase_if(prompts, [](const Prompt& prompt) { return !prompt.text->empty(); });
   if (prompts.empty()) return;
 

@@ -128,7 +128,7 @@ TEST_F(EvaluateTest, RefusesBeforeItGenerates) {
   write_text(damaged, R"({"colors": {}, "backgrounds": {}, "prompts": []})");
   for (const BadRequest& bad : std::vector<BadRequest>{
            {2,
-            "unknown scheme 'fp3'; known: none, mxfp8, mxint8, modelslim",
+            "unknown scheme 'fp3'; expected one of none, mxfp8, mxint8 or modelslim",
             {"--schemes", "none,fp3"}},
            {2, "unknown scale rule 'up'", {"--schemes", "mxfp8:up"}},
            {2, "--seeds", {"--seeds", "1,x"}},
