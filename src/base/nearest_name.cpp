@@ -79,6 +79,12 @@ size_t glob_distance(std::string_view glob, std::string_view text) {
   return distance(folded(glob), folded(text), true);
 }
 
+std::string nearest_to_glob(std::string_view glob, const std::vector<std::string>& names) {
+  const auto nearest = std::ranges::min_element(
+      names, {}, [&](const std::string& name) { return glob_distance(glob, name); });
+  return nearest == names.end() ? std::string() : *nearest;
+}
+
 std::string nearest_name(std::string_view given, const std::vector<std::string>& names) {
   const std::string text = without_dashes(folded(given));
   if (text.empty()) return {};

@@ -24,6 +24,9 @@ size_t edit_distance(std::string_view a, std::string_view b);
 // nothing, '?' any one.
 size_t glob_distance(std::string_view glob, std::string_view text);
 
+// Of `names` the one that needs the fewest edits of `glob` to match; empty without names.
+std::string nearest_to_glob(std::string_view glob, const std::vector<std::string>& names);
+
 // The name that `given` was probably meant to be; empty when none is near. Near: at most a third of
 // the letters edited, or `given` is some of the name's words ("frames" of "num-frames") or begins
 // it.

@@ -24,6 +24,8 @@ TEST(GlobDistance, TakesWildcardsForNothing) {
   EXPECT_EQ(glob_distance("*", "anything"), 0u);
   EXPECT_EQ(glob_distance("a?c", "abc"), 0u);
   EXPECT_EQ(glob_distance("", "abc"), 3u);
+  EXPECT_EQ(nearest_to_glob("block.1.*", {"blocks.0.attn1.to_q", "blocks.1.attn1.to_q"}),
+            "blocks.1.attn1.to_q");
 }
 
 TEST(NearestName, FindsWhatWasMeant) {

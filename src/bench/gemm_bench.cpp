@@ -135,6 +135,16 @@ std::string op_of_scheme(const std::string& scheme) {
                                           join_names(known) + did_you_mean(scheme, known));
 }
 
+double linear_seconds(const std::string& scheme, int64_t m, int64_t k, int64_t n) {
+  const Layer layer(scheme, k, n);
+  const std::vector<float> x = random_floats(m * k);
+  std::vector<float> y(static_cast<size_t>(m * n));
+  kernels::Context context;
+  constexpr double kSeconds = 0.1;
+  return time_in_turns({[&] { layer.apply(x, y, context); }}, {.repeats = 3, .seconds = kSeconds})
+      .front();
+}
+
 Json gemm_row_json(const GemmRow& row) {
   Json json = {
       {"op", row.op},         {"scheme", row.scheme},  {"compute", row_compute(row.kernel)},

@@ -27,6 +27,10 @@ struct GemmRow {
   std::array<double, 3> rival_seconds{};  // in the order of kRivalTypes; 0: oneDNN has no kernel
 };
 
+// Seconds of one layer k -> n of m rows under a scheme, by the kernels that run without being
+// forced: the median of a few runs.
+double linear_seconds(const std::string& scheme, int64_t m, int64_t k, int64_t n);
+
 // {op, scheme, compute, kernel, m, k, n, threads, seconds_median, gflops, roof, roof_fraction,
 // ratio_onednn_f32, ratio_onednn_bf16, ratio_onednn_int8, layer, status}; 2·m·k·n operations; a
 // ratio is the rival's time over ours.

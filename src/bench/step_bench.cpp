@@ -145,17 +145,23 @@ std::array<int64_t, 3> token_grid(int64_t tokens) {
   return {1, height, tokens / height};
 }
 
+double attention_flops(const WanTransformerConfig& config, int64_t tokens, int64_t text_rows) {
+  const auto t = static_cast<double>(tokens), r = static_cast<double>(text_rows);
+  const auto layers = static_cast<double>(config.num_layers);
+  return 2 * layers * (2 * t * t + 2 * t * r) * static_cast<double>(config.dim());
+}
+
 double forward_flops(const WanTransformerConfig& config, int64_t tokens, int64_t text_rows) {
   const auto d = static_cast<double>(config.dim()), f = static_cast<double>(config.ffn_dim);
   const auto q = static_cast<double>(config.freq_dim);
-  const auto t = static_cast<double>(tokens), r = static_cast<double>(text_rows);
+  const auto t = static_cast<double>(tokens);
   const auto channels = static_cast<double>(config.in_channels + config.out_channels);
   const double patch =
       static_cast<double>(config.patch_size[0] * config.patch_size[1] * config.patch_size[2]);
   const double linears = t * (6 * d * d + 2 * d * f);
-  const double attention = 2 * t * t * d + 2 * t * r * d;
   const double embeddings = (q * d + 7 * d * d) + t * d * channels * patch;
-  return 2 * (static_cast<double>(config.num_layers) * (linears + attention) + embeddings);
+  return 2 * (static_cast<double>(config.num_layers) * linears + embeddings) +
+         attention_flops(config, tokens, text_rows);
 }
 
 Json step_row_json(const StepRow& row) {

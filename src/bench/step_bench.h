@@ -62,6 +62,10 @@ Json step_row_json(const StepRow& row);
 // The operations above; text_rows are the distinct ones.
 double forward_flops(const models::WanTransformerConfig& config, int64_t tokens, int64_t text_rows);
 
+// Those of them that multiply queries with keys and weights with values.
+double attention_flops(const models::WanTransformerConfig& config, int64_t tokens,
+                       int64_t text_rows);
+
 // Frames, height and width of a latent with this many tokens, in tokens: pictures of 832x480 or
 // 1280x704 pixels where the number allows it, else one picture as square as it allows. Throws
 // Code::kInvalidArgument when a side would exceed 1,024.

@@ -1,6 +1,5 @@
 // mxvideo bench: how fast this machine computes what a generation is made of, as rates, as
-// fractions of what its units can do at best, and beside oneDNN. Takes nothing from the environment
-// but TMPDIR: a result belongs to the flags that made it.
+// fractions of what its units can do at best, and beside oneDNN.
 #include <fmt/format.h>
 
 #include <filesystem>
@@ -23,6 +22,7 @@
 #include "cli/generation_flags.h"
 #include "cli/json_text.h"
 #include "cli/progress.h"
+#include "kernels/registry.h"
 
 namespace mxvideo::cli {
 namespace {
@@ -105,8 +105,44 @@ bench::TextFile read_text_file(const std::string& path) {
   return {.name = path, .text = std::move(text)};
 }
 
+CLI::Validator is_scheme() { return choice_of({"none", "mxfp8", "mxint8"}); }
+
+void add_scheme_flag(CLI::App& parser, ModelFlags& flags) {
+  parser.add_option("--quantization,--scheme", flags.scheme, "Scheme: none, mxfp8 or mxint8")
+      ->transform(is_scheme())
+      ->capture_default_str();
+}
+
+void add_kernel_flag(CLI::App& parser, std::vector<std::string>& kernels) {
+  parser
+      .add_option("--kernel", kernels,
+                  "Only this kernel row: ROW, or OP=ROW as the other commands take it")
+      ->delimiter(',')
+      ->check(is_not_empty());
+}
+
+// The row of `op` (or of an op that only adds to its name, as attention_int8) among those that were
+// asked for; empty: all rows. Says which were asked for of ops that this bench does not measure.
+std::string own_row(const std::vector<std::string>& kernels, const std::string& op,
+                    const BenchOptions& options) {
+  std::string row;
+  for (const std::string& kernel : kernels) {
+    const size_t equals = kernel.find('=');
+    const std::string of = equals == std::string::npos ? op : kernel.substr(0, equals);
+    if (equals != std::string::npos) kernels::check_row_runs(of, kernel.substr(equals + 1));
+    if (!of.starts_with(op)) {
+      options.say("--kernel " + kernel + " changes nothing: this bench measures " + op);
+      continue;
+    }
+    if (!row.empty()) throw Error(Code::kInvalidArgument, "--kernel: two rows of " + op);
+    row = equals == std::string::npos ? kernel : kernel.substr(equals + 1);
+  }
+  return row;
+}
+
 struct GemmFlags {
-  std::string scheme = "mxfp8", kernel, shapes, layers;
+  std::string scheme = "mxfp8", shapes, layers;
+  std::vector<std::string> kernel;
   std::vector<std::string> rows = {"1", "512", "2048"};
 };
 
@@ -117,7 +153,7 @@ Json gemm_rows(const GemmFlags& flags, const BenchOptions& options) {
   const std::string all = own ? "*" : "ti2v_5b/*";
   const bench::GemmBench request{
       .scheme = flags.scheme,
-      .kernel = flags.kernel,
+      .kernel = own_row(flags.kernel, bench::op_of_scheme(flags.scheme), options),
       .problems = bench::select_problems(
           shapes, bench::builtin_token_counts(),
           {.layers = flags.layers.empty() ? all : flags.layers, .rows = flags.rows})};
@@ -134,10 +170,12 @@ Command add_gemm(CLI::App& app, const CancellationToken& cancellation) {
   CLI::App* parser = add_parser(
       app, leaf->common, "gemm",
       "Linear layers of the real models, every kernel row beside oneDNN's dense products");
-  parser->add_option("--scheme", own.scheme, "mxfp8 (activations quantized as it runs) or none")
+  parser
+      ->add_option("--quantization,--scheme", own.scheme,
+                   "Scheme: mxfp8 or mxint8 (activations quantized as it runs) or none")
+      ->transform(is_scheme())
       ->capture_default_str();
-  parser->add_option("--kernel", own.kernel, "Only this row of the scheme's op")
-      ->check(is_not_empty());
+  add_kernel_flag(*parser, own.kernel);
   parser->add_option("--shapes", own.shapes, "Text file of lines `layer K N` (default: built in)")
       ->check(is_not_empty());
   parser
@@ -157,12 +195,17 @@ Command add_gemm(CLI::App& app, const CancellationToken& cancellation) {
   };
 }
 
+struct AttentionFlags {
+  bench::AttentionBench bench;
+  std::vector<std::string> kernel;
+};
+
 Command add_attention(CLI::App& app, const CancellationToken& cancellation) {
-  auto leaf = make_leaf<bench::AttentionBench>(cancellation);
-  bench::AttentionBench& own = leaf->own;
+  auto leaf = make_leaf<AttentionFlags>(cancellation);
+  bench::AttentionBench& own = leaf->own.bench;
   CLI::App* parser =
       add_parser(app, leaf->common, "attention", "Self and cross attention of the transformers");
-  parser->add_option("--kernel", own.kernel, "Only this row of attention")->check(is_not_empty());
+  add_kernel_flag(*parser, leaf->own.kernel);
   parser->add_option("--length", own.lengths, "Tokens, separated by commas")
       ->delimiter(',')
       ->check(CLI::Range(1, 1 << 20))
@@ -172,8 +215,10 @@ Command add_attention(CLI::App& app, const CancellationToken& cancellation) {
       ->capture_default_str();
   return [leaf] {
     run_bench(leaf->common, [&](const BenchOptions& options) {
+      bench::AttentionBench request = leaf->own.bench;
+      request.kernel = own_row(leaf->own.kernel, "attention", options);
       Json rows = Json::array();
-      for (const bench::AttentionRow& row : bench::bench_attention(leaf->own, options)) {
+      for (const bench::AttentionRow& row : bench::bench_attention(request, options)) {
         rows.push_back(bench::attention_row_json(row));
       }
       return rows;
@@ -190,7 +235,7 @@ void add_keep_flag(CLI::App& parser, ModelFlags& flags) {
 
 void add_model_path_flag(CLI::App& parser, ModelFlags& flags) {
   parser
-      .add_option("--model-path", flags.model_path,
+      .add_option("-m,--model-path,--model", flags.model_path,
                   "Directory of a model or component (default: random weights)")
       ->check(is_not_empty())
       ->excludes(parser.get_option("--keep"));
@@ -238,7 +283,7 @@ Command add_load(CLI::App& app, const CancellationToken& cancellation) {
   ModelFlags& own = leaf->own;
   CLI::App* parser = add_parser(app, leaf->common, "load",
                                 "A checkpoint from the page cache into memory under a scheme");
-  parser->add_option("--scheme", own.scheme, "mxfp8 or none")->capture_default_str();
+  add_scheme_flag(*parser, own);
   add_layers_flag(*parser, own, 30, "TI2V-5B");
   add_keep_flag(*parser, own);
   add_model_path_flag(*parser, own);
@@ -263,7 +308,7 @@ Command add_text(CLI::App& app, const CancellationToken& cancellation) {
   TextFlags& own = leaf->own;
   CLI::App* parser =
       add_parser(app, leaf->common, "text", "One prompt through a text encoder (UMT5-XXL)");
-  parser->add_option("--scheme", own.model.scheme, "none or mxfp8")->capture_default_str();
+  add_scheme_flag(*parser, own.model);
   parser->add_option("--tokens", own.tokens, "Tokens of the prompt")
       ->check(CLI::Range(1, 512))
       ->capture_default_str();
@@ -298,10 +343,10 @@ Command add_step(CLI::App& app, const CancellationToken& cancellation) {
   CLI::App* parser = add_parser(app, leaf->common, "step",
                                 "One forward of a transformer of TI2V-5B width, random weights");
   parser
-      ->add_option("--scheme", own.schemes,
+      ->add_option("--quantization,--scheme", own.schemes,
                    "Schemes that take turns, separated by commas, such as mxfp8,none")
       ->delimiter(',')
-      ->check(is_not_empty())
+      ->transform(is_scheme())
       ->capture_default_str();
   add_layers_flag(*parser, own.model, 30, "TI2V-5B");
   parser->add_option("--tokens", own.tokens, "Tokens of the latents")

@@ -9,6 +9,7 @@
 
 #include "base/atomic_file.h"
 #include "base/error.h"
+#include "base/format.h"
 #include "bench/baseline.h"
 #include "checkpoint/json.h"
 #include "checkpoint/quote.h"
@@ -57,13 +58,13 @@ void check(const CheckFlags& flags) {
     if (worst.empty()) worst = ratio.key + " " + ratio.field;
     ++bad;
   }
-  std::cout << fmt::format("{} ratios, {} worse than {} allows (tolerance {})\n",
-                           comparisons.size(), bad, flags.baseline, baseline["tolerance"].dump())
+  std::cout << fmt::format("{}, {} worse than {} allows (tolerance {})\n",
+                           count_of(std::ssize(comparisons), "ratio"), bad, flags.baseline,
+                           baseline["tolerance"].dump())
             << std::flush;
   if (bad == 0) return;
-  throw Error(Code::kMismatch,
-              fmt::format("{}: {} ratios got worse or were not measured; the first: {}",
-                          flags.baseline, bad, worst));
+  throw Error(Code::kMismatch, fmt::format("{}: {} got worse or not measured; the first: {}",
+                                           flags.baseline, count_of(bad, "ratio"), worst));
 }
 
 }  // namespace

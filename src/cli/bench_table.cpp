@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <vector>
 
+#include "base/format.h"
+
 namespace mxvideo::cli {
 namespace {
 
@@ -47,9 +49,8 @@ std::string machine_lines(const Json& machine) {
   }
   for (const char* field : {"read_bytes_per_second", "copy_bytes_per_second"}) {
     const Json& rate = machine[field];
-    text += fmt::format(
-        "  {:<24} {}\n", field,
-        rate.is_null() ? std::string("-") : fmt::format("{:.1f} GB/s", rate.get<double>() * 1e-9));
+    text += fmt::format("  {:<24} {}\n", field,
+                        rate.is_null() ? std::string("-") : format_byte_rate(rate.get<double>()));
   }
   return text;
 }

@@ -1,10 +1,14 @@
 // mxvideo compare: flags -> SchemeComparison -> one HTML page and the same as JSON.
+#include <fmt/format.h>
+
+#include <cmath>
 #include <filesystem>
 #include <iostream>
 #include <memory>
 
 #include "base/atomic_file.h"
 #include "base/error.h"
+#include "base/format.h"
 #include "checkpoint/json.h"
 #include "cli/commands.h"
 #include "cli/environment.h"
@@ -52,7 +56,7 @@ ReportPaths check_report_paths(const GenerateOptions& options) {
   if (fs::weakly_canonical(fs::absolute(paths.html)) ==
       fs::weakly_canonical(fs::absolute(paths.json))) {
     throw Error(Code::kInvalidArgument,
-                paths.html.string() + ": --output and --json-output need different files");
+                paths.html.string() + ": --output and --report need different files");
   }
   return paths;
 }
@@ -66,10 +70,38 @@ void write_reports(const ReportPaths& paths, const std::string& html, const std:
   page.commit();
 }
 
+std::string decibels(double value) {
+  return std::isfinite(value) ? fmt::format("{:.2f}", value) : std::string("same");
+}
+
+// The page's most important numbers, in 80 columns.
+void show_table(const evaluation::ComparisonResult& result, Progress& progress) {
+  progress.line(fmt::format("{:<24}{:>9}{:>9}{:>8}{:>9}{:>9}{:>12}", "", "PSNR", "worst", "SSIM",
+                            "step", "run", "peak"));
+  progress.line(fmt::format("{:<24}{:>9}{:>9}{:>8}{:>9}{:>9}{:>12}", "scheme", "(dB)", "(dB)", "",
+                            "(s)", "(s)", "memory"));
+  for (const evaluation::SchemeResult& scheme : result.schemes) {
+    const evaluation::SchemeSummary summary = evaluation::summarize(scheme);
+    std::string quality = fmt::format("{:>26}", "the reference");
+    if (scheme.fidelity) {
+      quality =
+          fmt::format("{:>9}{:>9}{:>8.4f}", decibels(scheme.fidelity->psnr_db),
+                      decibels(scheme.fidelity->worst_frame_psnr_db), scheme.fidelity->mean_ssim);
+    }
+    progress.line(fmt::format("{:<24}{}{:>9.3f}{:>9.2f}{:>12}", scheme.name, quality,
+                              summary.seconds_per_step, scheme.seconds,
+                              format_bytes(summary.peak_rss_bytes)));
+  }
+}
+
 evaluation::ComparisonOptions comparison_options(const GenerateOptions& options,
                                                  const std::string& schemes) {
   evaluation::ComparisonOptions result{.pipeline = pipeline_options(options),
                                        .schemes = evaluation::parse_scheme_variants(schemes)};
+  if (result.schemes.size() == 1 && result.schemes.front().name != "none") {
+    result.schemes.insert(result.schemes.begin(),
+                          evaluation::parse_scheme_variants("none").front());
+  }
   for (evaluation::SchemeVariant& scheme : result.schemes) {
     if (scheme.options.scheme == "none") continue;
     scheme.options.ignored_layers = options.quantization.ignored_layers;
@@ -111,15 +143,18 @@ void compare(GenerateOptions options, const std::string& schemes,
   write_reports(paths, page, json);
   progress.update("write report", 1, 1);
   progress.finish();
+  show_table(result, progress);
+  progress.line(progress.total_time());
   std::cout << (options.json ? json : paths.html.string() + "\n") << std::flush;
 }
 
 void add_flags(CLI::App& app, GenerateOptions& o, std::string& schemes) {
   add_model_flags(app, o);
   add_ignored_layers_flag(app, o);
-  app.add_option("--schemes", schemes,
+  app.add_option("--quantization,--schemes", schemes,
                  "Schemes, comma-separated, the reference first: none, mxfp8, with a rule of the "
-                 "block scales, mxfp8:floor, or with attention in integers, mxfp8+int8-attention")
+                 "block scales, mxfp8:floor, or with attention in integers, mxfp8+int8-attention; "
+                 "one alone is compared with none")
       ->capture_default_str()
       ->group("Model");
   add_prompt_flag(app, o);
@@ -136,7 +171,7 @@ void add_flags(CLI::App& app, GenerateOptions& o, std::string& schemes) {
       ->required()
       ->check(ends_with(".html", {".htm"}))
       ->group(kOutputGroup);
-  app.add_option("--json-output", o.report_path,
+  app.add_option("--report,--json-output", o.report_path,
                  "The same as JSON (default: beside --output, ending in .json)")
       ->check(ends_with(".json"))
       ->group(kOutputGroup);

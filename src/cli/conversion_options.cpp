@@ -26,12 +26,13 @@ void print_plan(const Json& result) {
                            size_text(result["bytes"]));
   for (const Json& component : result["components"]) {
     const auto int8 = component["mxint8_layers"].get<int64_t>();
-    std::cout << fmt::format("{}: {} MXFP8 layers{}\n", component["component"].get<std::string>(),
-                             component["mxfp8_layers"].get<int64_t>(),
-                             int8 > 0 ? fmt::format(", {} MXINT8 layers", int8) : "");
+    std::cout << fmt::format("{}: {}{}\n", component["component"].get<std::string>(),
+                             count_of(component["mxfp8_layers"].get<int64_t>(), "MXFP8 layer"),
+                             int8 > 0 ? ", " + count_of(int8, "MXINT8 layer") : "");
     for (const Json& file : component["files"]) {
-      std::cout << fmt::format("  {:<64} {:>10}  {} tensors\n", file["file"].get<std::string>(),
-                               size_text(file["bytes"]), file["tensors"].get<int64_t>());
+      std::cout << fmt::format("  {:<64} {:>10}  {}\n", file["file"].get<std::string>(),
+                               size_text(file["bytes"]),
+                               count_of(file["tensors"].get<int64_t>(), "tensor"));
     }
     for (const Json& text : component["texts"]) {
       std::cout << "  " << text.get<std::string>() << "\n";
@@ -39,9 +40,9 @@ void print_plan(const Json& result) {
   }
   const Json& rest = result["rest"];
   if (rest["files"].get<int64_t>() > 0) {
-    std::cout << fmt::format("rest of the model: {} files, {}, {} of them linked\n",
-                             rest["files"].get<int64_t>(), size_text(rest["bytes"]),
-                             rest["linked"].size());
+    std::cout << fmt::format("rest of the model: {}, {}, {} of them linked\n",
+                             count_of(rest["files"].get<int64_t>(), "file"),
+                             size_text(rest["bytes"]), rest["linked"].size());
   }
 }
 

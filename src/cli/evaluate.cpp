@@ -12,6 +12,7 @@
 
 #include "base/atomic_file.h"
 #include "base/error.h"
+#include "base/format.h"
 #include "checkpoint/quote.h"
 #include "cli/commands.h"
 #include "cli/environment.h"
@@ -70,9 +71,9 @@ std::vector<uint64_t> parse_seeds(const std::string& text) {
 void add_evaluate_options(CLI::App& app, EvaluateOptions& o) {
   constexpr const char* kGroup = "Evaluation";
   add_model_flags(app, o.generate);
-  app.add_option("--schemes", o.schemes,
-                 "What to score: schemes of --quantization, each optionally with a rule of the "
-                 "block scales and with +int8-attention, such as none,mxfp8:floor,"
+  app.add_option("--quantization,--schemes", o.schemes,
+                 "What to score: schemes, comma-separated, each optionally with a rule of the "
+                 "block scales and with +int8-attention, such as none, mxfp8:floor or "
                  "mxfp8+int8-attention")
       ->capture_default_str()
       ->group(kGroup);
@@ -97,7 +98,7 @@ void add_evaluate_options(CLI::App& app, EvaluateOptions& o) {
       ->check(is_not_empty())
       ->group(kOutputGroup);
   app.add_option("-o,--output", o.output, "Write the result as JSON to this file")
-      ->check(is_not_empty())
+      ->check(ends_with(".json"))
       ->group(kOutputGroup);
   app.add_flag("--json", o.generate.json, "Print the result as JSON")->group(kOutputGroup);
   add_negative_prompt_flag(app, o.generate);
@@ -258,10 +259,11 @@ void evaluate(const EvaluateOptions& options, const CancellationToken& cancellat
       options, read_prompts(options, model.options().model_directory), model, progress);
   const pipeline::ResolvedRequest resolved = model.resolve(request.base);
   check_outputs(options);
-  progress.line(fmt::format("{} prompts, {} seeds, {} schemes; {} {}x{}, {} frames, {} steps",
-                            request.prompts.prompts.size(), request.seeds.size(), runs.size(),
-                            checkpoint::variant_name(model.variant()), resolved.width,
-                            resolved.height, resolved.num_frames, resolved.num_inference_steps));
+  progress.line(fmt::format(
+      "{}, {}, {}; {} {}x{}, {}, {}", count_of(std::ssize(request.prompts.prompts), "prompt"),
+      count_of(std::ssize(request.seeds), "seed"), count_of(std::ssize(runs), "scheme"),
+      checkpoint::variant_name(model.variant()), resolved.width, resolved.height,
+      count_of(resolved.num_frames, "frame"), count_of(resolved.num_inference_steps, "step")));
 
   Json result = {{"model", options.generate.model_path},
                  {"settings", settings_json(resolved, request)},
@@ -274,6 +276,7 @@ void evaluate(const EvaluateOptions& options, const CancellationToken& cancellat
     throw Error(Code::kCancelled, "stopped; finished videos are in " + options.save_videos);
   }
   progress.finish();
+  progress.line(progress.total_time());
   if (!options.output.empty()) write_file_atomically(options.output, to_text(result) + "\n");
   if (options.generate.json) {
     std::cout << to_text(result) << "\n";

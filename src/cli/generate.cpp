@@ -8,6 +8,7 @@
 #include <span>
 
 #include "base/atomic_file.h"
+#include "base/format.h"
 #include "checkpoint/safetensors_writer.h"
 #include "cli/commands.h"
 #include "cli/conversion_options.h"
@@ -17,6 +18,7 @@
 #include "cli/json_text.h"
 #include "cli/output_target.h"
 #include "cli/progress.h"
+#include "cli/run_summary.h"
 #include "convert/quantize.h"
 #include "pipeline/recipe.h"
 #include "pipeline/wan_pipeline.h"
@@ -46,37 +48,11 @@ std::string describe_quantization(const WanPipeline& model) {
 }
 
 std::string describe(const WanPipeline& model, const pipeline::ResolvedRequest& request) {
-  return fmt::format("{} {}x{}, {} frames at {} fps, {} steps, seed {}, quantization {}",
+  return fmt::format("{} {}x{}, {} at {} fps, {}, seed {}, quantization {}",
                      checkpoint::variant_name(model.variant()), request.width, request.height,
-                     request.num_frames, request.fps, request.num_inference_steps, request.seed,
+                     count_of(request.num_frames, "frame"), request.fps,
+                     count_of(request.num_inference_steps, "step"), request.seed,
                      describe_quantization(model));
-}
-
-// One line a user can act on: what was quantized, how much memory it took.
-std::string summarize(const pipeline::RunReport& report) {
-  constexpr double kMiB = 1 << 20;
-  int64_t quantized = 0, linears = 0, before = 0, after = 0;
-  std::string text;
-  for (const pipeline::ComponentReport& component : report.components) {
-    for (const pipeline::LayerReport& layer : component.layers) {
-      ++linears;
-      quantized += layer.scheme == "none" ? 0 : 1;
-    }
-    if (component.layers.empty()) continue;
-    if (component.name == "text_encoder") {
-      text = fmt::format("; text encoder {:.1f} MiB -> {:.1f} MiB",
-                         static_cast<double>(component.checkpoint_bytes) / kMiB,
-                         static_cast<double>(component.weight_bytes) / kMiB);
-      continue;
-    }
-    before += component.checkpoint_bytes;
-    after += component.weight_bytes;
-  }
-  return fmt::format(
-      "{} of {} linear layers quantized; transformer weights {:.1f} MiB -> {:.1f} MiB{}; "
-      "peak memory {:.0f} MiB",
-      quantized, linears, static_cast<double>(before) / kMiB, static_cast<double>(after) / kMiB,
-      text, static_cast<double>(report.peak_rss_bytes) / kMiB);
 }
 
 // The video, the report and the latents must not overwrite each other.
@@ -187,11 +163,12 @@ void generate(const GenerateOptions& options, const CancellationToken& cancellat
     write_latents(options.save_latents_path, result.latents, recipe);
   }
   report["output"] = target.path;
+  report["total_seconds"] = progress.seconds();
   if (!options.report_path.empty()) {
     write_file_atomically(options.report_path, to_text(report) + "\n");
   }
   progress.finish();
-  progress.line(summarize(result.report));
+  progress.line(run_summary(result.report) + "; " + progress.total_time());
   print_result(options, target.path, report);
 }
 

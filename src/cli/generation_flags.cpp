@@ -96,7 +96,7 @@ void add_model_flags(CLI::App& app, GenerateOptions& o) {
 }
 
 void add_ignored_layers_flag(CLI::App& app, GenerateOptions& o) {
-  app.add_option("--quantization-ignored-layers", o.quantization.ignored_layers,
+  app.add_option("--quantization-ignored-layers,--ignored-layers", o.quantization.ignored_layers,
                  "Layers to compute unquantized, comma-separated globs: 'blocks.0.*,*.attn2.to_k'")
       ->delimiter(',')
       ->group(kModelGroup);

@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "base/error.h"
+#include "base/format.h"
 #include "checkpoint/quote.h"
 #include "cli/commands.h"
 #include "cli/environment.h"
@@ -25,10 +26,6 @@ struct InspectOptions {
   convert::InspectDetail detail;
   bool json = false;
 };
-
-std::string mebibytes(int64_t bytes) {
-  return fmt::format("{:.1f} MiB", static_cast<double>(bytes) / (1 << 20));
-}
 
 void print_transformer(const InspectedPart& part, const convert::InspectDetail& detail) {
   std::cout << fmt::format("  names {}, quantization {}", part.naming_style, part.source);
@@ -64,13 +61,14 @@ void print_transformer(const InspectedPart& part, const convert::InspectDetail& 
 }
 
 void print_part(const InspectedPart& part, const convert::InspectDetail& detail) {
-  std::cout << fmt::format("{} ({}): {} tensors, {} in {} files\n", printable(part.part.name),
-                           convert::part_kind_name(part.part.kind), part.totals.tensors,
-                           mebibytes(part.totals.bytes), part.files.size());
+  std::cout << fmt::format("{} ({}): {}, {} in {}\n", printable(part.part.name),
+                           convert::part_kind_name(part.part.kind),
+                           count_of(part.totals.tensors, "tensor"), format_bytes(part.totals.bytes),
+                           count_of(static_cast<int64_t>(part.files.size()), "file"));
   if (!part.family.empty()) std::cout << "  " << printable(part.family, kMaxLine) << "\n";
   for (const auto& [dtype, totals] : part.dtypes) {
     std::cout << fmt::format("  {:<8} {:>6} tensors {:>14}\n", dtype, totals.tensors,
-                             mebibytes(totals.bytes));
+                             format_bytes(totals.bytes));
   }
   const bool described = part.part.kind == convert::PartKind::kTransformer && part.readable;
   if (described) print_transformer(part, detail);
@@ -120,7 +118,7 @@ Command add_inspect(CLI::App& app) {
   CLI::App* parser =
       app.add_subcommand("inspect", "Say what the files of a model hold and how they would run");
   parser
-      ->add_option("path", options->path,
+      ->add_option("path,-m,--model-path,--model", options->path,
                    "Model directory, directory of a component, safetensors file, or org/name")
       ->required();
   parser->add_flag("--layers", options->detail.layers, "List every linear layer");

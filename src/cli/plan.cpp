@@ -9,6 +9,7 @@
 #include <memory>
 
 #include "base/error.h"
+#include "base/format.h"
 #include "checkpoint/quote.h"
 #include "cli/commands.h"
 #include "cli/generate_request.h"
@@ -22,17 +23,13 @@ using convert::PlanReport;
 using pipeline::MemoryPart;
 using pipeline::MemoryPlan;
 
-std::string mebibytes(int64_t bytes) {
-  return fmt::format("{:.1f} MiB", static_cast<double>(bytes) / (1 << 20));
-}
-
 // The parts that make most of a stage, largest first.
 std::string dominant_parts(const pipeline::StagePlan& stage) {
   std::vector<MemoryPart> parts = stage.parts;
   std::ranges::stable_sort(parts, std::ranges::greater(), &MemoryPart::bytes);
   std::string text;
   for (size_t i = 0; i < std::min<size_t>(3, parts.size()); ++i) {
-    text += (i > 0 ? ", " : "") + parts[i].name + " " + mebibytes(parts[i].bytes);
+    text += (i > 0 ? ", " : "") + parts[i].name + " " + format_bytes(parts[i].bytes);
   }
   return text;
 }
@@ -50,8 +47,8 @@ void print_components(const MemoryPlan& plan) {
   std::cout << "\nweights                stored      in memory\n";
   for (const pipeline::ComponentPlan& component : plan.components) {
     std::cout << fmt::format("  {:<14} {:>12}   {:>12}\n", component.name,
-                             mebibytes(component.checkpoint_bytes),
-                             mebibytes(component.weight_bytes));
+                             format_bytes(component.checkpoint_bytes),
+                             format_bytes(component.weight_bytes));
     for (const pipeline::SchemeCount& count : component.schemes) {
       std::cout << fmt::format("    {} x {}{}\n", count.layers, count.scheme,
                                count.reason.empty() ? "" : " (" + count.reason + ")");
@@ -61,17 +58,18 @@ void print_components(const MemoryPlan& plan) {
 
 void print_table(const PlanReport& report) {
   const MemoryPlan& plan = report.memory;
-  std::cout << fmt::format("{}x{}, {} frames, {} steps, {} transformer tokens, VAE tiles {}\n\n",
-                           plan.request.width, plan.request.height, plan.request.num_frames,
-                           plan.request.num_inference_steps, plan.transformer_tokens,
+  std::cout << fmt::format("{}x{}, {}, {}, {}, VAE tiles {}\n\n", plan.request.width,
+                           plan.request.height, count_of(plan.request.num_frames, "frame"),
+                           count_of(plan.request.num_inference_steps, "step"),
+                           count_of(plan.transformer_tokens, "transformer token"),
                            plan.vae_tiling ? "on" : "off")
             << fmt::format("{:<20} {:>14}   largest parts\n", "phase", "memory");
   for (const pipeline::StagePlan& stage : plan.stages) {
-    std::cout << fmt::format("{:<20} {:>14}   {}\n", stage.name, mebibytes(stage.bytes()),
+    std::cout << fmt::format("{:<20} {:>14}   {}\n", stage.name, format_bytes(stage.bytes()),
                              dominant_parts(stage));
   }
-  std::cout << fmt::format("\npeak {}, available {} ({}): {}\n", mebibytes(plan.peak_bytes()),
-                           mebibytes(report.available.bytes + plan.process_bytes),
+  std::cout << fmt::format("\npeak {}, available {} ({}): {}\n", format_bytes(plan.peak_bytes()),
+                           format_bytes(report.available.bytes + plan.process_bytes),
                            report.available.source, report.fits ? "fits" : "does not fit");
   for (const std::string& cure : report.cures) std::cout << "would fit with " << cure << "\n";
   for (const auto& [prompt, state] : plan.text_cache.prompts) {
@@ -79,9 +77,9 @@ void print_table(const PlanReport& report) {
   }
   print_components(plan);
   print_kernels(plan);
-  std::cout << fmt::format("\ndisk: video about {}", mebibytes(report.disk.video));
+  std::cout << fmt::format("\ndisk: video about {}", format_bytes(report.disk.video));
   if (report.disk.latents > 0) {
-    std::cout << fmt::format(", latents {}", mebibytes(report.disk.latents));
+    std::cout << fmt::format(", latents {}", format_bytes(report.disk.latents));
   }
   std::cout << "\n";
   for (const std::string& notice : plan.notices) {
@@ -138,8 +136,8 @@ void print_plan(const GenerateOptions& options, pipeline::GenerateRequest reques
   throw Error(
       Code::kOutOfMemory,
       fmt::format("the run needs {}, {} are available ({}); {}",
-                  mebibytes(report.memory.peak_bytes()),
-                  mebibytes(available.bytes + report.memory.process_bytes), available.source,
+                  format_bytes(report.memory.peak_bytes()),
+                  format_bytes(available.bytes + report.memory.process_bytes), available.source,
                   report.cures.empty() ? std::string("no smaller request was found to fit")
                                        : "it would fit with " + report.cures.front()));
 }

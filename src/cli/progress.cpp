@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
@@ -33,6 +34,21 @@ bool color_wanted(bool is_terminal) {
   }
   const char* term = std::getenv("TERM");
   return is_terminal && term != nullptr && std::strcmp(term, "dumb") != 0;
+}
+
+// " steps": what a phase counts.
+std::string unit_of(std::string_view phase, int64_t count) {
+  struct Unit {
+    std::string_view phase, one;
+  };
+  constexpr std::array kUnits = {Unit{"denoise", "step"}, Unit{"decode", "frame"},
+                                 Unit{"encode image", "frame"}, Unit{"encode prompt", "prompt"},
+                                 Unit{"evaluate", "video"}};
+  const auto unit = std::ranges::find_if(kUnits, [&](const Unit& each) {
+    return phase == each.phase || phase.ends_with(": " + std::string(each.phase));
+  });
+  if (unit == kUnits.end()) return "";
+  return " " + std::string(unit->one) + (count == 1 ? "" : "s");
 }
 
 ProgressStyle style_of(const ProgressFlags& flags, const ProgressTerminal& terminal) {
@@ -81,6 +97,17 @@ void Progress::finish() {
   line_open_ = false;
 }
 
+double Progress::seconds() const {
+  return std::chrono::duration<double>(Clock::now() - start_).count();
+}
+
+std::string Progress::total_time() const {
+  constexpr double kMinute = 60;
+  const double total = seconds();
+  return "total time " +
+         (total < kMinute ? fmt::format("{:.1f} s", total) : format_duration(total));
+}
+
 void Progress::line(const std::string& text) {
   if (quiet_) return;
   if (style_ == ProgressStyle::kJson) {
@@ -108,30 +135,42 @@ void Progress::update(std::string_view phase, int64_t done, int64_t total) {
   if (style_ == ProgressStyle::kJson) print_json(done, total, elapsed.count());
 }
 
-// "12/40  00:31 elapsed, 01:12 left, 2.6 s each"
-std::string Progress::status(int64_t done, int64_t total, double elapsed) const {
-  std::string text = fmt::format("{}/{}  {}", done, total, format_duration(elapsed));
+// "12/40 steps  00:31 +01:12  2.60 s each"; without the words where they do not fit.
+std::string Progress::status(int64_t done, int64_t total, double elapsed, bool with_words) const {
+  std::string text = fmt::format("{}/{}", done, total);
+  if (with_words) text += unit_of(name_, total);
+  text += "  " + format_duration(elapsed);
   if (done > 0 && total > 1) {
     const double each = elapsed / static_cast<double>(done);
     if (done < total) text += " +" + format_duration(each * static_cast<double>(total - done));
-    text += fmt::format("  {:.2f} s each", each);
+    text += fmt::format("  {:.2f} s{}", each, with_words ? " each" : "");
   }
   return text;
 }
 
+// What does not fit goes in this order: the bar, the words, the end of the phase's name.
 void Progress::draw_bar(int64_t done, int64_t total, double elapsed) {
-  constexpr int kWidth = 24;
-  const auto filled = static_cast<size_t>(total > 0 ? done * kWidth / total : 0);
-  const std::string full(filled, '#');
-  const std::string empty(kWidth - std::min<size_t>(filled, kWidth), '-');
-  const char* on = terminal_.color ? "\x1b[36m" : "";
-  const char* off = terminal_.color ? "\x1b[0m" : "";
-  const std::string text = fmt::format("{:<20} ", name_);
-  std::string rest = "  " + status(done, total, elapsed);
-  const auto used = text.size() + kWidth + 2;
-  const auto columns = static_cast<size_t>(terminal_.columns);
-  if (used + rest.size() >= columns) rest.resize(columns > used + 1 ? columns - used - 1 : 0);
-  std::cerr << "\r\x1b[K" << text << "[" << on << full << off << empty << "]" << rest << std::flush;
+  constexpr size_t kNameWidth = 20, kWidth = 24, kLeastWidth = 8;
+  const auto room = static_cast<size_t>(std::max(terminal_.columns - 1, 1));
+  std::string numbers = status(done, total, elapsed, true);
+  std::string name = fmt::format("{:<{}}", name_, kNameWidth);
+  std::string bar;
+  const size_t used = name.size() + 5 + numbers.size();  // " [", "]  "
+  if (used + kLeastWidth <= room) {
+    const size_t width = std::min(kWidth, room - used);
+    const auto filled =
+        static_cast<size_t>(total > 0 ? done * static_cast<int64_t>(width) / total : 0);
+    const char* on = terminal_.color ? "\x1b[36m" : "";
+    const char* off = terminal_.color ? "\x1b[0m" : "";
+    bar = " [" + std::string(on) + std::string(filled, '#') + off +
+          std::string(width - std::min(filled, width), '-') + "]  ";
+  } else {
+    if (name_.size() + 2 + numbers.size() > room) numbers = status(done, total, elapsed, false);
+    numbers.resize(std::min(numbers.size(), room));
+    name = name_.substr(0, room > numbers.size() + 2 ? room - numbers.size() - 2 : 0);
+    if (!name.empty()) bar = "  ";
+  }
+  std::cerr << "\r\x1b[K" << name << bar << numbers << std::flush;
   line_open_ = true;
   if (done >= total) finish();
 }
@@ -143,7 +182,7 @@ void Progress::print_plain(int64_t done, int64_t total, double elapsed) {
   if (!due) return;
   phase_->last_tenth = tenth;
   phase_->last_print = Clock::now();
-  std::cerr << name_ << " " << status(done, total, elapsed) << "\n" << std::flush;
+  std::cerr << name_ << " " << status(done, total, elapsed, true) << "\n" << std::flush;
 }
 
 void Progress::print_json(int64_t done, int64_t total, double elapsed) {

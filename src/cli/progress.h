@@ -1,4 +1,5 @@
-// Progress on stderr: one redrawn line on a terminal, plain lines otherwise, JSON lines on request.
+// Progress on stderr: one redrawn line on a terminal, plain lines otherwise, JSON lines on request;
+// and the notices between.
 // Not thread-safe.
 #pragma once
 
@@ -46,6 +47,10 @@ class Progress {
   void update(std::string_view phase, int64_t done, int64_t total);
   // A line of its own, above the bar.
   void line(const std::string& text);
+  // Since this was made.
+  double seconds() const;
+  // "total time 12.3 s", "total time 01:02:03".
+  std::string total_time() const;
   // Ends the bar's line, so that other output starts on a fresh one.
   void finish();
 
@@ -57,7 +62,7 @@ class Progress {
     int64_t last_tenth = -1;
   };
   void enter_phase(std::string_view name);
-  std::string status(int64_t done, int64_t total, double elapsed) const;
+  std::string status(int64_t done, int64_t total, double elapsed, bool with_words) const;
   void draw_bar(int64_t done, int64_t total, double elapsed);
   void print_plain(int64_t done, int64_t total, double elapsed);
   void print_json(int64_t done, int64_t total, double elapsed);
@@ -69,6 +74,7 @@ class Progress {
   Phase* phase_ = nullptr;  // likewise
   std::map<std::string, Phase, std::less<>> phases_;
   bool line_open_ = false;
+  Clock::time_point start_ = Clock::now();
 };
 
 }  // namespace mxvideo::cli

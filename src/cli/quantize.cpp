@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "base/error.h"
+#include "base/format.h"
 #include "base/parallel.h"
 #include "cli/commands.h"
 #include "cli/conversion_options.h"
@@ -70,7 +71,7 @@ void add_quantization_flags(CLI::App& app, convert::QuantizeOptions& options) {
          "Elements half-way between two codes: even (default) or half-away (msmodelslim)")
       ->transform(choice_of({"even", "half-away"}))
       ->group(kGroup);
-  app.add_option("--ignored-layers,--quantization-ignored-layers", options.ignored_layers,
+  app.add_option("--quantization-ignored-layers,--ignored-layers", options.ignored_layers,
                  "Layers to leave unquantized, comma-separated globs: 'blocks.0.*,*.attn2.to_k'")
       ->delimiter(',')
       ->group(kGroup);
@@ -90,11 +91,11 @@ void print_totals(const Json& result, Progress& progress) {
                  : std::string("exact");
     };
     progress.line(fmt::format(
-        "{}: {} layers, SQNR {}, worst {} ({}), {} of {} elements saturated, {} flushed",
-        component["component"].get<std::string>(), total["layers"].get<int64_t>(), db("sqnr_db"),
-        db("worst_sqnr_db"), total.value("worst_layer", std::string("none")),
-        total["saturated"].get<int64_t>(), total["elements"].get<int64_t>(),
-        total["flushed"].get<int64_t>()));
+        "{}: {}, SQNR {}, worst {} ({}), {} of {} saturated, {} flushed",
+        component["component"].get<std::string>(),
+        count_of(total["layers"].get<int64_t>(), "layer"), db("sqnr_db"), db("worst_sqnr_db"),
+        total.value("worst_layer", std::string("none")), total["saturated"].get<int64_t>(),
+        count_of(total["elements"].get<int64_t>(), "element"), total["flushed"].get<int64_t>()));
   }
 }
 
@@ -118,6 +119,7 @@ void quantize(QuantizeFlags flags, const CancellationToken& cancellation) {
   const Json result = run_conversion_command(
       flags.quantize.output, [&] { return convert::quantize_model(flags.quantize, hooks); });
   progress.finish();
+  progress.line(progress.total_time());
   if (flags.conversion.output.dry_run) write_report(flags.conversion, result);
   print_conversion(flags.conversion, result);
 }

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <memory>
 
+#include "base/format.h"
 #include "base/parallel.h"
 #include "cli/commands.h"
 #include "cli/conversion_options.h"
@@ -33,7 +34,7 @@ void add_model_flags(CLI::App& app, RepackFlags& flags) {
       ->group(kGroup);
   app.add_option("--revision", flags.revision, "Revision of org/name (default main)")
       ->group(kGroup);
-  app.add_option("--quant-path", options.quant.path,
+  app.add_option("-m,--model-path,--model,--quant-path", options.quant.path,
                  "What is repacked: an msmodelslim export, a Diffusers or original Wan directory, "
                  "or a ComfyUI file")
       ->group(kGroup);
@@ -48,7 +49,7 @@ void repack(RepackFlags flags, const CancellationToken& cancellation) {
   if (flags.conversion.threads > 0) set_num_threads(flags.conversion.threads);
   if (!flags.conversion.report_path.empty()) check_writable(flags.conversion.report_path);
   if (!flags.original.empty()) flags.repack.original = find_model(flags.original, flags.revision);
-  flags.repack.quant.path_flag = "--quant-path";
+  flags.repack.quant.path_flag = "--model-path";
   flags.repack.output = flags.conversion.output;
   const Json result = run_conversion_command(flags.repack.output, [&] {
     return convert::repack_model(flags.repack, conversion_hooks(progress, cancellation));
@@ -57,9 +58,11 @@ void repack(RepackFlags flags, const CancellationToken& cancellation) {
   for (const Json& component : result["components"]) {
     const Json& overlaid = component["overlaid"];
     if (overlaid.empty()) continue;
-    progress.line(fmt::format("{}: {} float tensors that the export omits came from the original",
-                              component["component"].get<std::string>(), overlaid.size()));
+    progress.line(fmt::format("{}: {} that the export omits came from the original",
+                              component["component"].get<std::string>(),
+                              count_of(std::ssize(overlaid), "float tensor")));
   }
+  progress.line(progress.total_time());
   write_report(flags.conversion, result);
   print_conversion(flags.conversion, result);
 }
@@ -70,7 +73,7 @@ Command add_repack(CLI::App& app, const CancellationToken& cancellation) {
   auto flags = std::make_shared<RepackFlags>();
   CLI::App* parser = app.add_subcommand("repack", "Bring a model into another layout, bit for bit");
   add_model_flags(*parser, *flags);
-  add_conversion_flags(*parser, flags->conversion, "-o,--output-path,--output");
+  add_conversion_flags(*parser, flags->conversion, "-o,--output,--output-path");
   return [flags, &cancellation] { repack(*flags, cancellation); };
 }
 

@@ -9,6 +9,7 @@
 #include <memory>
 
 #include "base/error.h"
+#include "base/format.h"
 #include "base/parallel.h"
 #include "checkpoint/quote.h"
 #include "cli/commands.h"
@@ -42,8 +43,8 @@ void print_comparison(const VerifiedPart& part) {
       name = difference.name;
     }
   }
-  std::cout << fmt::format("  compared: {} quantized layers, {} tensors equal to the original\n",
-                           quantized, equal);
+  std::cout << fmt::format("  compared: {}, {} equal to the original\n",
+                           count_of(quantized, "quantized layer"), count_of(equal, "tensor"));
   if (!name.empty()) {
     std::cout << fmt::format("  lowest SQNR {:.1f} dB: {}\n", worst, printable(name));
   }
@@ -51,10 +52,12 @@ void print_comparison(const VerifiedPart& part) {
 
 void print_table(const VerifyReport& report) {
   for (const VerifiedPart& part : report.parts) {
-    std::cout << fmt::format("{} ({}): {} tensors, {}\n", printable(part.name), part.kind,
-                             part.values.tensors, part.problems.empty() ? "good" : "BAD");
+    std::cout << fmt::format("{} ({}): {}, {}\n", printable(part.name), part.kind,
+                             count_of(part.values.tensors, "tensor"),
+                             part.problems.empty() ? "good" : "BAD");
     if (part.values.blocks > 0) {
-      std::cout << fmt::format("  {} blocks, {} of them with scale 0\n", part.values.blocks,
+      std::cout << fmt::format("  {}, {} of them with scale 0\n",
+                               count_of(part.values.blocks, "block"),
                                part.values.zero_scale_blocks);
     }
     if (!part.comparison.tensors.empty()) print_comparison(part);
@@ -62,8 +65,8 @@ void print_table(const VerifyReport& report) {
       std::cout << "  note: " << printable(notice, 4096) << "\n";
     }
   }
-  std::cout << fmt::format("{} files checked against promised sizes and hashes\n",
-                           report.files.files.size());
+  std::cout << fmt::format("{} checked against promised sizes and hashes\n",
+                           count_of(std::ssize(report.files.files), "file"));
   for (const std::string& problem : report.problems) {
     std::cout << "problem: " << printable(problem, 16384) << "\n";
   }
@@ -86,8 +89,9 @@ void verify(const VerifyFlags& flags) {
   }
   std::cout << std::flush;
   if (report.problems.empty()) return;
-  throw Error(Code::kMismatch, fmt::format("{}: {} problems; the first: {}", flags.path,
-                                           report.problems.size(), report.problems.front()));
+  throw Error(Code::kMismatch, fmt::format("{}: {}; the first: {}", flags.path,
+                                           count_of(std::ssize(report.problems), "problem"),
+                                           report.problems.front()));
 }
 
 }  // namespace
@@ -97,10 +101,10 @@ Command add_verify(CLI::App& app) {
   CLI::App* parser = app.add_subcommand(
       "verify", "Check a model's files: structure, values, hashes, distance from an original");
   parser
-      ->add_option("path", flags->path,
+      ->add_option("path,-m,--model-path,--model", flags->path,
                    "Model directory, directory of a component, safetensors file, or org/name")
       ->required();
-  parser->add_option("--original", flags->original,
+  parser->add_option("--original-model-path,--original", flags->original,
                      "Unquantized model to compare with, layer by layer");
   parser
       ->add_option("--min-sqnr", flags->min_sqnr_db,

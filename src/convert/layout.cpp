@@ -6,6 +6,7 @@
 
 #include "base/checked.h"
 #include "base/error.h"
+#include "base/format.h"
 #include "checkpoint/quote.h"
 
 namespace mxvideo::convert {
@@ -95,5 +96,7 @@ int64_t parse_byte_size(std::string_view text) {
   fail();
   return 0;
 }
+
+std::string format_bytes(int64_t bytes) { return mxvideo::format_bytes(bytes); }
 
 }  // namespace mxvideo::convert

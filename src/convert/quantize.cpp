@@ -1,10 +1,12 @@
 #include "convert/quantize.h"
 
+#include <algorithm>
 #include <set>
 #include <utility>
 
 #include "base/error.h"
 #include "base/glob.h"
+#include "base/nearest_name.h"
 #include "checkpoint/quote.h"
 #include "convert/target_layout.h"
 #include "quantization/quantization_config.h"
@@ -47,7 +49,7 @@ void check_globs(const ModelSource& model, const std::vector<std::string>& globs
         layers, [&](const std::string& layer) { return glob_match(glob, layer); });
     if (used) continue;
     unused.push_back("'" + checkpoint::printable(glob) + "' (the nearest is " +
-                     quantization::nearest_layer(glob, layers) + ")");
+                     nearest_to_glob(glob, layers) + ")");
   }
   if (unused.empty()) return;
   throw Error(Code::kInvalidArgument,

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/glob.h"
 #include "base/memory_usage.h"
+#include "base/nearest_name.h"
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/declaration/scale_order.h"
 #include "checkpoint/json.h"
@@ -157,7 +158,7 @@ void WanPipeline::check_quantization() const {
     if (!used) {
       throw Error(Code::kInvalidArgument, "--quantization-ignored-layers: '" + pattern +
                                               "' matches no linear layer; the nearest is '" +
-                                              quantization::nearest_layer(pattern, names) + "'");
+                                              nearest_to_glob(pattern, names) + "'");
     }
   }
 }

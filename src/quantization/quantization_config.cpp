@@ -7,7 +7,6 @@
 
 #include "base/error.h"
 #include "base/glob.h"
-#include "base/nearest_name.h"
 #include "checkpoint/quote.h"
 #include "quantization/mx_linear.h"
 #include "quantization/mx_offline.h"
@@ -283,12 +282,6 @@ const std::string* find_ignoring_glob(const std::vector<std::string>& globs,
   const auto found =
       std::ranges::find_if(globs, [&](const std::string& glob) { return glob_match(glob, layer); });
   return found == globs.end() ? nullptr : &*found;
-}
-
-std::string nearest_layer(const std::string& glob, const std::vector<std::string>& layers) {
-  const auto nearest = std::ranges::min_element(
-      layers, {}, [&](const std::string& layer) { return glob_distance(glob, layer); });
-  return nearest == layers.end() ? std::string() : *nearest;
 }
 
 }  // namespace mxvideo::quantization

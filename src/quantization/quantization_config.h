@@ -75,7 +75,4 @@ std::unique_ptr<QuantizationConfig> make_quantization_config(const QuantizationO
 const std::string* find_ignoring_glob(const std::vector<std::string>& globs,
                                       std::string_view layer);
 
-// Of `layers` the one that needs the fewest edits of `glob` to match.
-std::string nearest_layer(const std::string& glob, const std::vector<std::string>& layers);
-
 }  // namespace mxvideo::quantization

@@ -40,6 +40,9 @@ TEST_F(CompareTest, WritesPageAndNumbers) {
       run(compare({"--prompt", prompt, "--schemes", "none,mxfp8,mxfp8:floor"}));
   expect_success(result);
   EXPECT_EQ(result.out, "r.html\n");
+  for (const char* text : {"PSNR", "the reference", "\nmxfp8:floor ", "\ntotal time "}) {
+    EXPECT_NE(result.err.find(text), std::string::npos) << result.err;
+  }
   EXPECT_EQ(outputs(), (std::vector<std::string>{"r.html", "r.json"}));
   // Three clips; five frames in three rows and two rows of differences; ten plots.
   EXPECT_EQ(check_page({prompt, "none", "mxfp8", "mxfp8:floor", "blocks.1.attn2.to_out.0"}),
@@ -157,7 +160,8 @@ TEST_F(CompareTest, RefusesBeforeAnyRun) {
   refuse({"--schemes", "none,none"}, 2, "listed twice");
   refuse({"--output", "-"}, 2, "the report is a file");
   refuse({"--output", "missing/r.html"}, 7, "there is no directory missing");
-  refuse({"--output", "r.json"}, 2, "need different files");
+  refuse({"--output", "r.json"}, 2, "expected a name ending in .html, got 'r.json'");
+  refuse({"--report", "r.html"}, 2, "expected a name ending in .json, got 'r.html'");
   refuse({"--json-output", "missing/r.json"}, 7, "there is no directory missing");
   refuse({"--quantization-ignored-layers", "nothing.*"}, 2, "matches no linear layer");
   refuse({"--num-frames", "6"}, 2, "--num-frames");

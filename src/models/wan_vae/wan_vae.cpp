@@ -33,21 +33,23 @@ struct WanVae::Halves {
 
 namespace {
 
-// Progress and cancellation of one call.
+// Progress and cancellation of one call. A frame is done when all of its tiles are.
 class Steps {
  public:
-  Steps(const WanVaeRun& run, int64_t total) : run_(&run), total_(total) {}
+  Steps(const WanVaeRun& run, int64_t frames, int64_t tiles)
+      : run_(&run), frames_(frames), tiles_(tiles) {}
   void start() const {
     if (run_->cancellation != nullptr) run_->cancellation->throw_if_cancelled();
   }
-  void finish() {
-    ++done_;
-    if (run_->progress) run_->progress(done_, total_);
+  // Of one tile; none for work that is little beside the tiles'.
+  void finish(int64_t frames) {
+    done_ += frames;
+    if (run_->progress) run_->progress(done_ / tiles_, frames_);
   }
 
  private:
   const WanVaeRun* run_;
-  int64_t total_;
+  int64_t frames_, tiles_;
   int64_t done_ = 0;
 };
 
@@ -135,7 +137,7 @@ class DecodeCall {
       steps.start();
       pass.start_chunk(chunk);
       put(decoder_.from_latent(take(latents, chunk, 1, latents.window), pass), chunk, result);
-      steps.finish();
+      steps.finish(0);
     }
     return result;
   }
@@ -154,7 +156,7 @@ class DecodeCall {
           wan_vae::crop(decoder_.up(take(features, chunk, 1, input), pass), output);
       sink(frame, patches);
       frame += patches.frames();
-      steps.finish();
+      steps.finish(patches.frames());
     }
   }
 
@@ -209,7 +211,7 @@ class EncodeCall {
       Feature patches = wan_vae::patchify(video, first, count, in_video, config_.patch_size);
       patches.window = input;
       put(wan_vae::crop(encoder_.down(patches, pass), tile), chunk, result);
-      steps.finish();
+      steps.finish(count);
     }
   }
 
@@ -225,7 +227,7 @@ class EncodeCall {
       const Tensor mode = encoder_.to_latent(take(features, chunk, 1, features.window), pass);
       std::memcpy(result.values.f32() + chunk * result.frame_floats(), mode.f32(),
                   static_cast<size_t>(mode.bytes()));
-      steps.finish();
+      steps.finish(0);
     }
     return std::move(result.values);
   }
@@ -336,7 +338,7 @@ Tensor WanVae::encode(const Tensor& video, const WanVaeRun& run) const {
                            .tile_width = target.tile_width * unit,
                            .stride_height = target.stride_height * unit,
                            .stride_width = target.stride_width * unit};
-    Steps steps(run, 2 * chunks * tile_count(frame.height(), frame.width(), source));
+    Steps steps(run, video.dim(0), tile_count(frame.height(), frame.width(), source));
     const Window target_frame = Window::whole(height, width);
     mode = wan_vae::blend_tiles(frame, source, target, target_frame, [&](const Window& window) {
       const Window whole = Window::whole(window.height() / unit, window.width() / unit);
@@ -347,7 +349,7 @@ Tensor WanVae::encode(const Tensor& video, const WanVaeRun& run) const {
     const std::vector<Window> tiles =
         exact ? exact_tiles(run.tiling, height, width, config_.scale_factor_spatial)
               : std::vector{Window::whole(height, width)};
-    Steps steps(run, chunks * (static_cast<int64_t>(tiles.size()) + 1));
+    Steps steps(run, video.dim(0), static_cast<int64_t>(tiles.size()));
     mode = call.frame(video, frame, tiles, true, steps);
   }
   Tensor latents(DType::kF32, {config_.z_dim, chunks, height, width});
@@ -380,7 +382,7 @@ Tensor WanVae::decode(const Tensor& latents, const WanVaeRun& run) const {
                              .tile_width = source.tile_width * unit,
                              .stride_height = source.stride_height * unit,
                              .stride_width = source.stride_width * unit};
-      Steps steps(run, 2 * frames * tile_count(frame.height(), frame.width(), source));
+      Steps steps(run, video.dim(0), tile_count(frame.height(), frame.width(), source));
       const Window target_frame = frame.scaled_up(unit);
       const Feature patches{wan_vae::blend_tiles(frame, source, target, target_frame,
                                                  [&](const Window& window) {
@@ -394,7 +396,7 @@ Tensor WanVae::decode(const Tensor& latents, const WanVaeRun& run) const {
   const bool exact = run.tiling && run.tiling->mode == WanVaeTiling::Mode::kExact;
   const std::vector<Window> tiles =
       exact ? exact_tiles(run.tiling, frame.height(), frame.width(), scale) : std::vector{frame};
-  Steps steps(run, frames * (static_cast<int64_t>(tiles.size()) + 1));
+  Steps steps(run, video.dim(0), static_cast<int64_t>(tiles.size()));
   const Feature features = call.features(input, true, steps);
   for (const Window& tile : tiles) {
     call.tile(features, tile, tiles.size() == 1, steps, [&](int64_t first, const Feature& chunk) {

@@ -118,20 +118,21 @@ TEST(WanVae, ReportsProgressAndStopsBetweenChunks) {
   std::vector<std::pair<int64_t, int64_t>> seen;
   const auto record = [&](int64_t done, int64_t total) { seen.emplace_back(done, total); };
   const Tensor video = shared_vae("2.1").decode(latents, {.context = &context, .progress = record});
-  const std::vector<std::pair<int64_t, int64_t>> expected{{1, 6}, {2, 6}, {3, 6},
-                                                          {4, 6}, {5, 6}, {6, 6}};
+  // The middle block of three latents, then their frames: 1, 4 and 4.
+  const std::vector<std::pair<int64_t, int64_t>> expected{{0, 9}, {0, 9}, {0, 9},
+                                                          {1, 9}, {5, 9}, {9, 9}};
   EXPECT_EQ(seen, expected);
 
   CancellationToken token;
   int64_t steps = 0;
-  const auto cancel_at_two = [&](int64_t done, int64_t) {
+  const auto cancel_at_one = [&](int64_t done, int64_t) {
     steps = done;
-    if (done == 2) token.cancel();
+    if (done == 1) token.cancel();
   };
-  const WanVaeRun cancelled{.context = &context, .cancellation = &token, .progress = cancel_at_two};
+  const WanVaeRun cancelled{.context = &context, .cancellation = &token, .progress = cancel_at_one};
   EXPECT_EQ(test::expect_error([&] { shared_vae("2.1").decode(latents, cancelled); }).code(),
             Code::kCancelled);
-  EXPECT_EQ(steps, 2);
+  EXPECT_EQ(steps, 1);
   EXPECT_EQ(test::expect_error([&] { shared_vae("2.1").encode(video, cancelled); }).code(),
             Code::kCancelled);
 }

@@ -1,0 +1,33 @@
+#include "cli/run_summary.h"
+
+#include <fmt/format.h>
+
+#include "base/format.h"
+
+namespace mxvideo::cli {
+
+std::string run_summary(const pipeline::RunReport& report) {
+  const std::string peak = "peak memory " + format_bytes(report.peak_rss_bytes);
+  int64_t quantized = 0, linears = 0, before = 0, after = 0;
+  std::string text;
+  for (const pipeline::ComponentReport& component : report.components) {
+    for (const pipeline::LayerReport& layer : component.layers) {
+      ++linears;
+      quantized += layer.scheme == "none" ? 0 : 1;
+    }
+    if (component.layers.empty()) continue;
+    if (component.name == "text_encoder") {
+      text = fmt::format("; text encoder {} -> {}", format_bytes(component.checkpoint_bytes),
+                         format_bytes(component.weight_bytes));
+      continue;
+    }
+    before += component.checkpoint_bytes;
+    after += component.weight_bytes;
+  }
+  if (quantized == 0) return peak;
+  return fmt::format("{} of {} quantized; transformer weights {} -> {}{}; {}", quantized,
+                     count_of(linears, "linear layer"), format_bytes(before), format_bytes(after),
+                     text, peak);
+}
+
+}  // namespace mxvideo::cli
