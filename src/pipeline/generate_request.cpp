@@ -5,6 +5,7 @@
 #include <sstream>
 
 #include "base/error.h"
+#include "pipeline/prompt_syntax.h"
 
 namespace mxvideo::pipeline {
 namespace {
@@ -84,10 +85,21 @@ void resolve_size(const GenerateRequest& request, const GenerationDefaults& defa
   check_dimension("--height", resolved.height, rules.pixel_multiple);
 }
 
+// The reference guides with scales above 1 only; all others are one forward, of the prompt.
+double effective_scale(double scale, std::vector<std::string>& notices) {
+  if (scale >= 1) return scale;
+  std::ostringstream line;
+  line << "guidance scale " << scale
+       << " is computed as 1, without guidance: only scales above 1 guide, as in the reference";
+  notices.push_back(line.str());
+  return 1;
+}
+
 void resolve_guidance(const GenerateRequest& request, WanVariant variant,
                       const GenerationDefaults& defaults, ResolvedRequest& resolved) {
   resolved.guidance_scale = request.guidance_scale.value_or(defaults.guidance_scale);
   check_number("--guidance-scale", resolved.guidance_scale, 0, 1000);
+  resolved.guidance_scale = effective_scale(resolved.guidance_scale, resolved.notices);
   if (variant == WanVariant::kTI2V) {
     if (request.guidance_scale_2) invalid("--guidance-scale-2: TI2V-5B has one transformer only");
     resolved.guidance_scale_2 = resolved.guidance_scale;
@@ -97,9 +109,14 @@ void resolve_guidance(const GenerateRequest& request, WanVariant variant,
       request.guidance_scale ? resolved.guidance_scale : defaults.guidance_scale_2;
   resolved.guidance_scale_2 = request.guidance_scale_2.value_or(fallback);
   check_number("--guidance-scale-2", resolved.guidance_scale_2, 0, 1000);
+  resolved.guidance_scale_2 = effective_scale(resolved.guidance_scale_2, resolved.notices);
 }
 
 }  // namespace
+
+bool ResolvedRequest::use_guidance() const {
+  return (expert_steps[0] > 0 && guided(0)) || (expert_steps[1] > 0 && guided(1));
+}
 
 ResolvedRequest resolve_request(const GenerateRequest& request, const ModelRules& rules) {
   const WanVariant variant = rules.variant;
@@ -109,11 +126,19 @@ ResolvedRequest resolve_request(const GenerateRequest& request, const ModelRules
   resolved.prompt = request.prompt;
   resolved.negative_prompt = request.negative_prompt.value_or(defaults.negative_prompt);
   resolved.seed = request.seed;
+  check_prompt_syntax("prompt", resolved.prompt, resolved.notices);
+  check_prompt_syntax("negative prompt", resolved.negative_prompt, resolved.notices);
   resolve_size(request, defaults, rules, resolved);
   const bool cut = variant == WanVariant::kTI2V && !request.width;
   resolved.image_fit = request.image_fit.value_or(cut ? ImageFit::kCover : ImageFit::kStretch);
   resolved.num_frames = request.num_frames.value_or(defaults.num_frames);
   check_frames(resolved.num_frames, rules.frame_stride);
+  if (request.last_image && resolved.num_frames == 1) {
+    invalid(
+        "--last-image-path: a video of one frame has no last frame beside its first; expected "
+        "--num-frames " +
+        std::to_string(rules.frame_stride + 1) + " or more");
+  }
   resolved.fps = request.fps.value_or(defaults.fps);
   if (resolved.fps < 1 || resolved.fps > 240) {
     invalid("--fps " + std::to_string(resolved.fps) + " is out of range; expected 1 to 240");

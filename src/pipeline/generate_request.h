@@ -2,6 +2,7 @@
 // before a weight is read. Plain values; thread-safe as such.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -47,12 +48,23 @@ struct GenerateRequest {
 struct ResolvedRequest {
   std::string prompt, negative_prompt;
   int64_t width = 0, height = 0, num_frames = 0, fps = 0, num_inference_steps = 0;
-  double guidance_scale = 1, guidance_scale_2 = 1, boundary_ratio = 0, flow_shift = 1;
+  // Of `transformer` and `transformer_2`; at least 1, which is no guidance.
+  double guidance_scale = 1, guidance_scale_2 = 1;
+  double boundary_ratio = 0, flow_shift = 1;
   ImageFit image_fit = ImageFit::kStretch;
   uint64_t seed = 0;
+  // Set by WanPipeline::resolve(): steps of each of the two, and whether the VAE works in tiles.
+  std::array<int64_t, 2> expert_steps = {};
+  bool vae_tiling = false;
+  // What changes nothing or means something else than it says, in one line each.
+  std::vector<std::string> notices;
 
-  // The reference asks for two forwards per step when the first scale is above 1.
-  bool use_guidance() const { return guidance_scale > 1; }
+  double guidance_of(int expert) const { return expert == 0 ? guidance_scale : guidance_scale_2; }
+  // Whether a step of this expert takes a second forward, of the negative prompt. Each expert's own
+  // scale decides; Diffusers looks at the first one only and computes 1 and 4 as 1 and 1.
+  bool guided(int expert) const { return guidance_of(expert) > 1; }
+  // Whether any step is guided: the negative prompt matters.
+  bool use_guidance() const;
 };
 
 // What a request must fit, from the configs of the model.

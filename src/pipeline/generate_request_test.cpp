@@ -134,6 +134,57 @@ TEST(ResolveRequest, ImagesGoWithTheRightVariants) {
   expect_message(request, WanVariant::kTI2V, "--last-image-path");
 }
 
+TEST(ResolveRequest, ScalesThatDoNotGuideAreOneAndSaySo) {
+  for (const double scale : {0.0, 0.5}) {
+    GenerateRequest request = small_request();
+    request.guidance_scale = scale;
+    request.guidance_scale_2 = 4;
+    const ResolvedRequest resolved = resolve_request(request, rules(WanVariant::kT2V));
+    EXPECT_EQ(resolved.guidance_scale, 1);
+    EXPECT_FALSE(resolved.guided(0));
+    EXPECT_TRUE(resolved.guided(1));
+    ASSERT_EQ(resolved.notices.size(), 1u);
+    EXPECT_NE(resolved.notices[0].find("is computed as 1"), std::string::npos);
+  }
+}
+
+TEST(ResolveRequest, OneFrameHasNoLastImage) {
+  GenerateRequest request = small_request();
+  request.image = image(64, 96);
+  request.last_image = image(64, 96);
+  request.num_frames = 1;
+  expect_message(request, WanVariant::kI2V, "expected --num-frames 5 or more");
+  request.num_frames = 5;
+  resolve_request(request, rules(WanVariant::kI2V));
+}
+
+// What other programs take for commands: spellings of their documentation.
+TEST(ResolveRequest, CommandsOfOtherProgramsInAPromptAreSaid) {
+  const auto lines = [](const std::string& prompt) {
+    GenerateRequest request = small_request();
+    request.prompt = prompt;
+    return resolve_request(request, rules(WanVariant::kT2V)).notices;
+  };
+  for (const char* prompt : {"a (red:1.5) fox", "(snow: 0.8)", "a [cat:dog:0.5]", "a [:dog:10]",
+                             "embedding:easynegative, a fox", "((a)(b:.5))"}) {
+    ASSERT_EQ(lines(prompt).size(), 1u) << prompt;
+    EXPECT_NE(lines(prompt)[0].find("is read as it stands"), std::string::npos);
+  }
+  for (const char* prompt :
+       {"a fox (red)", "a fox: red", "at noon (10:30)", "16:9", "(ratio 16:9)", "[a note]",
+        "a list (one: two)", "embedding: a word", "(", ":)", "(:1)", "[10:30]"}) {
+    EXPECT_TRUE(lines(prompt).empty()) << prompt;
+  }
+  GenerateRequest request = small_request();
+  for (const char* prompt : {"a fox <lora:snow:0.8>", "<LORA:x:1>", "<lyco:x>", "<hypernet:a:1>"}) {
+    request.prompt = prompt;
+    expect_message(request, WanVariant::kT2V, "asks for an additional network");
+  }
+  request.prompt = "a fox";
+  request.negative_prompt = "<lora:x:1>";
+  expect_message(request, WanVariant::kT2V, "negative prompt: '<lora:x:1>'");
+}
+
 TEST(ResolveRequest, SizeFollowsTheImageWhenNoneIsGiven) {
   GenerateRequest request;
   request.image = image(1000, 1000);

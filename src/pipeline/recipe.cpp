@@ -51,19 +51,29 @@ Json recipe_json(const WanPipeline& model, const GenerateRequest& asked,
   json["compute"] = kernels::compute_name(options.compute);
   json["attention"] = kernels::attention_products_name(options.attention);
   json["prompt"] = request.prompt;
-  json["negative_prompt"] = request.negative_prompt;
-  json["seed"] = request.seed;
+  // What no step uses is null.
+  json["negative_prompt"] = request.use_guidance() ? Json(request.negative_prompt) : Json(nullptr);
+  json["seed"] = asked.initial_noise ? Json(nullptr) : Json(request.seed);
   json["initial_noise"] = asked.initial_noise ? "given" : "torch_cpu_generator";
   json["width"] = request.width;
   json["height"] = request.height;
   json["num_frames"] = request.num_frames;
   json["fps"] = request.fps;
   json["num_inference_steps"] = request.num_inference_steps;
-  json["guidance_scale"] = request.guidance_scale;
-  json["guidance_scale_2"] = request.guidance_scale_2;
+  const bool two_experts = model.experts().size() == 2;
+  const auto scale_of = [&](int expert) {
+    const bool used = request.expert_steps[static_cast<size_t>(two_experts ? expert : 0)] > 0;
+    return used ? Json(request.guidance_of(expert)) : Json(nullptr);
+  };
+  json["guidance_scale"] = scale_of(0);
+  json["guidance_scale_2"] = scale_of(1);
+  for (size_t i = 0; i < model.experts().size(); ++i) {
+    json["expert_steps"][model.experts()[i].name] = request.expert_steps[i];
+  }
   json["boundary_ratio"] = request.boundary_ratio;
   json["flow_shift"] = request.flow_shift;
   json["sigma_grid"] = sigma_grid_name(asked.sigma_grid);
+  json["vae_tiling"] = request.vae_tiling;
   json["image"] = image_json(asked.image, asked.image_sha256);
   json["last_image"] = image_json(asked.last_image, asked.last_image_sha256);
   if (asked.image) json["image_fit"] = image_fit_name(request.image_fit);

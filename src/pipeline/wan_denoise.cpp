@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <sstream>
 
 #include "base/error.h"
 #include "base/memory_usage.h"
@@ -50,7 +51,7 @@ class WanPipeline::ExpertSlot {
     trim_heap();
     load(index);
     expert_.text = encode(run_.text);
-    if (run_.request.use_guidance()) expert_.negative_text = encode(run_.negative_text);
+    if (run_.request.guided(index)) expert_.negative_text = encode(run_.negative_text);
     return expert_;
   }
 
@@ -117,18 +118,22 @@ WanPipeline::StepInput WanPipeline::step_input(const WanRun& run, int64_t timest
   return input;
 }
 
-Tensor WanPipeline::predict(WanRun& run, const LoadedExpert& expert, const StepInput& step) const {
+Tensor WanPipeline::predict(WanRun& run, const LoadedExpert& expert, const StepInput& step,
+                            FunctionRef<void(double part)> progress) const {
   WanTransformerInput input{.latents = &step.latents,
                             .timesteps = step.timesteps,
                             .token_timestep = step.token_timestep,
                             .texts = {&expert.text},
                             .cancellation = run.hooks.cancellation,
-                            .probe = nullptr};
-  if (run.request.use_guidance()) input.texts.push_back(&expert.negative_text);
+                            .probe = nullptr,
+                            .progress = [&](int64_t done, int64_t total) {
+                              progress(static_cast<double>(done) / static_cast<double>(total));
+                            }};
+  const bool guided = run.request.guided(expert.index);
+  if (guided) input.texts.push_back(&expert.negative_text);
   std::vector<Tensor> velocities = expert.model->forward(input, *expert.workspace, run.context);
-  if (run.request.use_guidance()) {
-    apply_guidance(velocities[0], velocities[1],
-                   expert.index == 0 ? run.request.guidance_scale : run.request.guidance_scale_2);
+  if (guided) {
+    apply_guidance(velocities[0], velocities[1], run.request.guidance_of(expert.index));
   }
   return std::move(velocities[0]);
 }
@@ -139,7 +144,8 @@ void WanPipeline::report_bad_step(WanRun& run, const LoadedExpert& expert, const
   const std::pair<const char*, const Tensor*> passes[] = {{"prompt", &run.text},
                                                           {"negative prompt", &run.negative_text}};
   for (const auto& [name, text] : passes) {
-    if (text->empty()) continue;
+    if (text->empty() || (text == &run.negative_text && !run.request.guided(expert.index)))
+      continue;
     const FirstNonFinite guard;
     const WanTextContext context = expert.model->encode_text(
         {.text = text, .cancellation = run.hooks.cancellation, .probe = &guard.probe()},
@@ -168,6 +174,32 @@ int WanPipeline::expert_of(const ResolvedRequest& request, int64_t timestep) con
   return has_two_experts() && static_cast<double>(timestep) < boundary ? 1 : 0;
 }
 
+// Also says what, of all that was asked for, these steps leave without effect.
+void WanPipeline::count_expert_steps(const GenerateRequest& request,
+                                     ResolvedRequest& resolved) const {
+  const UniPcScheduler scheduler(scheduler_config_, {.steps = resolved.num_inference_steps,
+                                                     .grid = request.sigma_grid,
+                                                     .flow_shift = resolved.flow_shift});
+  for (const int64_t timestep : scheduler.timesteps()) {
+    ++resolved.expert_steps[static_cast<size_t>(expert_of(resolved, timestep))];
+  }
+  for (size_t i = 0; i < experts_.size(); ++i) {
+    if (resolved.expert_steps[i] > 0) continue;
+    std::ostringstream line;
+    line << experts_[i].name
+         << (i == 0 ? ", the expert for high noise," : ", the expert for low noise,")
+         << " takes none of the " << scheduler.steps() << " steps: no timestep is "
+         << (i == 0 ? "at or above " : "below ") << "the boundary "
+         << resolved.boundary_ratio * static_cast<double>(scheduler_config_.num_train_timesteps)
+         << "; it is not loaded, and its guidance scale means nothing";
+    resolved.notices.push_back(line.str());
+  }
+  if (request.negative_prompt && !request.negative_prompt->empty() && !resolved.use_guidance()) {
+    resolved.notices.emplace_back(
+        "the negative prompt changes nothing: no step has a guidance scale above 1");
+  }
+}
+
 void WanPipeline::denoise(WanRun& run) const {
   UniPcScheduler scheduler(scheduler_config_, {.steps = run.request.num_inference_steps,
                                                .grid = run.asked.sigma_grid,
@@ -184,7 +216,8 @@ void WanPipeline::denoise(WanRun& run) const {
     shown_expert = expert.index;
     const auto start = std::chrono::steady_clock::now();
     const StepInput step = step_input(run, timestep);
-    scheduler.step(predict(run, expert, step), &run.latents);
+    const auto progress = [&](double part) { run.within("denoise", i, total, part); };
+    scheduler.step(predict(run, expert, step, progress), &run.latents);
     if (!all_finite(run.latents)) {
       report_bad_step(run, expert, step,
                       "step " + std::to_string(i + 1) + " of " + std::to_string(total) +

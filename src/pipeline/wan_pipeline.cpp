@@ -14,6 +14,7 @@
 #include "pipeline/image_condition.h"
 #include "pipeline/image_resize.h"
 #include "pipeline/torch_random.h"
+#include "pipeline/wan_decode.h"
 #include "pipeline/wan_run.h"
 #include "tokenizer/prompt_cleaner.h"
 
@@ -22,10 +23,6 @@ namespace {
 
 using checkpoint::Checkpoint;
 using checkpoint::WanVariant;
-
-// Frames above this many pixels are decoded in tiles unless the request says otherwise: untiled,
-// the widest activations of the VAE decoder need some 5 kB per pixel of a frame.
-constexpr int64_t kTilingPixels = int64_t{1024} * 1024;
 
 // A change of aspect by more than this factor is worth a line.
 constexpr double kNoticedStretch = 1.05;
@@ -216,6 +213,8 @@ ResolvedRequest WanPipeline::resolve(const GenerateRequest& request) const {
                                 .flow_shift = scheduler_config_.flow_shift,
                                 .defaults = defaults_});
   check_positions(resolved);
+  count_expert_steps(request, resolved);
+  resolved.vae_tiling = uses_vae_tiling(request.vae_tiling, resolved.width, resolved.height);
   check_text("--", resolved.prompt);
   check_text("--negative-", resolved.negative_prompt);
   return resolved;
@@ -225,34 +224,6 @@ Shape WanPipeline::latent_shape(const ResolvedRequest& request) const {
   return {vae_config_.z_dim, (request.num_frames - 1) / vae_config_.scale_factor_temporal + 1,
           request.height / vae_config_.scale_factor_spatial,
           request.width / vae_config_.scale_factor_spatial};
-}
-
-std::unique_ptr<models::WanVae> WanPipeline::load_vae(WanRun& run,
-                                                      models::WanVaeParts parts) const {
-  const StageTimer timer(run.report, "load_vae");
-  auto vae = std::make_unique<models::WanVae>(vae_config_, parts);
-  run.load_component("vae", directory_.path("vae"), checkpoint::Component::kVae, *vae);
-  return vae;
-}
-
-std::optional<models::WanVaeTiling> WanPipeline::vae_tiling(VaeTilingMode mode,
-                                                            const ResolvedRequest& request) const {
-  const bool large = request.width * request.height > kTilingPixels;
-  if (mode == VaeTilingMode::kOn || (mode == VaeTilingMode::kAuto && large)) {
-    return models::WanVaeTiling();
-  }
-  return std::nullopt;
-}
-
-models::WanVaeRun WanPipeline::vae_run(WanRun& run, const char* phase) const {
-  models::WanVaeRun vae_run;
-  vae_run.context = &run.context;
-  vae_run.cancellation = run.hooks.cancellation;
-  vae_run.progress = [&run, phase](int64_t done, int64_t total) {
-    run.progress(phase, done, total);
-  };
-  vae_run.tiling = vae_tiling(run.asked.vae_tiling, run.request);
-  return vae_run;
 }
 
 Tensor WanPipeline::prepare_image(WanRun& run, const RgbImage& image) const {
@@ -272,10 +243,15 @@ Tensor WanPipeline::prepare_image(WanRun& run, const RgbImage& image) const {
   return to_signed_tensor(fit_image(image, target, run.request.image_fit, run.asked.image_padding));
 }
 
+VaeFiles WanPipeline::vae_files() const {
+  return {.directory = directory_.path("vae"), .config = vae_config_};
+}
+
 void WanPipeline::encode_condition(WanRun& run) const {
   if (!run.asked.image) return;
   const Tensor first = prepare_image(run, *run.asked.image);
-  const std::unique_ptr<models::WanVae> vae = load_vae(run, {.encoder = true, .decoder = false});
+  const std::unique_ptr<models::WanVae> vae =
+      load_vae(run, vae_files(), {.encoder = true, .decoder = false});
   const StageTimer timer(run.report, "encode_image");
   Tensor video;
   if (directory_.variant == WanVariant::kTI2V) {
@@ -310,14 +286,6 @@ void WanPipeline::initial_latents(WanRun& run) const {
   run.latents = run.asked.initial_noise->clone();
 }
 
-Tensor WanPipeline::decode(WanRun& run) const {
-  const std::unique_ptr<models::WanVae> vae = load_vae(run, {.encoder = false, .decoder = true});
-  const StageTimer timer(run.report, "decode");
-  Tensor latents = run.latents.clone();
-  models::denormalize_latents(vae_config_, latents);
-  return vae->decode(latents, vae_run(run, "decode"));
-}
-
 GenerateResult WanPipeline::generate(const GenerateRequest& request, const RunHooks& hooks) const {
   WanRun run{.asked = request, .request = resolve(request), .hooks = hooks};
   run.context.forced_rows = options_.forced_kernels;
@@ -325,6 +293,7 @@ GenerateResult WanPipeline::generate(const GenerateRequest& request, const RunHo
   run.context.attention = options_.attention;
   reset_peak_resident_bytes();
   for (const std::string& line : request.notices) run.notice(line);
+  for (const std::string& line : run.request.notices) run.notice(line);
   check_files();
   initial_latents(run);
   // What a stage has freed goes back before the next one: blocks of the heap stay otherwise.
@@ -334,7 +303,8 @@ GenerateResult WanPipeline::generate(const GenerateRequest& request, const RunHo
   trim_heap();
   denoise(run);
   trim_heap();
-  Tensor video = decode(run);
+  if (hooks.on_latents) hooks.on_latents(run.latents);
+  Tensor video = decode_latents(run, vae_files());
   run.report.kernels = run.context.choices;
   return {.video = std::move(video),
           .latents = std::move(run.latents),

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "base/cancellation.h"
+#include "base/function_ref.h"
 #include "checkpoint/key_map.h"
 #include "checkpoint/model_index.h"
 #include "kernels/common/context.h"
@@ -61,6 +62,11 @@ struct RunHooks {
   // After each step: its index and the latents [z, frames, h, w].
   std::function<void(int64_t index, const Tensor& latents)> on_step;
   const CancellationToken* cancellation = nullptr;
+  // Within a unit of a phase, after each block of a transformer or text encoder: `part` of the unit
+  // after `done` is finished, 0 to 1.
+  std::function<void(std::string_view phase, int64_t done, int64_t total, double part)> within = {};
+  // Once, after the last step and before decoding: GenerateResult::latents.
+  std::function<void(const Tensor& latents)> on_latents = {};
 };
 
 struct GenerateResult {
@@ -81,6 +87,7 @@ struct WanExpert {
 };
 
 struct WanRun;
+struct VaeFiles;
 
 class WanPipeline {
  public:
@@ -124,20 +131,18 @@ class WanPipeline {
   void keep_text(WanRun& run, const TextCache& cache, std::span<const int32_t> ids,
                  const Tensor& rows) const;
   void encode_prompts(WanRun& run) const;
-  std::unique_ptr<models::WanVae> load_vae(WanRun& run, models::WanVaeParts parts) const;
   Tensor prepare_image(WanRun& run, const RgbImage& image) const;
-  std::optional<models::WanVaeTiling> vae_tiling(VaeTilingMode mode,
-                                                 const ResolvedRequest& request) const;
-  models::WanVaeRun vae_run(WanRun& run, const char* phase) const;
+  VaeFiles vae_files() const;
   void encode_condition(WanRun& run) const;
   // 0: transformer, 1: transformer_2.
   int expert_of(const ResolvedRequest& request, int64_t timestep) const;
+  void count_expert_steps(const GenerateRequest& request, ResolvedRequest& resolved) const;
   void denoise(WanRun& run) const;
   StepInput step_input(const WanRun& run, int64_t timestep) const;
-  Tensor predict(WanRun& run, const LoadedExpert& expert, const StepInput& step) const;
+  Tensor predict(WanRun& run, const LoadedExpert& expert, const StepInput& step,
+                 FunctionRef<void(double part)> progress) const;
   [[noreturn]] void report_bad_step(WanRun& run, const LoadedExpert& expert, const StepInput& step,
                                     const std::string& where) const;
-  Tensor decode(WanRun& run) const;
   template <class Model>
   checkpoint::LoadPlan plan_load(const std::string& name, checkpoint::Component component,
                                  Model& model, PlanRun& run) const;

@@ -3,12 +3,14 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <fstream>
 
 #include "base/atomic_file.h"
 #include "base/parallel.h"
 #include "checkpoint/json.h"
 #include "pipeline/recipe.h"
+#include "pipeline/wan_decode.h"
 #include "support/golden_file.h"
 #include "support/test_support.h"
 
@@ -137,6 +139,101 @@ TEST(WanPipeline, ReportsStagesLayersKernelsAndMemory) {
   EXPECT_GT(report["peak_rss_bytes"], 0);
   EXPECT_EQ(report["seed"], 42);
   EXPECT_EQ(report["quantization"]["mx_scale_rule"], "rceil");
+}
+
+// Guidance of a scale next to 1 differs from none by rounding: what skips the second forward must
+// give the same, and a scale must not reach the other expert.
+TEST(WanPipeline, EachExpertIsGuidedByItsOwnScale) {
+  const GoldenRun run("t2v-a14b_t2v.safetensors");
+  const WanPipeline pipeline = run.pipeline();
+  struct Result {
+    std::vector<float> latents;
+    int64_t forwards;
+    nlohmann::ordered_json recipe;
+  };
+  const auto with = [&](double high, double low) {
+    GenerateRequest request = run.request();
+    request.guidance_scale = high;
+    request.guidance_scale_2 = low;
+    int64_t blocks = 0;
+    RunHooks hooks;
+    hooks.within = [&](std::string_view phase, int64_t, int64_t, double part) {
+      EXPECT_LE(part, 1);
+      if (phase == "denoise") ++blocks;
+    };
+    const GenerateResult result = pipeline.generate(request, hooks);
+    const auto values = result.latents.values();
+    const int64_t layers = pipeline.experts()[0].config.num_layers;
+    return Result{.latents = {values.begin(), values.end()},
+                  .forwards = blocks / layers,
+                  .recipe = recipe_json(pipeline, request, result.request)};
+  };
+  constexpr double kNextToOne = 1 + 1e-6;
+  const ResolvedRequest resolved = pipeline.resolve(run.request());
+  const int64_t high = resolved.expert_steps[0], low = resolved.expert_steps[1];
+  EXPECT_EQ(high, std::ranges::count(run.info["experts"], nlohmann::json("transformer")));
+  EXPECT_EQ(low, std::ranges::count(run.info["experts"], nlohmann::json("transformer_2")));
+  const Result none = with(1, 1), first = with(4, 1), second = with(1, 4), both = with(4, 4);
+  EXPECT_EQ(none.forwards, high + low);
+  EXPECT_EQ(first.forwards, 2 * high + low);
+  EXPECT_EQ(second.forwards, high + 2 * low);
+  EXPECT_EQ(both.forwards, 2 * high + 2 * low);
+  EXPECT_LT(test::relative_rms(first.latents, with(4, kNextToOne).latents), 1e-4);
+  EXPECT_LT(test::relative_rms(second.latents, with(kNextToOne, 4).latents), 1e-4);
+  EXPECT_LT(test::relative_rms(none.latents, with(kNextToOne, kNextToOne).latents), 1e-4);
+  EXPECT_GT(test::relative_rms(second.latents, none.latents), 1e-2);
+  EXPECT_GT(test::relative_rms(second.latents, both.latents), 1e-2);
+  EXPECT_EQ(second.recipe["guidance_scale"], 1);
+  EXPECT_EQ(second.recipe["guidance_scale_2"], 4);
+  EXPECT_TRUE(none.recipe["negative_prompt"].is_null());
+  EXPECT_EQ(none.recipe["expert_steps"]["transformer_2"], low);
+}
+
+TEST(WanPipeline, SaysWhatChangesNothing) {
+  const GoldenRun run("t2v-a14b_t2v.safetensors");
+  const WanPipeline pipeline = run.pipeline();
+  const auto notices = [&](auto&& change) {
+    GenerateRequest request = run.request();
+    change(request);
+    return pipeline.resolve(request).notices;
+  };
+  const auto expect_line = [](const std::vector<std::string>& lines, const std::string& part) {
+    const bool said = std::ranges::any_of(
+        lines, [&](const std::string& line) { return line.find(part) != std::string::npos; });
+    EXPECT_TRUE(said) << part;
+  };
+  EXPECT_TRUE(notices([](auto&) {}).empty());
+  expect_line(notices([](auto& r) { r.boundary_ratio = 0; }), "transformer_2, the expert for low");
+  expect_line(notices([](auto& r) { r.boundary_ratio = 1; }), "transformer, the expert for high");
+  expect_line(notices([](auto& r) { r.guidance_scale = r.guidance_scale_2 = 1; }),
+              "the negative prompt changes nothing");
+  EXPECT_TRUE(notices([](auto& r) {
+                r.guidance_scale = 1;
+                r.guidance_scale_2 = 3;
+              }).empty());
+}
+
+TEST(WanPipeline, LatentsComeBeforeTheVideo) {
+  const GoldenRun run("ti2v-5b_i2v.safetensors");
+  std::vector<float> latents;
+  std::string last_phase;
+  RunHooks hooks;
+  hooks.progress = [&](std::string_view phase, int64_t, int64_t) { last_phase = phase; };
+  hooks.on_latents = [&](const Tensor& tensor) {
+    EXPECT_EQ(last_phase, "denoise");
+    latents.assign(tensor.values().begin(), tensor.values().end());
+  };
+  const GenerateResult result = run.pipeline().generate(run.request(), hooks);
+  EXPECT_TRUE(std::ranges::equal(latents, result.latents.values()));
+  // And the VAE alone makes the same video of them.
+  const LatentDecoder decoder({.vae = model_directory(run.info["variant"]) / "vae"});
+  const DecodedVideo decoded = decoder.decode(result.latents);
+  EXPECT_TRUE(std::ranges::equal(decoded.video.values(), result.video.values()));
+  EXPECT_EQ(decoder.frames(result.latents.shape()), result.video.dim(0));
+  EXPECT_EQ(test::expect_error([&] {
+              decoder.check_latents({16, 1, 4, 4}, "x");
+            }).code(),
+            Code::kInvalidArgument);
 }
 
 TEST(WanPipeline, GivesTheSameBitsForAnyThreadCount) {

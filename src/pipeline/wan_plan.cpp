@@ -191,9 +191,8 @@ void WanPipeline::plan_condition(PlanRun& run) const {
   const Shape video{ti2v ? 1 : request.num_frames, request.height, request.width, 3};
   kernels::Context context = run.context(options_);
   MemoryTrace trace;
-  vae.plan_encode(
-      video,
-      {.context = &context, .trace = &trace, .tiling = vae_tiling(run.asked.vae_tiling, request)});
+  vae.plan_encode(video,
+                  {.context = &context, .trace = &trace, .tiling = vae_tiles(request.vae_tiling)});
   run.add("encode_image", {{"weights", load.resident},
                            {"activations", trace.peak() - load.resident},
                            {"video", f32_bytes(video)},
@@ -263,6 +262,7 @@ void WanPipeline::plan_denoise(PlanRun& run) const {
     std::vector<PlannedTensor> texts;
     std::vector<int64_t> text_rows;  // the prompt's and one of padding
     for (const PlanRun::Prompt& prompt : run.prompts) {
+      if (!text_rows.empty() && !request.guided(index)) break;  // the negative prompt
       text_rows.push_back(std::min(prompt.tokens + 1, kTextRows));
       texts.push_back(model.plan_text(text_rows.back(), trace, kernels));
     }
@@ -294,8 +294,7 @@ void WanPipeline::plan_decode(PlanRun& run) const {
   kernels::Context context = run.context(options_);
   MemoryTrace trace;
   const PlannedTensor video = vae.plan_decode(
-      latents,
-      {.context = &context, .trace = &trace, .tiling = vae_tiling(run.asked.vae_tiling, request)});
+      latents, {.context = &context, .trace = &trace, .tiling = vae_tiles(request.vae_tiling)});
   const int64_t video_bytes = f32_bytes(video.shape());
   run.add("decode",
           {{"weights", load.resident},
@@ -308,7 +307,7 @@ MemoryPlan WanPipeline::plan(const GenerateRequest& request) const {
   PlanRun run{.asked = request, .plan = {}};
   run.plan.request = resolve(request);
   run.plan.image = request.image.has_value();
-  run.plan.vae_tiling = vae_tiling(request.vae_tiling, run.plan.request).has_value();
+  run.plan.vae_tiling = run.plan.request.vae_tiling;
   run.plan.process_bytes = resident_bytes();
   const auto tokenizer = open_tokenizer(directory_);
   const auto count_tokens = [&](const char* name, const std::string& text, bool known) {

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <filesystem>
+#include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -31,6 +33,9 @@ struct WanRun {
 
   void progress(std::string_view phase, int64_t done, int64_t total) const {
     if (hooks.progress) hooks.progress(phase, done, total);
+  }
+  void within(std::string_view phase, int64_t done, int64_t total, double part) const {
+    if (hooks.within) hooks.within(phase, done, total, part);
   }
   void notice(const std::string& line) {
     report.notices.push_back(line);
@@ -66,5 +71,18 @@ struct WanRun {
     return report.components.back();
   }
 };
+
+struct VaeFiles {
+  std::filesystem::path directory;
+  const models::WanVaeConfig& config;
+};
+
+std::optional<models::WanVaeTiling> vae_tiles(bool tiling);
+std::unique_ptr<models::WanVae> load_vae(WanRun& run, const VaeFiles& files,
+                                         models::WanVaeParts parts);
+// Progress under the name of `phase`.
+models::WanVaeRun vae_run(WanRun& run, const char* phase);
+// run.latents to frames, as stages of the run.
+Tensor decode_latents(WanRun& run, const VaeFiles& files);
 
 }  // namespace mxvideo::pipeline

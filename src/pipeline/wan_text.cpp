@@ -153,7 +153,13 @@ void WanPipeline::encode_prompts(WanRun& run) const {
   for (int64_t i = 0; i < total; ++i) {
     run.throw_if_cancelled();
     const Prompt& prompt = prompts[static_cast<size_t>(i)];
-    const Tensor rows = encoder.encode(prompt.ids, run.context);
+    const Tensor rows = encoder.encode(
+        prompt.ids, {.context = &run.context,
+                     .cancellation = run.hooks.cancellation,
+                     .progress = [&](int64_t block, int64_t blocks) {
+                       run.within("encode prompt", i, total,
+                                  static_cast<double>(block) / static_cast<double>(blocks));
+                     }});
     *prompt.text = pad_text(rows);
     if (cache) keep_text(run, *cache, prompt.ids, rows);
     run.progress("encode prompt", i + 1, total);

@@ -362,6 +362,8 @@ std::vector<Tensor> WanTransformer::forward(const WanTransformerInput& input,
             .timestep_proj = {}};
   embed_time(w, pass);
   std::vector<Tensor> velocities;
+  const auto all_blocks = static_cast<int64_t>(input.texts.size() * w.blocks.size());
+  int64_t done = 0;
   for (const WanTextContext* text : input.texts) {
     embed_patches(w, pass);  // again: keeping the result costs memory, making it next to nothing
     for (size_t i = 0; i < w.blocks.size(); ++i) {
@@ -372,6 +374,7 @@ std::vector<Tensor> WanTransformer::forward(const WanTransformerInput& input,
       self_attention(pass, block.attn1, modulation, name);
       cross_attention(pass, block, *text, i, name);
       feed_forward(pass, block, modulation, name);
+      if (input.progress) input.progress(++done, all_blocks);
     }
     velocities.push_back(head(w, pass, grid));
   }

@@ -73,6 +73,8 @@ struct WanTransformerInput {
   std::vector<const WanTextContext*> texts;         // each gets a velocity
   const CancellationToken* cancellation = nullptr;  // optional; looked at before each block
   const Probe* probe = nullptr;                     // optional
+  // Optional: after each block of each text.
+  std::function<void(int64_t done, int64_t total)> progress = {};
 };
 
 struct WanTransformerPlanInput {
