@@ -12,9 +12,9 @@
 #include "checkpoint/declaration/config_declaration.h"
 #include "checkpoint/declaration/modelslim_declaration.h"
 #include "checkpoint/declaration/stored_layers.h"
-#include "checkpoint/modelslim.h"
 #include "checkpoint/json.h"
 #include "checkpoint/model_family.h"
+#include "checkpoint/modelslim.h"
 #include "checkpoint/quote.h"
 #include "formats/mx_block.h"
 

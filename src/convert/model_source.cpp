@@ -203,7 +203,8 @@ bool ModelSource::quantized() const {
 std::vector<std::string> ModelSource::notices() const {
   std::vector<std::string> lines;
   for (const TransformerSource& source : experts) {
-    for (const auto* own : {&source.opened.checkpoint.notices(), &source.opened.quantization.notices}) {
+    for (const auto* own :
+         {&source.opened.checkpoint.notices(), &source.opened.quantization.notices}) {
       lines.insert(lines.end(), own->begin(), own->end());
     }
   }
