@@ -27,23 +27,46 @@ std::string variable_of(const std::string& long_name) {
   return variable;
 }
 
-// A flag, and one whose variable would change what it means.
+// A flag, and one whose variable contradicts it or would change what it means, where `applies` says
+// so of their values. `said`: the variable may say more than the flag replaces.
 struct Precedence {
   std::string_view flag, variable_of;
+  bool (*applies)(const std::string& given, const std::string& variable);
+  bool said = false;
 };
-constexpr std::array kPrecedence = {
-    Precedence{"output", "output-format"}, Precedence{"output", "json"},
-    Precedence{"json", "output"}, Precedence{"quiet", "progress"}, Precedence{"progress", "quiet"}};
 
-bool wins_over(const CLI::Option& flag, const CLI::Option& other) {
-  const auto excluded = [](const CLI::Option& a, const CLI::Option& b) {
-    return a.get_excludes().contains(const_cast<CLI::Option*>(&b));
-  };
-  if (excluded(flag, other) || excluded(other, flag)) return true;
-  if (flag.get_lnames().empty()) return false;
-  return std::ranges::any_of(kPrecedence, [&](const Precedence& rule) {
-    return flag.get_lnames().front() == rule.flag && other.get_lnames().front() == rule.variable_of;
+bool always(const std::string&, const std::string&) { return true; }
+bool given_stdout(const std::string& given, const std::string&) { return given == "-"; }
+bool variable_is_stdout(const std::string&, const std::string& value) { return value == "-"; }
+bool names_a_format(const std::string& given, const std::string&) {
+  return given == "-" || given.ends_with('/') || std::filesystem::path(given).has_extension();
+}
+
+constexpr std::array kPrecedence = {Precedence{"output", "output-format", names_a_format},
+                                    Precedence{"output", "json", given_stdout},
+                                    Precedence{"json", "output", variable_is_stdout},
+                                    Precedence{"quiet", "progress", always},
+                                    Precedence{"progress", "quiet", always},
+                                    Precedence{"cfg-scale", "guidance-scale", always, true},
+                                    Precedence{"cfg-scale", "guidance-scale-2", always, true},
+                                    Precedence{"guidance-scale", "cfg-scale", always, true},
+                                    Precedence{"guidance-scale-2", "cfg-scale", always, true}};
+
+// By which rule a flag wins over the variable of `other`; null without one.
+const Precedence* rule_for(const CommandItem& flag, const CLI::Option& other,
+                           const std::string& value) {
+  if (flag.option->get_lnames().empty()) return nullptr;
+  const std::string given = flag.values.empty() ? "" : flag.values.front();
+  const auto* rule = std::ranges::find_if(kPrecedence, [&](const Precedence& each) {
+    return flag.option->get_lnames().front() == each.flag &&
+           other.get_lnames().front() == each.variable_of && each.applies(given, value);
   });
+  return rule == kPrecedence.end() ? nullptr : rule;
+}
+
+bool exclude_each_other(const CLI::Option& a, const CLI::Option& b) {
+  return a.get_excludes().contains(const_cast<CLI::Option*>(&b)) ||
+         b.get_excludes().contains(const_cast<CLI::Option*>(&a));
 }
 
 // The MXVIDEO_ variables that are set, by name.
@@ -129,10 +152,17 @@ std::vector<std::string> add_environment(CLI::App& app, CommandLine& line) {
   for (CLI::Option* option : line.command->get_options()) {
     const auto variable = variables.find(variable_name(*option));
     if (variable == variables.end()) continue;
-    const bool loses = std::ranges::any_of(given, [&](const CommandItem& item) {
-      return item.option == option || wins_over(*item.option, *option);
+    const auto winner = std::ranges::find_if(given, [&](const CommandItem& item) {
+      return item.option == option || exclude_each_other(*item.option, *option) ||
+             rule_for(item, *option, variable->second) != nullptr;
     });
-    if (loses) continue;
+    if (winner != given.end()) {
+      const Precedence* rule = rule_for(*winner, *option, variable->second);
+      if (winner->option != option && rule != nullptr && rule->said) {
+        notices.push_back(variable->first + " is not used: " + winner->spelling + " is given");
+      }
+      continue;
+    }
     line.items.push_back({.option = option,
                           .spelling = variable->first,
                           .values = {variable->second},

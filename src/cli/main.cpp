@@ -17,6 +17,7 @@
 #include "cli/exit_code.h"
 #include "cli/help_text.h"
 #include "cli/interrupt.h"
+#include "cli/progress.h"
 #include "cli/threads.h"
 
 namespace {
@@ -71,6 +72,22 @@ std::string help_of(const CLI::App& command) {
   return command.help(parent.empty() ? "mxvideo" : "mxvideo " + parent);
 }
 
+// As the command will show its own.
+void show(const std::vector<std::string>& notices, const CommandLine& line) {
+  ProgressFlags flags;
+  for (const CommandItem& item : line.items) {
+    const std::vector<std::string>& names = item.option->get_lnames();
+    if (names.empty()) continue;
+    if (names.front() == "quiet") flags.quiet = item.option->as<bool>();
+    if (names.front() == "progress") flags.style = item.option->as<std::string>();
+  }
+  if (flags.quiet) return;
+  Progress progress(flags);
+  for (const std::string& notice : notices) {
+    progress.line("note: " + checkpoint::printable(notice));
+  }
+}
+
 int run(int argc, char** argv, const CancellationToken& cancellation) {
   CLI::App app("Wan2.2 text- and image-to-video with MXFP8 weights and activations", "mxvideo");
   app.formatter(std::make_shared<HelpText>());
@@ -112,9 +129,7 @@ int run(int argc, char** argv, const CancellationToken& cancellation) {
     if (!entry.parser->parsed()) continue;
     if (entry.computes) restart_with_short_spins(argv);
     use_available_processors();
-    for (const std::string& notice : notices) {
-      std::cerr << "note: " << checkpoint::printable(notice) << "\n";
-    }
+    show(notices, line);
     entry.run();
   }
   return kExitOk;

@@ -74,6 +74,7 @@ TEST_F(EnvironmentTest, FlagsWin) {
       {{{"MXVIDEO_WIDTH", "x"}, {"MXVIDEO_HEIGHT", "x"}}, {"--size", "32x32"}},
       {{{"MXVIDEO_SIZE", "x"}}, {"--width", "32", "--height", "32"}},
       {{{"MXVIDEO_NUM_INFERENCE_STEPS", "x"}}, {"--size", "32x32", "--steps", "1"}},
+      {{{"MXVIDEO_OUTPUT_FORMAT", "x"}}, {"--size", "32x32", "--output-format", "webp"}},
       {{{"MXVIDEO_PROGRESS", "json"}}, {"--size", "32x32", "--quiet"}},
       {{{"MXVIDEO_QUIET", "1"}}, {"--size", "32x32", "--progress", "plain"}},
   };
@@ -82,9 +83,23 @@ TEST_F(EnvironmentTest, FlagsWin) {
     arguments.insert(arguments.end(), {"--num-frames", "5"});
     expect_success(run_with(variables, arguments));
   }
+  // The end of --output says the format, and standard output is the video's.
+  expect_failure(run_with({{"MXVIDEO_OUTPUT_FORMAT", "webp"}},
+                          with_model("generate", {"--output", "missing/a.mp4"})),
+                 7, "missing/a.mp4: there is no directory missing");
   expect_failure(run_with({{"MXVIDEO_OUTPUT", "missing/a.mp4"}},
                           with_model("generate", {"--output-path", "absent"})),
                  7, "there is no directory absent");
+}
+
+TEST_F(EnvironmentTest, AVariableThatMayBeMoreThanTheFlagIsNamed) {
+  const Arguments plan =
+      with_model("plan", {"--size", "32x32", "--num-frames", "5", "--cfg-scale", "3"});
+  const ProcessResult result = run_with({{"MXVIDEO_GUIDANCE_SCALE_2", "4"}}, plan);
+  expect_success(result);
+  EXPECT_NE(result.err.find("note: MXVIDEO_GUIDANCE_SCALE_2 is not used: --cfg-scale is given\n"),
+            std::string::npos)
+      << result.err;
 }
 
 TEST_F(EnvironmentTest, AnEmptyVariableIsNotSet) {

@@ -33,9 +33,56 @@ TEST_F(ProgressTest, PlainLinesElsewhere) {
   const std::string text = errors_of(options("auto"));
   EXPECT_FALSE(has(text, "\x1b")) << text;
   EXPECT_FALSE(has(text, "\r")) << text;
-  for (const char* line : {"\nload text encoder 1/1  ", "\ndenoise 2/2  ", "\nwrite video 1/1  "}) {
+  for (const char* line : {"\nload text encoder 1/1  ", "\ndenoise 2/2 steps  ",
+                           "\ndecode 5/5 frames  ", "\nwrite video 1/1  "}) {
     EXPECT_TRUE(has(text, line)) << line;
   }
+}
+
+// Numbers stay whole where the line is short; the bar goes first, then the words.
+TEST_F(ProgressTest, NumbersSurviveANarrowTerminal) {
+  for (const unsigned short columns : {60, 40, 30}) {
+    ProcessOptions narrow = terminal("auto");
+    narrow.columns = columns;
+    narrow.environment["NO_COLOR"] = "1";
+    const std::string text = errors_of(narrow);
+    int steps = 0;
+    for (size_t at = text.find("\r\x1b[K"); at != std::string::npos;) {
+      const size_t begin = at + 4;
+      at = text.find("\r\x1b[K", begin);
+      const std::string line =
+          text.substr(begin, std::min(text.find_first_of("\r\n", begin), at) - begin);
+      EXPECT_LT(line.size(), columns) << line;
+      if (line.find("1/2") == std::string::npos || !line.starts_with("den")) continue;
+      ++steps;
+      EXPECT_TRUE(has(line, "00:0")) << line;
+      EXPECT_TRUE(has(line, " +00:0")) << line;
+      EXPECT_TRUE(has(line, " s")) << line;
+    }
+    EXPECT_GE(steps, 1) << text;
+    if (columns == 40) EXPECT_FALSE(has(text, "##")) << "no bar";
+  }
+}
+
+TEST_F(ProgressTest, QuietPrintsTheResultOnly) {
+  EXPECT_EQ(errors_of(command(
+                generate("t2v-a14b", {"--quiet", "--progress", "none", "--output", "v.mp4"}))),
+            "");
+  const ProcessResult shown = run(generate("t2v-a14b", {"--quiet", "--progress", "plain"}));
+  EXPECT_EQ(shown.exit_code, 2);
+  EXPECT_TRUE(has(shown.err, "--quiet shows no progress, --progress plain does")) << shown.err;
+}
+
+TEST_F(ProgressTest, SummarySpeaksOfQuantizationOnlyWhereThereIsSome) {
+  const Arguments plain = {"--output", "v.mp4", "--report", "r.json"};
+  const std::string none = errors_of(command(generate("t2v-a14b", plain)));
+  EXPECT_FALSE(has(none, "layers quantized")) << none;
+  EXPECT_TRUE(has(none, "\npeak memory ")) << none;
+  EXPECT_TRUE(has(none, "; total time ")) << none;
+  EXPECT_GT(read_json(work() / "r.json").at("total_seconds"), 0);
+  const std::string mx =
+      errors_of(command(generate("t2v-a14b", {"--output", "v.mp4", "--quantization", "mxfp8"})));
+  EXPECT_TRUE(has(mx, " linear layers quantized; transformer weights ")) << mx;
 }
 
 TEST_F(ProgressTest, ColourIsNotForcedIntoPlainLines) {
@@ -54,7 +101,7 @@ TEST_F(ProgressTest, NoneKeepsTheSeedAndTheSummary) {
   const std::string text = errors_of(options("none"));
   EXPECT_FALSE(has(text, "denoise"));
   EXPECT_TRUE(has(text, "seed 7"));
-  EXPECT_TRUE(has(text, "linear layers quantized"));
+  EXPECT_TRUE(has(text, "\npeak memory ")) << text;
 }
 
 TEST_F(ProgressTest, EveryLineOfJsonIsJson) {

@@ -63,11 +63,11 @@ Channel open_pipe(bool parent_reads) {
   return parent_reads ? Channel{ends[0], ends[1]} : Channel{ends[1], ends[0]};
 }
 
-Channel open_terminal() {
+Channel open_terminal(unsigned short columns) {
   Channel channel;
   struct winsize size {};
   size.ws_row = 24;
-  size.ws_col = 80;
+  size.ws_col = columns;
   if (::openpty(&channel.parent, &channel.child, nullptr, nullptr, &size) != 0) fail("openpty");
   ::fcntl(channel.parent, F_SETFD, FD_CLOEXEC);
   return channel;
@@ -104,7 +104,7 @@ Process::Process(const ProcessOptions& options) {
   std::vector<char*> envp = pointers(environment);
   const Channel in = open_pipe(false);
   const Channel out = open_pipe(true);
-  const Channel err = options.terminal ? open_terminal() : open_pipe(true);
+  const Channel err = options.terminal ? open_terminal(options.columns) : open_pipe(true);
   int output = out.child;
   if (!options.output_file.empty()) {
     output = ::open(options.output_file.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644);

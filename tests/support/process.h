@@ -25,7 +25,8 @@ struct ProcessOptions {
   std::string input = {};                  // standard input; at most 64 KiB
   std::filesystem::path output_file = {};  // standard output goes there instead of being captured
   bool close_output = false;               // no standard output at all
-  bool terminal = false;                   // standard error is a terminal of 80 columns
+  bool terminal = false;                   // standard error is a terminal
+  unsigned short columns = 80;             // of it
   // Bytes per written file, 0: none. At least 1,024: LLVM's OpenMP writes as many to shared memory.
   int64_t file_size_limit = 0;
   int64_t address_space_limit = 0;  // bytes, 0: none
