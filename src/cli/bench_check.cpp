@@ -63,7 +63,7 @@ void check(const CheckFlags& flags) {
                            baseline["tolerance"].dump())
             << std::flush;
   if (bad == 0) return;
-  throw Error(Code::kMismatch, fmt::format("{}: {} got worse or not measured; the first: {}",
+  throw Error(Code::kMismatch, fmt::format("{}: {} worse or not measured; the first: {}",
                                            flags.baseline, count_of(bad, "ratio"), worst));
 }
 

@@ -150,7 +150,7 @@ void add_image_flags(CLI::App& app, GenerateOptions& o) {
   app.add_option("--fit", o.fit,
                  "Images of another aspect than the video's: stretch, cover (cut off) or contain "
                  "(bars; default: stretch to a size that is given, as Diffusers does)")
-      ->check(CLI::IsMember({"stretch", "cover", "contain"}))
+      ->transform(choice_of({"stretch", "cover", "contain"}))
       ->group(kVideoGroup);
 }
 
