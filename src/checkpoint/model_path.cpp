@@ -6,6 +6,7 @@
 
 #include "base/atomic_file.h"
 #include "base/error.h"
+#include "base/nearest_name.h"
 #include "checkpoint/json.h"
 #include "checkpoint/quote.h"
 #include "checkpoint/shard_index.h"
@@ -180,6 +181,24 @@ std::vector<fs::path> modelscope_folders(const CacheLocations& caches, const Req
   return folders;
 }
 
+// org/name of every model in the caches.
+std::vector<std::string> cached_models(const CacheLocations& caches) {
+  constexpr std::string_view kPrefix = "models--";
+  std::vector<std::string> models;
+  for (const std::string& folder : folder_names(caches.hugging_face)) {
+    if (!folder.starts_with(kPrefix)) continue;
+    models.push_back(replace_all(folder.substr(kPrefix.size()), "--", "/"));
+  }
+  for (const fs::path& root : caches.modelscope) {
+    for (const std::string& owner : folder_names(root)) {
+      for (const std::string& name : folder_names(root / owner)) {
+        models.push_back(owner + "/" + replace_all(name, "___", "."));
+      }
+    }
+  }
+  return models;
+}
+
 }  // namespace
 
 CacheLocations cache_locations(const Environment& environment) {
@@ -244,7 +263,8 @@ ResolvedModel resolve_model_path(const std::string& text, const CacheLocations& 
   }
   throw Error(Code::kNotFound, "model '" + request.repository + "': not a directory and not in " +
                                    (searched.empty() ? "any cache" : name_list(searched)) +
-                                   "; get it with: " + request.download_command());
+                                   "; get it with: " + request.download_command() +
+                                   did_you_mean(request.repository, cached_models(caches)));
 }
 
 }  // namespace mxvideo::checkpoint

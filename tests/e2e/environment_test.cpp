@@ -106,6 +106,16 @@ TEST_F(EnvironmentTest, AnEmptyVariableIsNotSet) {
   EXPECT_EQ(run_with({{"MXVIDEO_JSON", ""}, {"MXVIDEO_TYPO", ""}}, {"version"}).exit_code, 0);
 }
 
+TEST_F(EnvironmentTest, ModelsOfTheCachesAreSuggested) {
+  std::filesystem::create_directories(scratch() / "hub/models--Org--Tiny-Wan");
+  std::filesystem::create_directories(scratch() / "scope/models/Other/Wan2___2-Small");
+  const Variables caches = {{"HF_HUB_CACHE", scratch() / "hub"},
+                            {"MODELSCOPE_CACHE", scratch() / "scope"}};
+  expect_failure(run_with(caches, {"plan", "-m", "Org/Tiny-Wam"}), 3, "mean 'Org/Tiny-Wan'?");
+  expect_failure(run_with(caches, {"plan", "-m", "other/Wan2.2-Smal"}), 3,
+                 "mean 'Other/Wan2.2-Small'?");
+}
+
 TEST_F(EnvironmentTest, EnumerationsInAnyCase) {
   const ProcessResult result =
       run_with({{"MXVIDEO_MX_SCALE_RULE", "Floor"}, {"MXVIDEO_VAE_TILING", "OFF"}},
