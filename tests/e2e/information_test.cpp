@@ -88,7 +88,7 @@ TEST_F(InformationTest, GenerateHelpIsComplete) {
        {"-m,--model-path,--model,--ckpt_dir",
         "--revision",
         "--quantization,--type",
-        "--quantization-ignored-layers",
+        "--quantization-ignored-layers,--ignored-layers",
         "--text-encoder-quantization",
         "--mx-scale-rule",
         "-p,--prompt",

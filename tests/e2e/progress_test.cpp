@@ -53,14 +53,14 @@ TEST_F(ProgressTest, NumbersSurviveANarrowTerminal) {
       const std::string line =
           text.substr(begin, std::min(text.find_first_of("\r\n", begin), at) - begin);
       EXPECT_LT(line.size(), columns) << line;
-      if (line.find("1/2") == std::string::npos || !line.starts_with("den")) continue;
+      if (line.find("1/2") == std::string::npos || !line.starts_with("de")) continue;
       ++steps;
       EXPECT_TRUE(has(line, "00:0")) << line;
       EXPECT_TRUE(has(line, " +00:0")) << line;
       EXPECT_TRUE(has(line, " s")) << line;
     }
     EXPECT_GE(steps, 1) << text;
-    if (columns == 40) EXPECT_FALSE(has(text, "##")) << "no bar";
+    EXPECT_EQ(has(text, "##"), columns > 40) << "the bar goes first";
   }
 }
 
