@@ -138,7 +138,6 @@ const BadFlags kRequests[] = {
      2,
      "--seed: expected a whole number from 0 to 18446744073709551615, or -1 for a random one"},
     {"seed_text", "t2v-a14b", {"--seed", "lucky"}, 2, "--seed: expected a whole number"},
-    {"seed_negative", "t2v-a14b", {"--seed", "-2"}, 2, "or -1 for a random one, got '-2'"},
     {"threads_zero", "t2v-a14b", {"--threads", "0"}, 2, "--threads"},
     {"threads_huge", "t2v-a14b", {"--threads", "5000"}, 2, "--threads"},
     // Prompts.
@@ -148,8 +147,6 @@ const BadFlags kRequests[] = {
      {"--negative-prompt", "a" + kNoUtf8},
      2,
      "--negative-prompt: invalid UTF-8 at byte 1"},
-    {"prompt_empty", "t2v-a14b", {"--prompt", ""}, 2, "--prompt: expected a text"},
-    {"prompt_blank", "t2v-a14b", {"--prompt", " \t\n"}, 2, "--prompt: expected a text"},
     {"prompt_of_empty_input", "t2v-a14b", {"--prompt", "-"}, 2, "standard input holds no text"},
     // Quantization and kernels.
     {"scheme",
@@ -229,9 +226,6 @@ const BadFlags kRequests[] = {
      {"--kernel", "conv9d=onednn"},
      2,
      "--kernel: no op 'conv9d'; expected one of"},
-    {"kernel_op_mistyped", "t2v-a14b", {"--kernel", "matmull=onednn"}, 2, "did you mean 'matmul'?"},
-    {"kernel_row_mistyped", "t2v-a14b", {"--kernel", "rope=refernce"}, 2, "mean 'reference'?"},
-    {"scheme_mistyped", "t2v-a14b", {"--quantization", "mxpf8"}, 2, "did you mean 'mxfp8'?"},
     {"kernel_row",
      "t2v-a14b",
      {"--kernel", "matmul=fast"},
