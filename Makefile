@@ -6,11 +6,12 @@ BUILD_JOBS ?= $(shell nproc)
 PYTHON ?= python3
 DEMO_DIR := build/demo
 
-.PHONY: help demo test build bench bench-check bench-kernels bench-convert fault-soak lint format golden setup asan clean
+.PHONY: help demo test check build bench bench-check bench-kernels bench-convert fault-soak lint format golden setup asan clean
 
 help:
 	@echo "make demo    install what is missing, build, generate a video with MXFP8 weights"
 	@echo "make test    build and run every test"
+	@echo "make check   build and run what matters while editing, in under two minutes"
 	@echo "make build   build/release/mxvideo"
 	@echo "make bench   measure products, attention and a step against this machine's roofs and oneDNN"
 	@echo "make asan    every test under AddressSanitizer and UndefinedBehaviorSanitizer"
@@ -35,6 +36,13 @@ test: setup
 	@cmake --preset dev
 	@cmake --build build/dev -j $(BUILD_JOBS)
 	@ctest --preset dev
+
+# While editing: lint, unit tests and goldens but for the longest, once the build is up to date.
+LONG_TESTS := ^(gemm_mx_test|attention_test|export_files_test)$$
+check: setup
+	@cmake --preset dev
+	@cmake --build build/dev -j $(BUILD_JOBS)
+	@ctest --preset dev -j $(BUILD_JOBS) -L 'lint|unit|golden' -E '$(LONG_TESTS)'
 
 asan: setup
 	@cmake --preset asan

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Checks what README.md, DESIGN.md and CONTRIBUTING.md say against the repository. In code spans,
-code blocks and links:
+"""Checks what README.md, DESIGN.md, CONTRIBUTING.md, CHANGELOG.md and docs/ say against the
+repository. In code spans, code blocks and links:
 
 - a repository path (known ending or trailing slash) exists, from the root or from src/; <name> and
   * match anything, and something must match;
@@ -17,11 +17,11 @@ import pathlib
 import re
 import sys
 
-DOCS = ("README.md", "DESIGN.md", "CONTRIBUTING.md")
+TOP_DOCS = ("README.md", "DESIGN.md", "CONTRIBUTING.md", "CHANGELOG.md")
 ENDINGS = ("c", "cpp", "h", "inc", "py", "sh", "cmake", "md", "txt", "json", "png", "yml")
 # What the examples write or read and what other projects have; nothing of this repository.
 FOREIGN = re.compile(r"(build|frames|out|~)/|model_index\.json$|(scheduler_)?config\.json$|"
-                     r"(report|complete)\.json$|quant_model_description|photo\.png$|DIR/")
+                     r"(report|complete)\.json$|quant_model_description|hf_quant_config|photo\.png$|DIR/")
 # Commands that have flags of their own.
 OTHER_COMMAND = re.compile(r"\s*(\$ )?(tools/\S+|ctest|cmake|git|hf|build/fuzz/\S+|"
                            r"build/release/bench/\S+)\s")
@@ -89,6 +89,12 @@ def check_code(root, name, targets, flags):
             for flag in FLAG.findall(code):
                 if flag not in flags:
                     yield f"{where}: neither mxvideo nor its tools have the flag {flag}"
+
+
+def documents(root):
+    """Names of the documents that are checked, from the root."""
+    below = sorted(f"docs/{path.name}" for path in (root / "docs").glob("*.md"))
+    return [name for name in TOP_DOCS if (root / name).is_file()] + below
 
 
 def make_targets(root):
@@ -165,7 +171,7 @@ def main():
     root = root if root.is_dir() else root.parent.parent
     targets = make_targets(root)
     flags = own_flags(root)
-    found = [line for name in DOCS for line in check_code(root, name, targets, flags)]
+    found = [line for name in documents(root) for line in check_code(root, name, targets, flags)]
     found += check_walk(root)
     for line in found:
         print(line)
