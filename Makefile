@@ -30,7 +30,7 @@ demo: build
 	@rm -rf $(DEMO_DIR) && mkdir -p $(DEMO_DIR)
 	build/release/mxvideo generate --model-path models/wan-tiny-ti2v --quantization mxfp8 \
 	  --prompt "a red ball moves to the right in the middle on a white background" --seed 7 \
-	  --output $(DEMO_DIR)/demo.mp4 --report $(DEMO_DIR)/report.json
+	  --output $(DEMO_DIR)/demo.mp4 --report $(DEMO_DIR)/report.json --overwrite
 
 test: setup
 	@cmake --preset dev

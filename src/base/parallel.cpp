@@ -5,8 +5,10 @@
 #include <algorithm>
 #include <atomic>
 #include <future>
+#include <utility>
 #include <vector>
 
+#include "base/background_job.h"
 #include "base/checked.h"
 
 namespace mxvideo {
@@ -14,6 +16,15 @@ namespace {
 
 // Set while a body of parallel_for_on_new_threads() runs.
 thread_local bool on_new_thread = false;
+
+struct OnNewThread {
+  OnNewThread() : before(std::exchange(on_new_thread, true)) {}
+  ~OnNewThread() { on_new_thread = before; }
+  OnNewThread(const OnNewThread&) = delete;
+  OnNewThread& operator=(const OnNewThread&) = delete;
+
+  bool before;  // true where the job had to run on the caller's thread
+};
 
 }  // namespace
 
@@ -64,8 +75,8 @@ void parallel_for_on_new_threads(int64_t count, int64_t grain,
   for (int64_t index = 0; index < team; ++index) {
     const int64_t begin = chunks * index / team * grain;
     const int64_t end = std::min(chunks * (index + 1) / team * grain, count);
-    threads.push_back(std::async(std::launch::async, [&body, begin, end] {
-      on_new_thread = true;
+    threads.push_back(start_job([&body, begin, end] {
+      const OnNewThread mark;
       body(begin, end);
     }));
   }

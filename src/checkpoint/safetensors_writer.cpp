@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/background_job.h"
 #include "base/checked.h"
 #include "base/error.h"
 #include "checkpoint/quote.h"
@@ -72,6 +73,24 @@ std::string checked_head(std::span<const TensorSpec> tensors,
   }
 }
 
+std::vector<TensorSpec> specs_of(std::span<const NamedTensor> tensors) {
+  std::vector<TensorSpec> specs;
+  for (const NamedTensor& tensor : tensors) {
+    specs.push_back({tensor.name, tensor.view.dtype, tensor.view.shape});
+  }
+  return specs;
+}
+
+void write_all(SafetensorsWriter& writer, std::span<const NamedTensor> tensors) {
+  std::map<std::string_view, TensorView> views;
+  for (const NamedTensor& tensor : tensors) views.emplace(tensor.name, tensor.view);
+  for (const TensorSpec& spec : writer.tensors()) {
+    const TensorView& view = views.at(spec.name);
+    writer.write(spec.name, 0, std::span(view.data, static_cast<size_t>(view.bytes())));
+  }
+  writer.commit();
+}
+
 }  // namespace
 
 int64_t TensorSpec::bytes() const {
@@ -107,16 +126,26 @@ SafetensorsWriter::Layout SafetensorsWriter::make_layout(
   return layout;
 }
 
+// The layout is checked before the file is made.
 SafetensorsWriter::SafetensorsWriter(const std::filesystem::path& path,
                                      std::vector<TensorSpec> tensors,
                                      const std::map<std::string, std::string>& metadata)
     : SafetensorsWriter(path, make_layout(path.string(), std::move(tensors), metadata)) {}
 
 SafetensorsWriter::SafetensorsWriter(const std::filesystem::path& path, Layout layout)
-    : path_(path),
-      file_(path),
-      tensors_(std::move(layout.tensors)),
-      file_bytes_(layout.file_bytes) {
+    : owned_(std::make_unique<AtomicFile>(path)), file_(*owned_) {
+  begin(std::move(layout));
+}
+
+SafetensorsWriter::SafetensorsWriter(AtomicFile& file, std::vector<TensorSpec> tensors,
+                                     const std::map<std::string, std::string>& metadata)
+    : file_(file) {
+  begin(make_layout(file.path().string(), std::move(tensors), metadata));
+}
+
+void SafetensorsWriter::begin(Layout layout) {
+  tensors_ = std::move(layout.tensors);
+  file_bytes_ = layout.file_bytes;
   int64_t position = static_cast<int64_t>(layout.head.size());
   for (const TensorSpec& tensor : tensors_) {
     Range& range = ranges_[tensor.name];
@@ -141,8 +170,8 @@ void SafetensorsWriter::write(const std::string& tensor, int64_t offset,
   std::future<void> hashing;
   if (hash_ && range.begin + offset == hashed_bytes_) {
     hashed_bytes_ += size;
-    hashing = std::async(size < kBytesForAThread ? std::launch::deferred : std::launch::async,
-                         [&] { hash_->update(bytes); });
+    const auto hash = [&] { hash_->update(bytes); };
+    hashing = size < kBytesForAThread ? std::async(std::launch::deferred, hash) : start_job(hash);
   } else {
     lock.unlock();
   }
@@ -161,7 +190,7 @@ std::string SafetensorsWriter::commit() {
   for (const TensorSpec& tensor : tensors_) {
     const Range& range = ranges_.at(tensor.name);
     if (range.written == range.bytes) continue;
-    throw Error(Code::kInternal, path_.string() + ": tensor '" + printable(tensor.name) +
+    throw Error(Code::kInternal, file_.path().string() + ": tensor '" + printable(tensor.name) +
                                      "': expected " + std::to_string(range.bytes) + " bytes, got " +
                                      std::to_string(range.written));
   }
@@ -178,18 +207,14 @@ int64_t safetensors_file_bytes(std::vector<TensorSpec> tensors,
 
 void write_safetensors(const std::filesystem::path& path, std::span<const NamedTensor> tensors,
                        const std::map<std::string, std::string>& metadata) {
-  std::vector<TensorSpec> specs;
-  std::map<std::string_view, TensorView> views;
-  for (const NamedTensor& tensor : tensors) {
-    specs.push_back({tensor.name, tensor.view.dtype, tensor.view.shape});
-    views.emplace(tensor.name, tensor.view);
-  }
-  SafetensorsWriter writer(path, std::move(specs), metadata);
-  for (const TensorSpec& spec : writer.tensors()) {
-    const TensorView& view = views.at(spec.name);
-    writer.write(spec.name, 0, std::span(view.data, static_cast<size_t>(view.bytes())));
-  }
-  writer.commit();
+  SafetensorsWriter writer(path, specs_of(tensors), metadata);
+  write_all(writer, tensors);
+}
+
+void write_safetensors(AtomicFile& file, std::span<const NamedTensor> tensors,
+                       const std::map<std::string, std::string>& metadata) {
+  SafetensorsWriter writer(file, specs_of(tensors), metadata);
+  write_all(writer, tensors);
 }
 
 }  // namespace mxvideo::checkpoint

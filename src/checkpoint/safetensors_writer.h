@@ -40,6 +40,9 @@ class SafetensorsWriter {
   // Creates the temporary file and allocates its space, after everything else has been checked.
   SafetensorsWriter(const std::filesystem::path& path, std::vector<TensorSpec> tensors,
                     const std::map<std::string, std::string>& metadata = {});
+  // Into a file that is open and empty, which must outlive this.
+  SafetensorsWriter(AtomicFile& file, std::vector<TensorSpec> tensors,
+                    const std::map<std::string, std::string>& metadata = {});
 
   // In the order of the file, which is also the fastest one to write in.
   const std::vector<TensorSpec>& tensors() const { return tensors_; }
@@ -68,11 +71,12 @@ class SafetensorsWriter {
   static Layout make_layout(const std::string& origin, std::vector<TensorSpec> tensors,
                             const std::map<std::string, std::string>& metadata);
   SafetensorsWriter(const std::filesystem::path& path, Layout layout);
+  void begin(Layout layout);
   friend int64_t safetensors_file_bytes(std::vector<TensorSpec> tensors,
                                         const std::map<std::string, std::string>& metadata);
 
-  std::filesystem::path path_;
-  AtomicFile file_;
+  std::unique_ptr<AtomicFile> owned_;
+  AtomicFile& file_;
   std::vector<TensorSpec> tensors_;
   std::map<std::string, Range> ranges_;
   int64_t file_bytes_ = 0;
@@ -93,6 +97,9 @@ struct NamedTensor {
 
 // Writes atomically (base/atomic_file.h).
 void write_safetensors(const std::filesystem::path& path, std::span<const NamedTensor> tensors,
+                       const std::map<std::string, std::string>& metadata = {});
+// Into a file that is open and empty; commits it.
+void write_safetensors(AtomicFile& file, std::span<const NamedTensor> tensors,
                        const std::map<std::string, std::string>& metadata = {});
 
 }  // namespace mxvideo::checkpoint

@@ -22,6 +22,7 @@
 #include "cli/generation_flags.h"
 #include "cli/json_text.h"
 #include "cli/progress.h"
+#include "cli/threads.h"
 #include "kernels/registry.h"
 
 namespace mxvideo::cli {
@@ -54,8 +55,8 @@ struct ModelFlags {
 using MeasureRows = std::function<Json(const BenchOptions& options)>;
 
 void run_bench(const CommonFlags& flags, const MeasureRows& measure) {
-  if (flags.threads > 0) set_num_threads(flags.threads);
   Progress progress(flags.progress);
+  use_threads(flags.threads, progress);
   const BenchOptions options{
       .repeats = flags.repeats,
       .cancellation = flags.cancellation,

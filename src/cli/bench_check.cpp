@@ -15,6 +15,7 @@
 #include "checkpoint/quote.h"
 #include "cli/generation_flags.h"
 #include "cli/json_text.h"
+#include "cli/output_target.h"
 
 namespace mxvideo::cli {
 namespace {
@@ -39,6 +40,9 @@ void check(const CheckFlags& flags) {
     results.emplace_back(checkpoint::read_json_file(path));
   }
   if (flags.update) {
+    OutputPaths paths(/*overwrite=*/true);  // the flag says so
+    for (const std::string& path : flags.results) paths.add_input(path);
+    paths.add_output(flags.baseline);
     const Json baseline = bench::make_baseline(results, flags.tolerance);
     write_file_atomically(flags.baseline, to_text(baseline) + "\n");
     std::cout << flags.baseline << "\n";

@@ -17,6 +17,7 @@ Command add_quantize(CLI::App& app, const CancellationToken& cancellation);
 Command add_repack(CLI::App& app, const CancellationToken& cancellation);
 Command add_compare(CLI::App& app, const CancellationToken& cancellation);
 Command add_bench(CLI::App& app, const CancellationToken& cancellation);
+Command add_decode(CLI::App& app, const CancellationToken& cancellation);
 Command add_plan(CLI::App& app);
 Command add_inspect(CLI::App& app);
 Command add_verify(CLI::App& app);

@@ -18,6 +18,7 @@
 #include "cli/json_text.h"
 #include "cli/output_target.h"
 #include "cli/progress.h"
+#include "cli/threads.h"
 #include "evaluation/comparison_html.h"
 #include "evaluation/comparison_json.h"
 #include "evaluation/scheme_comparison.h"
@@ -44,30 +45,30 @@ std::string default_prompt(const fs::path& model) {
   return prompts->front()["prompt"].get<std::string>();
 }
 
-struct ReportPaths {
-  fs::path html, json;
+struct ReportFiles {
+  std::unique_ptr<AtomicFile> html, json;
 };
 
-ReportPaths check_report_paths(const GenerateOptions& options) {
-  ReportPaths paths{.html = options.output, .json = options.report_path};
-  if (paths.json.empty()) paths.json = fs::path(paths.html).replace_extension(".json");
-  check_writable(paths.html);
-  check_writable(paths.json);
-  if (fs::weakly_canonical(fs::absolute(paths.html)) ==
-      fs::weakly_canonical(fs::absolute(paths.json))) {
-    throw Error(Code::kInvalidArgument,
-                paths.html.string() + ": --output and --report need different files");
+ReportFiles open_reports(const GenerateOptions& options, const fs::path& model) {
+  OutputPaths paths(options.overwrite);
+  for (const fs::path& input :
+       {model, fs::path(options.image_path), fs::path(options.last_image_path),
+        fs::path(options.latents_path)}) {
+    paths.add_input(input);
   }
-  return paths;
+  std::string json = options.report_path;
+  if (json.empty()) json = fs::path(options.output).replace_extension(".json").string();
+  paths.add_output(options.output);
+  paths.add_output(json);
+  return {.html = paths.open(options.output), .json = paths.open(json)};
 }
 
 // Both files, or neither where that can be told before the first of them is in place.
-void write_reports(const ReportPaths& paths, const std::string& html, const std::string& json) {
-  AtomicFile page(paths.html), data(paths.json);
-  page.write(html);
-  data.write(json);
-  data.commit();
-  page.commit();
+void write_reports(const ReportFiles& files, const std::string& html, const std::string& json) {
+  files.html->write(html);
+  files.json->write(json);
+  files.json->commit();
+  files.html->commit();
 }
 
 std::string decibels(double value) {
@@ -114,6 +115,7 @@ void compare(GenerateOptions options, const std::string& schemes,
              const CancellationToken& cancellation) {
   Progress progress(options.progress);
   apply_run_flags(options);
+  use_threads(options.threads, progress);
   const fs::path gnuplot = find_program("gnuplot");
   if (gnuplot.empty()) {
     throw Error(Code::kUnsupported,
@@ -125,7 +127,7 @@ void compare(GenerateOptions options, const std::string& schemes,
   pipeline::GenerateRequest request = make_request(options);
   apply_cfg_scale(options, model.variant(), request, progress);
   model.resolve(request);
-  const ReportPaths paths = check_report_paths(options);
+  const ReportFiles files = open_reports(options, model.options().model_directory);
 
   const evaluation::ComparisonResult result = comparison.run(
       request,
@@ -140,12 +142,12 @@ void compare(GenerateOptions options, const std::string& schemes,
   const std::string page = evaluation::to_html(result, gnuplot);
   const std::string json = to_text(evaluation::to_json(result)) + "\n";
   cancellation.throw_if_cancelled();
-  write_reports(paths, page, json);
+  write_reports(files, page, json);
   progress.update("write report", 1, 1);
   progress.finish();
   show_table(result, progress);
   progress.line(progress.total_time());
-  std::cout << (options.json ? json : paths.html.string() + "\n") << std::flush;
+  std::cout << (options.json ? json : files.html->path().string() + "\n") << std::flush;
 }
 
 void add_flags(CLI::App& app, GenerateOptions& o, std::string& schemes) {
@@ -176,6 +178,7 @@ void add_flags(CLI::App& app, GenerateOptions& o, std::string& schemes) {
       ->check(ends_with(".json"))
       ->group(kOutputGroup);
   app.add_flag("--json", o.json, "Print the JSON too")->group(kOutputGroup);
+  add_overwrite_flag(app, o.overwrite);
   add_run_flags(app, o);
 }
 

@@ -131,9 +131,19 @@ Json run_conversion_command(const convert::OutputOptions& output,
   }
 }
 
-void write_report(const ConversionFlags& flags, const Json& result) {
-  if (flags.report_path.empty()) return;
-  write_file_atomically(flags.report_path, to_text(result) + "\n");
+std::unique_ptr<AtomicFile> open_report(const ConversionFlags& flags,
+                                        std::initializer_list<std::filesystem::path> inputs) {
+  OutputPaths paths(flags.output.overwrite);
+  for (const std::filesystem::path& input : inputs) paths.add_input(input);
+  paths.add_directory(flags.output.path.string());
+  paths.add_output(flags.report_path);
+  return paths.open(flags.report_path);
+}
+
+void write_report(AtomicFile* report, const Json& result) {
+  if (report == nullptr) return;
+  report->write(to_text(result) + "\n");
+  report->commit();
 }
 
 void print_conversion(const ConversionFlags& flags, const Json& result) {

@@ -2,11 +2,15 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <filesystem>
 #include <functional>
+#include <initializer_list>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 
+#include "base/atomic_file.h"
 #include "base/cancellation.h"
 #include "cli/progress.h"
 #include "convert/conversion.h"
@@ -39,8 +43,11 @@ convert::ConvertHooks conversion_hooks(Progress& progress, const CancellationTok
 nlohmann::ordered_json run_conversion_command(
     const convert::OutputOptions& output, const std::function<nlohmann::ordered_json()>& convert);
 
-// Writes --report. Call it before the result goes to stdout.
-void write_report(const ConversionFlags& flags, const nlohmann::ordered_json& result);
+// Opens --report before the work, which reads `inputs`; nullptr without. Throws as OutputPaths.
+std::unique_ptr<AtomicFile> open_report(const ConversionFlags& flags,
+                                        std::initializer_list<std::filesystem::path> inputs);
+// Writes it, if it is one. Call it before the result goes to stdout.
+void write_report(AtomicFile* report, const nlohmann::ordered_json& result);
 
 // stdout: the result as JSON with --json, what would be written with --dry-run, else the path.
 void print_conversion(const ConversionFlags& flags, const nlohmann::ordered_json& result);

@@ -21,6 +21,7 @@
 #include "cli/json_text.h"
 #include "cli/output_target.h"
 #include "cli/progress.h"
+#include "cli/threads.h"
 #include "evaluation/evaluation.h"
 #include "evaluation/prompt_set.h"
 #include "evaluation/scheme_variant.h"
@@ -101,6 +102,7 @@ void add_evaluate_options(CLI::App& app, EvaluateOptions& o) {
       ->check(ends_with(".json"))
       ->group(kOutputGroup);
   app.add_flag("--json", o.generate.json, "Print the result as JSON")->group(kOutputGroup);
+  add_overwrite_flag(app, o.generate.overwrite);
   add_negative_prompt_flag(app, o.generate);
   add_frame_flags(app, o.generate);
   add_sampling_flags(app, o.generate);
@@ -166,15 +168,21 @@ fs::path videos_of(const std::string& directory, std::string scheme) {
   return fs::path(directory) / scheme;
 }
 
-void check_outputs(const EvaluateOptions& options) {
-  if (!options.output.empty()) check_writable(options.output);
-  if (options.save_videos.empty()) return;
+// Opens --output; nullptr without.
+std::unique_ptr<AtomicFile> open_output(const EvaluateOptions& options, const fs::path& model) {
+  OutputPaths paths(options.generate.overwrite);
+  paths.add_input(model);
+  paths.add_input(options.prompts_path);
+  paths.add_output(options.output);
+  if (options.save_videos.empty()) return paths.open(options.output);
   if (fs::exists(fs::symlink_status(options.save_videos))) {
     throw Error(Code::kIo, options.save_videos + ": already there; videos go to a new directory");
   }
   fs::path directory = options.save_videos;
   if (!directory.has_filename()) directory = directory.parent_path();
   check_writable(directory);
+  paths.add_directory(options.save_videos);
+  return paths.open(options.output);
 }
 
 std::string answer_text(const Json& content) {
@@ -252,13 +260,14 @@ Json run_schemes(const EvaluateOptions& options, const std::vector<SchemeRun>& r
 void evaluate(const EvaluateOptions& options, const CancellationToken& cancellation) {
   Progress progress(options.generate.progress);
   apply_run_flags(options.generate);
+  use_threads(options.generate.threads, progress);
 
   const std::vector<SchemeRun> runs = open_models(options);
   const WanPipeline& model = *runs.front().model;
   EvaluationRequest request = make_evaluation_request(
       options, read_prompts(options, model.options().model_directory), model, progress);
   const pipeline::ResolvedRequest resolved = model.resolve(request.base);
-  check_outputs(options);
+  const std::unique_ptr<AtomicFile> output = open_output(options, model.options().model_directory);
   progress.line(fmt::format(
       "{}, {}, {}; {} {}x{}, {}, {}", count_of(std::ssize(request.prompts.prompts), "prompt"),
       count_of(std::ssize(request.seeds), "seed"), count_of(std::ssize(runs), "scheme"),
@@ -277,7 +286,10 @@ void evaluate(const EvaluateOptions& options, const CancellationToken& cancellat
   }
   progress.finish();
   progress.line(progress.total_time());
-  if (!options.output.empty()) write_file_atomically(options.output, to_text(result) + "\n");
+  if (output != nullptr) {
+    output->write(to_text(result) + "\n");
+    output->commit();
+  }
   if (options.generate.json) {
     std::cout << to_text(result) << "\n";
   } else {

@@ -1,24 +1,23 @@
 // mxvideo generate: flags -> GenerateRequest -> WanPipeline -> files.
 #include <fmt/format.h>
 
-#include <filesystem>
 #include <iostream>
 #include <memory>
-#include <set>
-#include <span>
+#include <optional>
 
-#include "base/atomic_file.h"
+#include "base/error.h"
 #include "base/format.h"
-#include "checkpoint/safetensors_writer.h"
 #include "cli/commands.h"
 #include "cli/conversion_options.h"
 #include "cli/generate_options.h"
 #include "cli/generate_request.h"
 #include "cli/generation_flags.h"
 #include "cli/json_text.h"
-#include "cli/output_target.h"
 #include "cli/progress.h"
+#include "cli/resources.h"
+#include "cli/run_outputs.h"
 #include "cli/run_summary.h"
+#include "cli/threads.h"
 #include "convert/quantize.h"
 #include "pipeline/recipe.h"
 #include "pipeline/wan_pipeline.h"
@@ -26,15 +25,10 @@
 namespace mxvideo::cli {
 namespace {
 
-namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
 using pipeline::GenerateRequest;
 using pipeline::GenerateResult;
 using pipeline::WanPipeline;
-
-void write_latents(const fs::path& path, const Tensor& latents, const std::string& recipe) {
-  const checkpoint::NamedTensor tensor{.name = "latents", .view = latents.view()};
-  checkpoint::write_safetensors(path, std::span(&tensor, 1), {{"recipe", recipe}});
-}
 
 // "mxfp8", or "modelslim (DIR/quant_model_description.json)" where the files decide.
 std::string describe_quantization(const WanPipeline& model) {
@@ -55,31 +49,13 @@ std::string describe(const WanPipeline& model, const pipeline::ResolvedRequest& 
                      describe_quantization(model));
 }
 
-// The video, the report and the latents must not overwrite each other.
-void check_side_outputs(const GenerateOptions& options, const OutputTarget& target) {
-  std::set<fs::path> taken = {fs::weakly_canonical(fs::absolute(target.path))};
-  for (const std::string& path : {options.report_path, options.save_latents_path}) {
-    if (path.empty()) continue;
-    check_writable(path);
-    if (!taken.insert(fs::weakly_canonical(fs::absolute(path))).second) {
-      throw Error(Code::kInvalidArgument,
-                  path + ": --output, --report and --save-latents need different files");
-    }
-  }
-  if (options.json && target.path == "-") {
-    throw Error(Code::kInvalidArgument,
-                "--json and --output - both want standard output; --report writes JSON to a file");
-  }
-}
-
-void print_result(const GenerateOptions& options, const std::string& output,
-                  const nlohmann::ordered_json& report) {
+void print_result(const GenerateOptions& options, const std::string& output, const Json& report) {
   if (output == "-") return;  // standard output is the video
   if (!options.json) {
     std::cout << output << "\n" << std::flush;
     return;
   }
-  nlohmann::ordered_json result = {{"output", output}};
+  Json result = {{"output", output}};
   result.update(report);
   std::cout << to_text(result) << "\n" << std::flush;
 }
@@ -112,6 +88,7 @@ std::unique_ptr<WanPipeline> save_quantized(const GenerateOptions& options,
   quantize.mx = quantization::mx_options(options.quantization);
   quantize.ignored_layers = options.quantization.ignored_layers;
   quantize.output.path = options.save_quantized;
+  quantize.output.overwrite = options.overwrite;
   run_conversion_command(quantize.output, [&] {
     return convert::quantize_model(quantize, conversion_hooks(progress, cancellation));
   });
@@ -127,49 +104,88 @@ std::unique_ptr<WanPipeline> save_quantized(const GenerateOptions& options,
   return std::make_unique<WanPipeline>(std::move(saved));
 }
 
+// Before the work: what the run needs against what this machine has.
+void check_resources(const GenerateOptions& options, GenerateRequest& request,
+                     const RunOutputs& outputs, Progress& progress) {
+  const ResourceCheck check{.allow_overcommit = options.allow_overcommit, .progress = &progress};
+  const convert::PlanReport plan = plan_run(options, request);
+  check.memory(plan);
+  outputs.check_space(plan.disk, check);
+}
+
+struct Job {
+  const WanPipeline& model;
+  const GenerateRequest& request;
+};
+
+GenerateResult compute(const Job& job, RunOutputs& outputs, Progress& progress,
+                       const CancellationToken& cancellation) {
+  return job.model.generate(
+      job.request, {.progress = [&](std::string_view phase, int64_t done,
+                                    int64_t total) { progress.update(phase, done, total); },
+                    .notice = [&](const std::string& line) { progress.line("note: " + line); },
+                    .on_step = {},
+                    .cancellation = &cancellation,
+                    .within = [&](std::string_view phase, int64_t done, int64_t total,
+                                  double part) { progress.within(phase, done, total, part); },
+                    .on_latents = [&](const Tensor& latents) { outputs.save_latents(latents); }});
+}
+
+// Runs `job` and writes all there is to write: what fails does not take the rest with it.
+void run(const GenerateOptions& options, const Job& job, RunOutputs& outputs, Progress& progress,
+         const CancellationToken& cancellation) {
+  std::optional<Error> failure;
+  Json report;
+  pipeline::RunReport run_report;
+  try {
+    const GenerateResult result = compute(job, outputs, progress, cancellation);
+    run_report = result.report;
+    report = pipeline::report_json(job.model, job.request, result);
+    cancellation.throw_if_cancelled();
+    progress.update("write video", 0, 1);
+    outputs.write_video(result.video);
+    progress.update("write video", 1, 1);
+  } catch (const Error& error) {
+    failure = outputs.explain(error);
+    if (report.is_null() || error.code() == Code::kCancelled) throw *failure;
+    report["failure"] = error.what();
+  }
+  report["total_seconds"] = progress.seconds();
+  try {
+    outputs.write_report(report);
+  } catch (const Error& error) {
+    if (!failure) failure = error;
+  }
+  progress.finish();
+  if (!outputs.video_path().empty()) {
+    progress.line(run_summary(run_report) + "; " + progress.total_time());
+    print_result(options, outputs.video_path(), report);
+  }
+  if (failure) throw *failure;
+}
+
 void generate(const GenerateOptions& options, const CancellationToken& cancellation) {
   Progress progress(options.progress);
   apply_run_flags(options);
+  use_threads(options.threads, progress);
 
   auto model = std::make_unique<WanPipeline>(pipeline_options(options));
   check_save_quantized(options, *model);
   GenerateRequest request = make_request(options);
   apply_cfg_scale(options, model->variant(), request, progress);
   const pipeline::ResolvedRequest resolved = model->resolve(request);
-  const OutputTarget target =
-      parse_output_target(output_path(options, resolved), options.output_format);
-  check_side_outputs(options, target);
+  RunOutputs outputs(options, *model, resolved);
   progress.line(describe(*model, resolved));
   if (options.dry_run) return print_plan(options, std::move(request));
+  outputs.open();
+  check_resources(options, request, outputs, progress);
   if (!options.save_quantized.empty()) {
     model = save_quantized(options, *model, progress, cancellation);
   }
-
-  const GenerateResult result = model->generate(
-      request, {.progress = [&](std::string_view phase, int64_t done,
-                                int64_t total) { progress.update(phase, done, total); },
-                .notice = [&](const std::string& line) { progress.line("note: " + line); },
-                .on_step = {},
-                .cancellation = &cancellation});
-
-  cancellation.throw_if_cancelled();
   const std::string recipe = to_text(pipeline::recipe_json(*model, request, resolved), -1);
-  auto report = pipeline::report_json(*model, request, result);
-  progress.update("write video", 0, 1);
-  write_video(target, result.video, static_cast<double>(resolved.fps),
-              {{"title", resolved.prompt}, {"comment", recipe}});
-  progress.update("write video", 1, 1);
-  if (!options.save_latents_path.empty()) {
-    write_latents(options.save_latents_path, result.latents, recipe);
-  }
-  report["output"] = target.path;
-  report["total_seconds"] = progress.seconds();
-  if (!options.report_path.empty()) {
-    write_file_atomically(options.report_path, to_text(report) + "\n");
-  }
-  progress.finish();
-  progress.line(run_summary(result.report) + "; " + progress.total_time());
-  print_result(options, target.path, report);
+  const std::string notice = outputs.prepare(resolved, recipe);
+  if (!notice.empty()) request.notices.push_back(notice);
+  run(options, {*model, request}, outputs, progress, cancellation);
 }
 
 }  // namespace

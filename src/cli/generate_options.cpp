@@ -41,6 +41,11 @@ void add_output_flags(CLI::App& app, GenerateOptions& o) {
       ->group(kOutputGroup);
   app.add_option("--report", o.report_path, "Write a JSON report of the run to this file")
       ->group(kOutputGroup);
+  add_overwrite_flag(app, o.overwrite);
+  app.add_flag("--allow-overcommit", o.allow_overcommit,
+               "Run although the plan needs more memory, or an output may need more space, than "
+               "there is")
+      ->group(kRunGroup);
 }
 
 // What plan has too.

@@ -44,6 +44,8 @@ struct GenerateOptions {
   ProgressFlags progress;
   bool json = false;
   bool dry_run = false;
+  bool overwrite = false;         // what exists already
+  bool allow_overcommit = false;  // run although memory or disk may not suffice
 };
 
 // Adds the sub-command and its flags; values arrive in `options`, which must outlive the parse.

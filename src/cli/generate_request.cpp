@@ -9,10 +9,9 @@
 #include <random>
 
 #include "base/error.h"
-#include "checkpoint/checkpoint.h"
 #include "cli/environment.h"
+#include "cli/latents_file.h"
 #include "media/image_reader.h"
-#include "pipeline/numerics_guard.h"
 
 namespace mxvideo::cli {
 namespace {
@@ -53,26 +52,21 @@ auto read_flag_file(const std::string& flag, const Read& read) {
   }
 }
 
-// The initial noise of --latents: tensor "latents", [z, frames, h, w] or with a batch of 1.
-Tensor read_latents(const fs::path& path) {
-  const auto file = checkpoint::Checkpoint::open_file(path);
-  const auto found = file.tensors().find("latents");
-  if (found == file.tensors().end()) {
-    throw Error(Code::kCorruptFile, path.string() + ": no tensor named 'latents'");
+// The initial noise of --latents.
+Tensor read_noise(const fs::path& path, std::vector<std::string>& notices) {
+  LatentsFile file = read_latents(path);
+  if (file.denoised) {
+    throw Error(Code::kInvalidArgument,
+                path.string() +
+                    ": holds denoised latents, the end of a run and no noise to begin one with; "
+                    "mxvideo decode makes the video of them");
   }
-  Tensor latents = to_f32(found->second.view);
-  const Shape& shape = latents.shape();
-  if (shape.rank() == 5 && shape[0] == 1) latents.reshape(Shape(shape.dims().subspan(1)));
-  if (latents.shape().rank() != 4) {
-    throw Error(Code::kCorruptFile, path.string() +
-                                        ": tensor latents: expected shape "
-                                        "[z, frames, height, width], got " +
-                                        shape.to_string());
+  const std::string doubt = why_no_noise(file.latents);
+  if (!doubt.empty()) {
+    notices.push_back(path.string() + " is taken as initial noise, but looks like none (" + doubt +
+                      "); of denoised latents mxvideo decode makes the video");
   }
-  if (!pipeline::all_finite(latents)) {
-    throw Error(Code::kCorruptFile, path.string() + ": tensor latents holds NaN or infinity");
-  }
-  return latents;
+  return std::move(file.latents);
 }
 
 void read_images(const GenerateOptions& options, GenerateRequest& request) {
@@ -157,8 +151,8 @@ GenerateRequest make_request(const GenerateOptions& options) {
   request.sigma_grid = pipeline::parse_sigma_grid(options.sigma_grid);
   request.seed = choose_seed(options.seed);
   if (!options.latents_path.empty()) {
-    request.initial_noise =
-        read_flag_file("--latents", [&] { return read_latents(options.latents_path); });
+    request.initial_noise = read_flag_file(
+        "--latents", [&] { return read_noise(options.latents_path, request.notices); });
   }
   request.vae_tiling = options.vae_tiling;
   return request;

@@ -3,6 +3,7 @@
 
 #include "cli/generate_options.h"
 #include "cli/progress.h"
+#include "convert/plan.h"
 #include "pipeline/wan_pipeline.h"
 
 namespace mxvideo::cli {
@@ -15,6 +16,9 @@ pipeline::GenerateRequest make_request(const GenerateOptions& options);
 // sd-cli's --cfg-scale means the low-noise expert where there are two, as Wan's own tuple does.
 void apply_cfg_scale(const GenerateOptions& options, checkpoint::WanVariant variant,
                      pipeline::GenerateRequest& request, Progress& progress);
+
+// What the request needs. `request` is changed on the way and restored.
+convert::PlanReport plan_run(const GenerateOptions& options, pipeline::GenerateRequest& request);
 
 // Prints what the request needs, as a table or as JSON. Throws Code::kOutOfMemory when it does not
 // fit, after printing.

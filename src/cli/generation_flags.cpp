@@ -205,6 +205,11 @@ void add_sampling_flags(CLI::App& app, GenerateOptions& o) {
       ->group(kSamplingGroup);
 }
 
+void add_overwrite_flag(CLI::App& app, bool& overwrite) {
+  app.add_flag("--overwrite", overwrite, "Replace outputs that exist, at the very end")
+      ->group(kOutputGroup);
+}
+
 void add_noise_flags(CLI::App& app, GenerateOptions& o) {
   const std::string default_seed = o.seed ? std::to_string(*o.seed) : "-1";
   app.add_option_function<std::string>(

@@ -23,8 +23,9 @@ void add_negative_prompt_flag(CLI::App& app, GenerateOptions& o);
 void add_image_flags(CLI::App& app, GenerateOptions& o);
 void add_frame_flags(CLI::App& app, GenerateOptions& o);     // size, number and rate of frames
 void add_sampling_flags(CLI::App& app, GenerateOptions& o);  // steps, guidance, sigmas
-void add_noise_flags(CLI::App& app, GenerateOptions& o);     // --seed, --latents
-void add_run_flags(CLI::App& app, GenerateOptions& o);       // threads, tiling, kernels, progress
+void add_overwrite_flag(CLI::App& app, bool& overwrite);
+void add_noise_flags(CLI::App& app, GenerateOptions& o);  // --seed, --latents
+void add_run_flags(CLI::App& app, GenerateOptions& o);    // threads, tiling, kernels, progress
 // rceil, floor, ceil, even.
 std::vector<std::string> scale_rule_names();
 // Two of those.

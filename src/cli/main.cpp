@@ -95,13 +95,14 @@ int run(int argc, char** argv, const CancellationToken& cancellation) {
   app.set_help_all_flag("--help-all", "Print help for all commands and exit");
   app.footer(
       "Exit status: 0 done, 1 internal error, 2 usage, 3 model, 4 hardware, 5 memory, "
-      "6 numerics, 7 input/output, 8 mismatch, 130 interrupted, 143 terminated");
+      "6 numerics, 7 input/output, 8 mismatch, 129 hang-up, 130 interrupted, 143 terminated");
 
   std::vector<Entry> entries;
   const auto add = [&](Command command, bool computes) {
     entries.push_back({app.get_subcommands({}).back(), std::move(command), computes});
   };
   add(add_generate(app, cancellation), true);
+  add(add_decode(app, cancellation), true);
   add(add_evaluate(app, cancellation), true);
   add(add_quantize(app, cancellation), true);
   add(add_repack(app, cancellation), true);

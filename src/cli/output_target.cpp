@@ -1,14 +1,16 @@
 #include "cli/output_target.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cctype>
 #include <cerrno>
-#include <cstring>
-#include <filesystem>
-#include <iostream>
+#include <functional>
+#include <optional>
 
 #include "base/error.h"
-#include "media/video_writer.h"
+#include "base/system_error.h"
 
 namespace mxvideo::cli {
 namespace {
@@ -17,45 +19,48 @@ namespace fs = std::filesystem;
 
 bool ends_with_separator(const std::string& path) { return !path.empty() && path.back() == '/'; }
 
-OutputFormat format_of(const std::string& path, const std::string& name) {
-  if (name == "mp4") return OutputFormat::kMp4;
-  if (name == "webp") return OutputFormat::kWebp;
-  if (name == "y4m") return OutputFormat::kY4m;
-  if (name == "png") return OutputFormat::kPngFrames;
-  if (path == "-") return OutputFormat::kY4m;
-  const std::string extension = fs::path(path).extension().string();
-  if (extension == ".mp4") return OutputFormat::kMp4;
-  if (extension == ".webp") return OutputFormat::kWebp;
-  if (extension == ".y4m") return OutputFormat::kY4m;
-  if (ends_with_separator(path)) return OutputFormat::kPngFrames;
-  throw Error(Code::kInvalidArgument, "--output " + path +
-                                          ": expected a name ending in .mp4, .webp, .y4m or / "
-                                          "(PNG frames), or --output-format");
+std::string lower(std::string text) {
+  std::ranges::transform(text, text.begin(), [](unsigned char c) { return std::tolower(c); });
+  return text;
 }
 
 void write_standard_output(std::span<const std::byte> bytes) {
   while (!bytes.empty()) {
     const ssize_t written = ::write(STDOUT_FILENO, bytes.data(), bytes.size());
     if (written < 0 && errno == EINTR) continue;
-    if (written < 0) {
-      throw Error(Code::kIo, std::string("standard output: cannot write: ") + std::strerror(errno));
-    }
+    if (written < 0) throw system_error("standard output", "cannot write", errno);
     bytes = bytes.subspan(static_cast<size_t>(written));
   }
+}
+
+fs::path directory_of(const fs::path& path) {
+  return path.has_parent_path() ? path.parent_path() : fs::path(".");
+}
+
+std::optional<std::pair<uint64_t, uint64_t>> identity(const fs::path& path) {
+  struct stat status {};
+  if (::stat(path.c_str(), &status) != 0) return std::nullopt;
+  return std::pair<uint64_t, uint64_t>(status.st_dev, status.st_ino);
+}
+
+std::string numbered(const OutputTarget& target, int number) {
+  if (number == 1) return target.path;
+  const fs::path path = target.path;
+  return (path.parent_path() /
+          (path.stem().string() + "-" + std::to_string(number) + path.extension().string()))
+      .string();
 }
 
 }  // namespace
 
 void check_writable(const std::string& path) {
-  const fs::path parent = fs::path(path).parent_path();
-  const fs::path directory = parent.empty() ? fs::path(".") : parent;
+  const fs::path directory = directory_of(path);
   std::error_code error;
   if (!fs::is_directory(directory, error)) {
     throw Error(Code::kIo, path + ": there is no directory " + directory.string());
   }
   if (::access(directory.c_str(), W_OK) != 0) {
-    throw Error(Code::kIo,
-                path + ": cannot write to " + directory.string() + ": " + std::strerror(errno));
+    throw system_error(path, "cannot write to " + directory.string(), errno);
   }
   // Room for the suffix of the temporary file.
   const long longest = ::pathconf(directory.c_str(), _PC_NAME_MAX);
@@ -71,47 +76,174 @@ void check_writable(const std::string& path) {
   }
 }
 
-OutputTarget parse_output_target(const std::string& path, const std::string& format_name) {
-  OutputTarget target{.path = path, .format = format_of(path, format_name)};
+OutputFormat output_format_of(const std::string& path, const std::string& name) {
+  if (name == "mp4") return OutputFormat::kMp4;
+  if (name == "webp") return OutputFormat::kWebp;
+  if (name == "y4m") return OutputFormat::kY4m;
+  if (name == "png") return OutputFormat::kPngFrames;
+  if (path == "-") return OutputFormat::kY4m;
+  const std::string extension = lower(fs::path(path).extension().string());
+  if (extension == ".mp4") return OutputFormat::kMp4;
+  if (extension == ".webp") return OutputFormat::kWebp;
+  if (extension == ".y4m") return OutputFormat::kY4m;
+  if (ends_with_separator(path)) return OutputFormat::kPngFrames;
+  throw Error(Code::kInvalidArgument, "--output " + path +
+                                          ": expected a name ending in .mp4, .webp, .y4m or / "
+                                          "(PNG frames), or --output-format");
+}
+
+OutputTarget parse_output_target(const std::string& path, const std::string& format_name,
+                                 bool chosen) {
+  OutputTarget target{.path = path, .format = output_format_of(path, format_name)};
   if (path == "-") {
     if (target.format != OutputFormat::kY4m) {
       throw Error(Code::kInvalidArgument,
                   "--output -: only y4m can go to standard output, got " + format_name);
     }
+    if (::isatty(STDOUT_FILENO) == 1) {
+      throw Error(Code::kInvalidArgument,
+                  "--output -: standard output is a terminal, which cannot show a video; send it "
+                  "to a program or a file (| ffplay -, > video.y4m), or name a file");
+    }
     return target;
   }
   if (target.format == OutputFormat::kPngFrames) {
     while (ends_with_separator(target.path) && target.path.size() > 1) target.path.pop_back();
-    std::error_code error;
-    if (fs::exists(target.path, error)) {
+    if (!chosen && name_exists(target.path)) {
       throw Error(Code::kIo, target.path + ": already there; frames go to a new directory");
     }
   }
-  check_writable(target.path);
   return target;
 }
 
-void write_video(const OutputTarget& target, const Tensor& video, double fps,
-                 const std::map<std::string, std::string>& metadata) {
-  const media::RgbVideo frames = media::to_rgb_video(video);
-  switch (target.format) {
+void OutputPaths::add_input(const fs::path& path) {
+  if (path.empty()) return;
+  if (const auto file = identity(path)) inputs_.emplace(*file, path.string());
+  std::error_code error;
+  if (!fs::is_directory(path, error)) return;
+  constexpr auto kOptions = fs::directory_options::follow_directory_symlink |
+                            fs::directory_options::skip_permission_denied;
+  fs::recursive_directory_iterator entry(path, kOptions, error), end;
+  constexpr int kDeepest = 16;  // of a chain of links
+  while (!error && entry != end) {
+    if (entry.depth() > kDeepest) entry.disable_recursion_pending();
+    if (const auto file = identity(entry->path())) inputs_.emplace(*file, entry->path().string());
+    entry.increment(error);
+  }
+}
+
+void OutputPaths::add_name(const fs::path& path) {
+  const auto refuse_pair = [&](const std::string& other) {
+    throw Error(Code::kInvalidArgument,
+                path.string() + " and " + other + " are one file; outputs need different files");
+  };
+  if (const auto file = identity(path)) {
+    const auto input = inputs_.find(*file);
+    if (input != inputs_.end()) {
+      throw Error(Code::kInvalidArgument,
+                  path.string() + ": writing it would overwrite " +
+                      (input->second == path.string() ? "this input of the run"
+                                                      : "the input " + input->second));
+    }
+    const auto [other, is_new] = output_files_.emplace(*file, path.string());
+    if (!is_new) refuse_pair(other->second);
+  }
+  const auto directory = identity(directory_of(path));
+  if (!directory) return;  // an error of its own, elsewhere
+  const auto [other, is_new] = output_names_.emplace(
+      Name(directory->first, directory->second, path.filename().string()), path.string());
+  if (!is_new) refuse_pair(other->second);
+}
+
+void OutputPaths::add_directory(const std::string& path) {
+  if (path.empty()) return;
+  const fs::path name = path;
+  add_name(name.has_filename() ? name : name.parent_path());
+}
+
+void OutputPaths::add_chosen_output(const std::string& path) {
+  check_writable(path);
+  add_name(path);
+}
+
+void OutputPaths::add_output(const std::string& path) {
+  if (path.empty()) return;
+  add_chosen_output(path);
+  if (existing_ == Existing::kKeep && name_exists(path)) {
+    throw Error(Code::kInvalidArgument, path + ": exists already (--overwrite replaces it)");
+  }
+}
+
+std::unique_ptr<AtomicFile> OutputPaths::open(const std::string& path) const {
+  return path.empty() ? nullptr : std::make_unique<AtomicFile>(path, existing_);
+}
+
+VideoOutput::VideoOutput(OutputTarget target, Existing existing, bool chosen)
+    : target_(std::move(target)) {
+  if (target_.path == "-") return;
+  if (chosen) {
+    open_free_name();
+  } else {
+    open(existing);
+  }
+}
+
+void VideoOutput::open_free_name() {
+  constexpr int kMostNames = 10'000;
+  const OutputTarget first = target_;
+  for (int number = 1;; ++number) {
+    target_.path = numbered(first, number);
+    try {
+      open(Existing::kKeep);
+      return;
+    } catch (const Error& error) {  // the name is taken
+      if (error.code() != Code::kInvalidArgument || number == kMostNames) throw;
+    }
+  }
+}
+
+void VideoOutput::open(Existing existing) {
+  if (target_.format == OutputFormat::kPngFrames) {
+    frames_ = std::make_unique<AtomicDirectory>(target_.path);
+  } else {
+    file_ = std::make_unique<AtomicFile>(target_.path, existing);
+  }
+}
+
+std::string VideoOutput::prepare(pipeline::ImageSize size, double fps,
+                                 const std::map<std::string, std::string>& metadata) {
+  switch (target_.format) {
     case OutputFormat::kMp4:
-      media::write_mp4(target.path, frames, {.fps = fps, .metadata = metadata});
-      return;
+      sink_ = media::open_mp4(*file_, size, {.fps = fps, .metadata = metadata});
+      break;
     case OutputFormat::kWebp:
-      media::write_webp(target.path, frames, {.fps = fps});
-      return;
+      sink_ = media::open_webp(*file_, size, {.fps = fps});
+      break;
     case OutputFormat::kPngFrames:
-      media::write_png_frames(target.path, frames);
-      return;
+      sink_ = media::open_png_frames(*frames_, size);
+      break;
     case OutputFormat::kY4m:
-      if (target.path == "-") {
-        media::write_y4m(frames, fps,
-                         [](std::span<const std::byte> bytes) { write_standard_output(bytes); });
+      if (file_ == nullptr) {
+        sink_ = media::open_y4m(write_standard_output, size, fps);
       } else {
-        media::write_y4m_file(target.path, frames, fps);
+        sink_ = media::open_y4m([this](std::span<const std::byte> bytes) { file_->write(bytes); },
+                                size, fps);
       }
-      return;
+      break;
+  }
+  return sink_->notice();
+}
+
+void VideoOutput::write(const Tensor& video) {
+  check(sink_ != nullptr, "a video output is prepared before it is written");
+  sink_->add_all(media::to_rgb_video(video));
+  sink_.reset();
+  if (file_ != nullptr) {
+    file_->commit();
+    target_.path = file_->path().string();
+  } else if (frames_ != nullptr) {
+    frames_->commit();
+    target_.path = frames_->path().string();
   }
 }
 

@@ -1,9 +1,20 @@
-// Where and how a video is written, decided and checked before the generation starts.
+// Where results go: decided, checked and opened before the work starts, so that an output that
+// cannot be written, exists already or is an input fails in the first second.
+//
+// Not thread-safe. Errors: Code::kInvalidArgument for what the user must name otherwise, Code::kIo
+// for what the system refuses.
 #pragma once
 
+#include <cstdint>
+#include <filesystem>
 #include <map>
+#include <memory>
 #include <string>
+#include <tuple>
+#include <utility>
 
+#include "base/atomic_file.h"
+#include "media/video_sink.h"
 #include "tensor/tensor.h"
 
 namespace mxvideo::cli {
@@ -16,16 +27,74 @@ struct OutputTarget {
 };
 
 // `format_name` ("mp4", "webp", "y4m", "png" or empty) wins over the ending of `path`. Throws
-// Code::kInvalidArgument when the format cannot be told, or anything but y4m would go to standard
-// output; Code::kIo when the directory is not there or not writable, or frames would overwrite
-// something.
-OutputTarget parse_output_target(const std::string& path, const std::string& format_name);
+// Code::kInvalidArgument when the format cannot be told, anything but y4m would go to standard
+// output, or standard output is a terminal; Code::kIo when frames would go to a directory that
+// exists, unless the name is `chosen` and another one will do.
+OutputTarget parse_output_target(const std::string& path, const std::string& format_name,
+                                 bool chosen = false);
+// The first two of these alone.
+OutputFormat output_format_of(const std::string& path, const std::string& format_name);
 
 // Checks that a file can be created beside `path`. Throws Code::kIo.
 void check_writable(const std::string& path);
 
-// video [frames, height, width, 3] in [-1, 1].
-void write_video(const OutputTarget& target, const Tensor& video, double fps,
-                 const std::map<std::string, std::string>& metadata);
+// What a command reads and writes. No output may be an input or another output, however it is
+// spelled: files are compared by device and inode, links followed.
+class OutputPaths {
+ public:
+  explicit OutputPaths(bool overwrite)
+      : existing_(overwrite ? Existing::kReplace : Existing::kKeep) {}
+
+  // A file, or a directory with all files below it. One that is not there is nobody's output.
+  void add_input(const std::filesystem::path& path);
+  // Checks an output, "" for none: that it can be created, is neither an input nor an earlier
+  // output and, unless it may be overwritten, does not exist.
+  void add_output(const std::string& path);
+  // The same without the last check: for names that are chosen so that they do not exist.
+  void add_chosen_output(const std::string& path);
+  // A directory that is made by who writes it, "" for none: compared only.
+  void add_directory(const std::string& path);
+
+  Existing existing() const { return existing_; }
+  // The output, opened as the only writer's; nullptr for "".
+  std::unique_ptr<AtomicFile> open(const std::string& path) const;
+
+ private:
+  using File = std::pair<uint64_t, uint64_t>;                // device and inode
+  using Name = std::tuple<uint64_t, uint64_t, std::string>;  // of the directory, and name in it
+
+  void add_name(const std::filesystem::path& path);
+
+  Existing existing_;
+  std::map<File, std::string> inputs_;
+  std::map<File, std::string> output_files_;
+  std::map<Name, std::string> output_names_;
+};
+
+// The video of a run, from its name to its last byte.
+class VideoOutput {
+ public:
+  // Opens the file or directory. `chosen`: the name is no user's; where it is taken, "-2", "-3" …
+  // is added.
+  VideoOutput(OutputTarget target, Existing existing, bool chosen);
+
+  const OutputTarget& target() const { return target_; }
+  // Where the video lies after write(); "-": standard output.
+  const std::string& path() const { return target_.path; }
+  // Makes the encoder. Returns a line for the user or "".
+  std::string prepare(pipeline::ImageSize size, double fps,
+                      const std::map<std::string, std::string>& metadata);
+  // video [frames, height, width, 3] in [-1, 1], after prepare(): encodes and commits.
+  void write(const Tensor& video);
+
+ private:
+  void open(Existing existing);
+  void open_free_name();
+
+  OutputTarget target_;
+  std::unique_ptr<AtomicFile> file_;
+  std::unique_ptr<AtomicDirectory> frames_;
+  std::unique_ptr<media::VideoSink> sink_;
+};
 
 }  // namespace mxvideo::cli

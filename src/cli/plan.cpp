@@ -15,6 +15,8 @@
 #include "cli/generate_request.h"
 #include "cli/generation_flags.h"
 #include "cli/json_text.h"
+#include "cli/output_target.h"
+#include "cli/resources.h"
 
 namespace mxvideo::cli {
 namespace {
@@ -88,13 +90,18 @@ void print_table(const PlanReport& report) {
 }
 
 convert::VideoFile video_file(const GenerateOptions& options) {
-  const auto is = [&](const char* format, const char* ending) {
-    return options.output_format.empty() ? options.output.ends_with(ending)
-                                         : options.output_format == format;
-  };
-  if (is("y4m", ".y4m") || options.output == "-") return convert::VideoFile::kY4m;
-  if (is("webp", ".webp")) return convert::VideoFile::kWebp;
-  return is("png", "/") ? convert::VideoFile::kPng : convert::VideoFile::kMp4;
+  const std::string& name = options.output.empty() ? options.output_file_name : options.output;
+  switch (output_format_of(name.empty() ? "video.mp4" : name, options.output_format)) {
+    case OutputFormat::kMp4:
+      return convert::VideoFile::kMp4;
+    case OutputFormat::kWebp:
+      return convert::VideoFile::kWebp;
+    case OutputFormat::kY4m:
+      return convert::VideoFile::kY4m;
+    case OutputFormat::kPngFrames:
+      return convert::VideoFile::kPng;
+  }
+  return convert::VideoFile::kMp4;
 }
 
 // I2V models need an image; of one that is not given only the size matters, and that is the
@@ -119,27 +126,22 @@ void plan(const GenerateOptions& options) {
 
 }  // namespace
 
+convert::PlanReport plan_run(const GenerateOptions& options, pipeline::GenerateRequest& request) {
+  return convert::plan_generation({.pipeline = pipeline_options(options),
+                                   .video = video_file(options),
+                                   .save_latents = !options.save_latents_path.empty()},
+                                  request, available_memory());
+}
+
 void print_plan(const GenerateOptions& options, pipeline::GenerateRequest request) {
-  const AvailableMemory available = available_memory();
-  const PlanReport report =
-      convert::plan_generation({.pipeline = pipeline_options(options),
-                                .video = video_file(options),
-                                .save_latents = !options.save_latents_path.empty()},
-                               std::move(request), available);
+  const PlanReport report = plan_run(options, request);
   if (options.json) {
     std::cout << to_text(convert::plan_json(report)) << "\n";
   } else {
     print_table(report);
   }
   std::cout << std::flush;
-  if (report.fits) return;
-  throw Error(
-      Code::kOutOfMemory,
-      fmt::format("the run needs {}, {} are available ({}); {}",
-                  format_bytes(report.memory.peak_bytes()),
-                  format_bytes(available.bytes + report.memory.process_bytes), available.source,
-                  report.cures.empty() ? std::string("no smaller request was found to fit")
-                                       : "it would fit with " + report.cures.front()));
+  if (!report.fits) throw Error(Code::kOutOfMemory, memory_shortage(report));
 }
 
 Command add_plan(CLI::App& app) {

@@ -21,6 +21,10 @@ namespace {
 
 // Plain output: a line for every tenth of a phase, and at least one in this time.
 constexpr std::chrono::seconds kPlainInterval{30};
+// Within a unit: until the first estimate of a phase, and at least so long between two.
+constexpr std::chrono::seconds kFirstEstimate{5};
+constexpr std::chrono::milliseconds kBarInterval{200};
+constexpr std::chrono::seconds kJsonInterval{1};
 
 bool variable_set(const char* name) {
   const char* value = std::getenv(name);
@@ -126,71 +130,98 @@ void Progress::enter_phase(std::string_view name) {
   phase_ = &phases_.try_emplace(name_, Phase{.start = now, .last_print = now}).first->second;
 }
 
+Progress::State Progress::state(int64_t done, int64_t total, double part) const {
+  const std::chrono::duration<double> elapsed = Clock::now() - phase_->start;
+  return {.done = done, .total = total, .part = part, .elapsed = elapsed.count()};
+}
+
+double Progress::State::left() const {
+  return elapsed / units() * (static_cast<double>(total) - units());
+}
+
 void Progress::update(std::string_view phase, int64_t done, int64_t total) {
   if (style_ == ProgressStyle::kNone) return;
   if (phase_ == nullptr || phase != name_) enter_phase(phase);
-  const std::chrono::duration<double> elapsed = Clock::now() - phase_->start;
-  if (style_ == ProgressStyle::kBar) draw_bar(done, total, elapsed.count());
-  if (style_ == ProgressStyle::kPlain) print_plain(done, total, elapsed.count());
-  if (style_ == ProgressStyle::kJson) print_json(done, total, elapsed.count());
+  const State now = state(done, total, 0);
+  if (style_ == ProgressStyle::kBar) draw_bar(now);
+  if (style_ == ProgressStyle::kPlain) print_plain(now);
+  if (style_ == ProgressStyle::kJson) print_json(now);
+}
+
+void Progress::within(std::string_view phase, int64_t done, int64_t total, double part) {
+  if (style_ == ProgressStyle::kNone || part >= 1) return;
+  if (phase_ == nullptr || phase != name_) enter_phase(phase);
+  const bool first = done == 0 && !phase_->has_estimate;
+  const Clock::duration interval = style_ == ProgressStyle::kBar    ? kBarInterval
+                                   : style_ == ProgressStyle::kJson ? kJsonInterval
+                                   : first                          ? kFirstEstimate
+                                                                    : kPlainInterval;
+  if (Clock::now() - phase_->last_print < interval) return;
+  phase_->has_estimate = true;
+  phase_->last_print = Clock::now();
+  const State now = state(done, total, part);
+  if (style_ == ProgressStyle::kBar) draw_bar(now);
+  if (style_ == ProgressStyle::kJson) print_json(now);
+  if (style_ == ProgressStyle::kPlain) {
+    std::cerr << name_ << " " << status(now, true) << "\n" << std::flush;
+  }
 }
 
 // "12/40 steps  00:31 +01:12  2.60 s each"; without the words where they do not fit.
-std::string Progress::status(int64_t done, int64_t total, double elapsed, bool with_words) const {
-  std::string text = fmt::format("{}/{}", done, total);
-  if (with_words) text += unit_of(name_, total);
-  text += "  " + format_duration(elapsed);
-  if (done > 0 && total > 1) {
-    const double each = elapsed / static_cast<double>(done);
-    if (done < total) text += " +" + format_duration(each * static_cast<double>(total - done));
-    text += fmt::format("  {:.2f} s{}", each, with_words ? " each" : "");
+std::string Progress::status(const State& state, bool with_words) const {
+  std::string text = fmt::format("{}/{}", state.done, state.total);
+  if (with_words) text += unit_of(name_, state.total);
+  text += "  " + format_duration(state.elapsed);
+  if (state.units() <= 0 || (state.total <= 1 && state.part <= 0)) return text;
+  if (state.done < state.total) text += " +" + format_duration(state.left());
+  if (state.total > 1) {
+    text += fmt::format("  {:.2f} s{}", state.elapsed / state.units(), with_words ? " each" : "");
   }
   return text;
 }
 
 // What does not fit goes in this order: the bar, the words, the end of the phase's name.
-void Progress::draw_bar(int64_t done, int64_t total, double elapsed) {
+void Progress::draw_bar(const State& state) {
   constexpr size_t kNameWidth = 20, kWidth = 24, kLeastWidth = 8;
   const auto room = static_cast<size_t>(std::max(terminal_.columns - 1, 1));
-  std::string numbers = status(done, total, elapsed, true);
+  std::string numbers = status(state, true);
   std::string name = fmt::format("{:<{}}", name_, kNameWidth);
   std::string bar;
   const size_t used = name.size() + 5 + numbers.size();  // " [", "]  "
   if (used + kLeastWidth <= room) {
     const size_t width = std::min(kWidth, room - used);
-    const auto filled =
-        static_cast<size_t>(total > 0 ? done * static_cast<int64_t>(width) / total : 0);
+    const double share = state.total > 0 ? state.units() / static_cast<double>(state.total) : 0.0;
+    const auto filled = static_cast<size_t>(share * static_cast<double>(width));
     const char* on = terminal_.color ? "\x1b[36m" : "";
     const char* off = terminal_.color ? "\x1b[0m" : "";
     bar = " [" + std::string(on) + std::string(filled, '#') + off +
           std::string(width - std::min(filled, width), '-') + "]  ";
   } else {
-    if (name_.size() + 2 + numbers.size() > room) numbers = status(done, total, elapsed, false);
+    if (name_.size() + 2 + numbers.size() > room) numbers = status(state, false);
     numbers.resize(std::min(numbers.size(), room));
     name = name_.substr(0, room > numbers.size() + 2 ? room - numbers.size() - 2 : 0);
     if (!name.empty()) bar = "  ";
   }
   std::cerr << "\r\x1b[K" << name << bar << numbers << std::flush;
   line_open_ = true;
-  if (done >= total) finish();
+  if (state.done >= state.total) finish();
 }
 
-void Progress::print_plain(int64_t done, int64_t total, double elapsed) {
-  const int64_t tenth = total > 0 ? done * 10 / total : 10;
+void Progress::print_plain(const State& state) {
+  const int64_t tenth = state.total > 0 ? state.done * 10 / state.total : 10;
   const bool due =
       tenth > phase_->last_tenth || Clock::now() - phase_->last_print >= kPlainInterval;
   if (!due) return;
   phase_->last_tenth = tenth;
   phase_->last_print = Clock::now();
-  std::cerr << name_ << " " << status(done, total, elapsed, true) << "\n" << std::flush;
+  std::cerr << name_ << " " << status(state, true) << "\n" << std::flush;
 }
 
-void Progress::print_json(int64_t done, int64_t total, double elapsed) {
+void Progress::print_json(const State& state) const {
   nlohmann::ordered_json entry = {
-      {"phase", name_}, {"done", done}, {"total", total}, {"seconds", elapsed}};
-  if (done > 0) {
-    entry["eta_seconds"] = elapsed / static_cast<double>(done) * static_cast<double>(total - done);
-  }
+      {"phase", name_}, {"done", state.done}, {"total", state.total}, {"seconds", state.elapsed}};
+  if (state.part > 0) entry["part"] = state.part;
+  if (state.units() > 0) entry["eta_seconds"] = state.left();
   std::cerr << entry.dump() << "\n" << std::flush;
 }
 

@@ -45,6 +45,9 @@ class Progress {
 
   // `done` of `total` units of `phase`; a new phase begins with 0.
   void update(std::string_view phase, int64_t done, int64_t total);
+  // The same where `part`, 0 to 1, of the unit after `done` is finished: often called, seldom
+  // shown.
+  void within(std::string_view phase, int64_t done, int64_t total, double part);
   // A line of its own, above the bar.
   void line(const std::string& text);
   // Since this was made.
@@ -60,12 +63,23 @@ class Progress {
     Clock::time_point start;
     Clock::time_point last_print;
     int64_t last_tenth = -1;
+    bool has_estimate = false;  // within the first unit
+  };
+  // What is finished of a phase.
+  struct State {
+    int64_t done = 0, total = 0;
+    double part = 0;     // of the next unit
+    double elapsed = 0;  // seconds
+
+    double units() const { return static_cast<double>(done) + part; }
+    double left() const;  // seconds; units() > 0
   };
   void enter_phase(std::string_view name);
-  std::string status(int64_t done, int64_t total, double elapsed, bool with_words) const;
-  void draw_bar(int64_t done, int64_t total, double elapsed);
-  void print_plain(int64_t done, int64_t total, double elapsed);
-  void print_json(int64_t done, int64_t total, double elapsed);
+  State state(int64_t done, int64_t total, double part) const;
+  std::string status(const State& state, bool with_words) const;
+  void draw_bar(const State& state);
+  void print_plain(const State& state);
+  void print_json(const State& state) const;
 
   ProgressTerminal terminal_;
   ProgressStyle style_;

@@ -8,12 +8,12 @@
 
 #include "base/error.h"
 #include "base/format.h"
-#include "base/parallel.h"
 #include "cli/commands.h"
 #include "cli/conversion_options.h"
 #include "cli/environment.h"
 #include "cli/generation_flags.h"
 #include "cli/output_target.h"
+#include "cli/threads.h"
 
 namespace mxvideo::cli {
 namespace {
@@ -101,12 +101,14 @@ void print_totals(const Json& result, Progress& progress) {
 
 void quantize(QuantizeFlags flags, const CancellationToken& cancellation) {
   Progress progress(flags.conversion.progress);
-  if (flags.conversion.threads > 0) set_num_threads(flags.conversion.threads);
-  if (!flags.conversion.report_path.empty()) check_writable(flags.conversion.report_path);
+  use_threads(flags.conversion.threads, progress);
   if (!flags.model_path.empty()) {
     flags.quantize.model.path = find_model_or_file(flags.model_path, flags.revision);
   }
   flags.quantize.output = flags.conversion.output;
+  const convert::ModelInputs& model = flags.quantize.model;
+  const std::unique_ptr<AtomicFile> report_file = open_report(
+      flags.conversion, {model.path, model.high_noise, model.low_noise, flags.quantize.original});
   convert::ConvertHooks hooks = conversion_hooks(progress, cancellation);
   hooks.report = [&](const Json& report) {
     progress.finish();
@@ -114,13 +116,13 @@ void quantize(QuantizeFlags flags, const CancellationToken& cancellation) {
       progress.line(convert::quantize_report_table(report));
     }
     print_totals(report, progress);
-    write_report(flags.conversion, report);  // also where --min-sqnr fails the run
+    write_report(report_file.get(), report);  // also where --min-sqnr fails the run
   };
   const Json result = run_conversion_command(
       flags.quantize.output, [&] { return convert::quantize_model(flags.quantize, hooks); });
   progress.finish();
   progress.line(progress.total_time());
-  if (flags.conversion.output.dry_run) write_report(flags.conversion, result);
+  if (flags.conversion.output.dry_run) write_report(report_file.get(), result);
   print_conversion(flags.conversion, result);
 }
 

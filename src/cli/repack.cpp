@@ -7,11 +7,11 @@
 #include <memory>
 
 #include "base/format.h"
-#include "base/parallel.h"
 #include "cli/commands.h"
 #include "cli/conversion_options.h"
 #include "cli/environment.h"
 #include "cli/output_target.h"
+#include "cli/threads.h"
 
 namespace mxvideo::cli {
 namespace {
@@ -46,11 +46,13 @@ void add_model_flags(CLI::App& app, RepackFlags& flags) {
 
 void repack(RepackFlags flags, const CancellationToken& cancellation) {
   Progress progress(flags.conversion.progress);
-  if (flags.conversion.threads > 0) set_num_threads(flags.conversion.threads);
-  if (!flags.conversion.report_path.empty()) check_writable(flags.conversion.report_path);
+  use_threads(flags.conversion.threads, progress);
   if (!flags.original.empty()) flags.repack.original = find_model(flags.original, flags.revision);
   flags.repack.quant.path_flag = "--model-path";
   flags.repack.output = flags.conversion.output;
+  const convert::ModelInputs& quant = flags.repack.quant;
+  const std::unique_ptr<AtomicFile> report_file = open_report(
+      flags.conversion, {quant.path, quant.high_noise, quant.low_noise, flags.repack.original});
   const Json result = run_conversion_command(flags.repack.output, [&] {
     return convert::repack_model(flags.repack, conversion_hooks(progress, cancellation));
   });
@@ -63,7 +65,7 @@ void repack(RepackFlags flags, const CancellationToken& cancellation) {
                               count_of(std::ssize(overlaid), "float tensor")));
   }
   progress.line(progress.total_time());
-  write_report(flags.conversion, result);
+  write_report(report_file.get(), result);
   print_conversion(flags.conversion, result);
 }
 

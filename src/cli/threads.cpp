@@ -4,8 +4,11 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <string>
 
 #include "base/available_processors.h"
+#include "base/background_job.h"
+#include "base/format.h"
 #include "base/parallel.h"
 
 namespace mxvideo::cli {
@@ -26,6 +29,17 @@ bool is_set(const char* name) {
 
 void use_available_processors() {
   if (!is_set("OMP_NUM_THREADS")) set_num_threads(available_processors().count);
+}
+
+void use_threads(int asked, Progress& progress) {
+  if (asked > 0) set_num_threads(asked);
+  const int wanted = num_threads();
+  const int possible = possible_threads(wanted);
+  if (possible >= wanted) return;
+  set_num_threads(possible);
+  progress.line("note: the system lets this process have " + count_of(possible, "thread") +
+                " instead of " + std::to_string(wanted) +
+                " (a limit on processes, such as ulimit -u or a container's, or no memory)");
 }
 
 void restart_with_short_spins(char** argv) {

@@ -2,7 +2,13 @@
 // Not thread-safe.
 #pragma once
 
+#include "cli/progress.h"
+
 namespace mxvideo::cli {
+
+// `asked` threads, or with 0 as many as before; fewer, with a line, where the system has no more.
+// The OpenMP runtime ends the process when it cannot make a thread.
+void use_threads(int asked, Progress& progress);
 
 // As many threads as the affinity mask and the control groups allow at one time
 // (base/available_processors.h). OMP_NUM_THREADS in the environment wins.

@@ -21,9 +21,11 @@ DiskPlan plan_disk(const PlanOptions& options, const MemoryPlan& plan) {
   switch (options.video) {
     case VideoFile::kMp4:
       disk.video = pixels / 32;  // a quarter of a bit per pixel: moving pictures at rate factor 25
+      disk.video_at_most = pixels * 3 / 2;  // uncompressed, which noise comes near
       break;
     case VideoFile::kWebp:
       disk.video = pixels / 8;  // a bit per pixel: quality 90, little from frame to frame
+      disk.video_at_most = pixels * 3 / 2;
       break;
     case VideoFile::kY4m:
       disk.video = pixels * 3 + request.num_frames * 6 + 100;  // "FRAME\n", a header line
@@ -31,6 +33,11 @@ DiskPlan plan_disk(const PlanOptions& options, const MemoryPlan& plan) {
     case VideoFile::kPng:
       disk.video = pixels * 3 + request.num_frames * (request.height + 1000);
       break;
+  }
+  constexpr int64_t kContainer = 1 << 16;  // index and recipe
+  disk.video_at_most = std::max(disk.video_at_most, disk.video) + kContainer;
+  for (const auto& [prompt, state] : plan.text_cache.prompts) {
+    if (state == "miss") disk.text_cache += plan.text_bytes;
   }
   if (options.save_latents) {
     // The first thing that every stage holds is the latents.
@@ -103,23 +110,29 @@ std::vector<std::string> find_cures(const PlanOptions& options, GenerateRequest&
                                     const MemoryPlan& plan, const AvailableMemory& available) {
   const auto width = request.width, height = request.height, frames = request.num_frames;
   const VaeTilingMode tiling = request.vae_tiling;
-  for (Candidate candidate : candidates(options, plan)) {
+  const auto restore = [&] {
     request.width = width;
     request.height = height;
     request.num_frames = frames;
     request.vae_tiling = tiling;
+  };
+  std::vector<std::string> cures;
+  for (Candidate candidate : candidates(options, plan)) {
+    if (!cures.empty()) break;
+    restore();
     pipeline::PipelineOptions pipeline_options = options.pipeline;
     if (candidate.quantize) pipeline_options.quantization.scheme = "mxfp8";
     try {
       const pipeline::WanPipeline model(std::move(pipeline_options));
       apply_change(candidate, plan, model.pixel_multiple(), request);
-      if (fits(model.plan(request), available)) return {candidate.flags};
+      if (fits(model.plan(request), available)) cures.push_back(candidate.flags);
     } catch (const Error& error) {
       // A change that this model does not take is no cure.
       if (error.code() != Code::kUnsupported && error.code() != Code::kInvalidArgument) throw;
     }
   }
-  return {};
+  restore();
+  return cures;
 }
 
 Json stage_json(const pipeline::StagePlan& stage) {
@@ -144,7 +157,7 @@ Json component_json(const pipeline::ComponentPlan& component) {
 
 }  // namespace
 
-PlanReport plan_generation(const PlanOptions& options, GenerateRequest request,
+PlanReport plan_generation(const PlanOptions& options, GenerateRequest& request,
                            const AvailableMemory& available) {
   const pipeline::WanPipeline model(options.pipeline);
   PlanReport report;

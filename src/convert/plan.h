@@ -16,7 +16,9 @@ namespace mxvideo::convert {
 // Bytes that a run writes.
 struct DiskPlan {
   int64_t video = 0;  // estimate for H.264 and WebP, exact for y4m, an upper bound for PNG
+  int64_t video_at_most = 0;
   int64_t latents = 0;
+  int64_t text_cache = 0;  // embeddings that are not there yet
 };
 
 struct PlanReport {
@@ -36,8 +38,8 @@ struct PlanOptions {
   bool save_latents = false;
 };
 
-// Throws as WanPipeline and WanPipeline::plan().
-PlanReport plan_generation(const PlanOptions& options, pipeline::GenerateRequest request,
+// `request` is changed on the way and restored. Throws as WanPipeline and WanPipeline::plan().
+PlanReport plan_generation(const PlanOptions& options, pipeline::GenerateRequest& request,
                            const AvailableMemory& available);
 
 nlohmann::ordered_json plan_json(const PlanReport& report);

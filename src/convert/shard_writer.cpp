@@ -11,6 +11,7 @@
 #include <string_view>
 #include <utility>
 
+#include "base/background_job.h"
 #include "base/checked.h"
 #include "base/error.h"
 #include "checkpoint/safetensors.h"
@@ -80,7 +81,7 @@ class BackgroundJob {
 
   void start(std::function<void()> job) {
     wait();
-    running_ = std::async(std::launch::async, std::move(job));
+    running_ = start_job(std::move(job));
   }
   void wait() {
     if (running_.valid()) running_.get();

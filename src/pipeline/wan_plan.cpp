@@ -323,6 +323,7 @@ MemoryPlan WanPipeline::plan(const GenerateRequest& request) const {
   if (run.plan.request.use_guidance()) {
     count_tokens("negative_prompt", run.plan.request.negative_prompt, true);
   }
+  run.plan.text_bytes = f32_bytes({kTextRows, text_config_.d_model});
   run.plan.latent_bytes = f32_bytes(latent_shape(run.plan.request));
   run.held = run.plan.latent_bytes;
   plan_text(run);

@@ -1,5 +1,7 @@
 // mxvideo generate from the outside: what it writes, where, and that the same request gives the
 // same bytes.
+#include <random>
+
 #include "e2e/cli_fixture.h"
 #include "e2e/damaged_model.h"
 
@@ -113,12 +115,6 @@ TEST_F(GenerateTest, NameIsMadeOfPromptAndSeed) {
   EXPECT_EQ(result.out, "./" + outputs().front() + "\n");
 }
 
-TEST_F(GenerateTest, ReplacesAnOldVideo) {
-  write_text(work() / "v.mp4", "old");
-  expect_success(run(generate("t2v-a14b", {"-o", "v.mp4"})));
-  expect_mp4(file("v.mp4"), 5);
-}
-
 TEST_F(GenerateTest, JsonIsTheReport) {
   const ProcessResult result =
       run(generate("t2v-a14b", {"-o", "v.mp4", "--json", "--report", "r.json"}));
@@ -214,16 +210,25 @@ TEST_F(GenerateTest, RandomSeedIsPrintedAndRepeats) {
   EXPECT_EQ(first.out, y4m({"--seed", seed}));
 }
 
-TEST_F(GenerateTest, LatentsComeBackAsInitialNoise) {
-  expect_success(run(generate("t2v-a14b", {"-o", "a.y4m", "--save-latents", "l.safetensors"})));
-  const TensorFile saved = TensorFile::read(work() / "l.safetensors");
-  ASSERT_EQ(saved.entries.size(), 1u);
-  EXPECT_EQ(saved.entries[0].name, "latents");
-  EXPECT_EQ(saved.entries[0].shape, (std::vector<int64_t>{16, 2, 4, 4}));
-  // The noise decides alone: the seed means nothing beside it.
-  const std::string video = y4m({"--latents", "l.safetensors", "--seed", "1"});
-  EXPECT_EQ(video, y4m({"--latents", "l.safetensors", "--seed", "2"}));
-  EXPECT_NE(video, file("a.y4m"));
+TEST_F(GenerateTest, GivenNoiseDecidesAlone) {
+  TensorFile noise{{{"latents", "F32", {16, 2, 4, 4}, ""}}};
+  std::mt19937 random(1);
+  std::normal_distribution<float> normal;
+  for (int i = 0; i < 512; ++i) {
+    const float value = normal(random);
+    noise.entries[0].bytes.append(reinterpret_cast<const char*>(&value), sizeof value);
+  }
+  noise.write(work() / "noise.safetensors");
+  const Arguments given = {"--latents", "noise.safetensors", "--report", "r.json", "--overwrite"};
+  const auto with_seed = [&](const char* seed) {
+    Arguments extra = given;
+    extra.insert(extra.end(), {"--seed", seed});
+    return y4m(extra);
+  };
+  const std::string video = with_seed("1");
+  EXPECT_EQ(video, with_seed("2"));
+  EXPECT_NE(video, y4m({"--seed", "1"}));
+  EXPECT_TRUE(read_json(work() / "r.json").at("seed").is_null());
 }
 
 TEST_F(GenerateTest, AliasesMeanTheSame) {

@@ -1,0 +1,52 @@
+// What a run of generate writes: the video, its latents, the report. Every file is opened before
+// the work, and what is finished is kept whatever happens to the rest. Not thread-safe.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "cli/generate_options.h"
+#include "cli/output_target.h"
+#include "cli/resources.h"
+#include "convert/plan.h"
+#include "pipeline/wan_pipeline.h"
+
+namespace mxvideo::cli {
+
+class RunOutputs {
+ public:
+  // Decides the names and checks them against each other and against what the run reads.
+  RunOutputs(const GenerateOptions& options, const pipeline::WanPipeline& model,
+             const pipeline::ResolvedRequest& request);
+
+  // Opens every file.
+  void open();
+  // Whether the bytes of `disk` fit.
+  void check_space(const convert::DiskPlan& disk, const ResourceCheck& check) const;
+  // Makes the encoder; `recipe` goes into the video. Returns a line for the user or "".
+  std::string prepare(const pipeline::ResolvedRequest& request, const std::string& recipe);
+  // Does nothing unless latents are wanted.
+  void save_latents(const Tensor& latents);
+  // The video, then the report with where it lies, whether or not that could be written. Throws
+  // what went wrong first, after all is done.
+  void write_video(const Tensor& video);
+  void write_report(nlohmann::ordered_json& report);
+
+  // "" until the video is written.
+  const std::string& video_path() const { return video_path_; }
+  // `error` with what of the run is saved.
+  Error explain(const Error& error) const;
+
+ private:
+  const GenerateOptions& options_;
+  OutputPaths paths_;
+  bool chosen_ = false;  // the name of the video is ours
+  OutputTarget target_;
+  std::optional<VideoOutput> video_;
+  std::unique_ptr<AtomicFile> latents_, report_;
+  std::string recipe_;
+  std::string video_path_, latents_path_;
+};
+
+}  // namespace mxvideo::cli
