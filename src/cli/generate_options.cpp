@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "cli/environment.h"
 #include "cli/generation_flags.h"
+#include "cli/output_target.h"
 
 namespace mxvideo::cli {
 namespace {
@@ -29,8 +30,8 @@ void add_request_flags(CLI::App& app, GenerateOptions& o) {
 void add_output_flags(CLI::App& app, GenerateOptions& o) {
   app.add_option(
          "-o,--output,--save_file", o.output,
-         "Video file (.mp4, .webp or .y4m), directory for PNG frames (trailing /), or - for y4m on "
-         "standard output")
+         "Video file (.mp4, .mov, .mkv, .webm, .webp or .y4m), directory for PNG frames (trailing "
+         "/), or - for y4m on standard output")
       ->check(is_not_empty())
       ->group(kOutputGroup);
   app.add_option("--output-path", o.output_directory, "Directory of the video")
@@ -48,10 +49,28 @@ void add_output_flags(CLI::App& app, GenerateOptions& o) {
       ->group(kRunGroup);
 }
 
+// FFmpeg's names and numbers.
+void add_encoding_flags(CLI::App& app, media::EncodingChoice& encoding) {
+  app.add_option("--codec", encoding.codec,
+                 "libx264 (default), libx264rgb, libx265, libvpx-vp9 (default of webm), prores_ks "
+                 "(mov, mkv) or ffv1 (lossless, mkv)")
+      ->group(kOutputGroup);
+  app.add_option("--crf", encoding.crf,
+                 "Rate factor: lower is better and larger (default 25, libx265 28, libvpx-vp9 31)")
+      ->group(kOutputGroup);
+  app.add_option("--preset", encoding.preset,
+                 "Of libx264 and libx265, ultrafast to placebo (default fast)")
+      ->group(kOutputGroup);
+  app.add_option("--pix-fmt,--pix_fmt", encoding.pixel_format,
+                 "Pixel format: yuv420p (default), yuv444p, yuv420p10le and others of the codec")
+      ->group(kOutputGroup);
+}
+
 // What plan has too.
 void add_format_flags(CLI::App& app, GenerateOptions& o) {
-  app.add_option("--output-format", o.output_format, "mp4, webp, y4m or png (default: by --output)")
-      ->transform(choice_of({"mp4", "webp", "y4m", "png"}))
+  app.add_option("--output-format", o.output_format,
+                 "mp4, mov, mkv, webm, webp, y4m or png (default: by --output)")
+      ->transform(choice_of(output_format_names()))
       ->group(kOutputGroup);
   app.add_option("--save-latents", o.save_latents_path,
                  "Write the denoised latents to this safetensors file")
@@ -94,6 +113,7 @@ CLI::App* add_generate_options(CLI::App& app, GenerateOptions& options) {
   add_request_flags(*generate, options);
   generate->get_option("--prompt")->required();
   add_output_flags(*generate, options);
+  add_encoding_flags(*generate, options.encoding);
   add_format_flags(*generate, options);
   add_run_flags(*generate, options);
   generate

@@ -12,6 +12,7 @@
 
 #include "cli/progress.h"
 #include "kernels/common/context.h"
+#include "media/video_encoding.h"
 #include "pipeline/generate_request.h"
 #include "quantization/quantization_config.h"
 
@@ -35,6 +36,7 @@ struct GenerateOptions {
   quantization::QuantizationOptions quantization;
   std::string text_quantization = "none";
   std::string output, output_directory, output_file_name, output_format;
+  media::EncodingChoice encoding;
   std::string report_path, save_latents_path, save_quantized;
   int threads = 0;  // 0: all
   std::map<std::string, std::string, std::less<>> forced_kernels;

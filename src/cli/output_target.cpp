@@ -4,13 +4,17 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cctype>
 #include <cerrno>
 #include <functional>
 #include <optional>
+#include <utility>
 
+#include "base/atomic_file.h"
 #include "base/error.h"
 #include "base/system_error.h"
+#include "media/video_sink.h"
 
 namespace mxvideo::cli {
 namespace {
@@ -20,8 +24,33 @@ namespace fs = std::filesystem;
 bool ends_with_separator(const std::string& path) { return !path.empty() && path.back() == '/'; }
 
 std::string lower(std::string text) {
-  std::ranges::transform(text, text.begin(), [](unsigned char c) { return std::tolower(c); });
+  std::ranges::transform(text, text.begin(),
+                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   return text;
+}
+
+constexpr std::array<std::pair<const char*, OutputFormat>, 7> kFormats = {
+    {{"mp4", OutputFormat::kMp4},
+     {"mov", OutputFormat::kMov},
+     {"mkv", OutputFormat::kMkv},
+     {"webm", OutputFormat::kWebm},
+     {"webp", OutputFormat::kWebp},
+     {"y4m", OutputFormat::kY4m},
+     {"png", OutputFormat::kPngFrames}}};
+
+std::optional<media::Container> container_of(OutputFormat format) {
+  switch (format) {
+    case OutputFormat::kMp4:
+      return media::Container::kMp4;
+    case OutputFormat::kMov:
+      return media::Container::kMov;
+    case OutputFormat::kMkv:
+      return media::Container::kMkv;
+    case OutputFormat::kWebm:
+      return media::Container::kWebm;
+    default:
+      return std::nullopt;
+  }
 }
 
 void write_standard_output(std::span<const std::byte> bytes) {
@@ -77,19 +106,21 @@ void check_writable(const std::string& path) {
 }
 
 OutputFormat output_format_of(const std::string& path, const std::string& name) {
-  if (name == "mp4") return OutputFormat::kMp4;
-  if (name == "webp") return OutputFormat::kWebp;
-  if (name == "y4m") return OutputFormat::kY4m;
-  if (name == "png") return OutputFormat::kPngFrames;
-  if (path == "-") return OutputFormat::kY4m;
-  const std::string extension = lower(fs::path(path).extension().string());
-  if (extension == ".mp4") return OutputFormat::kMp4;
-  if (extension == ".webp") return OutputFormat::kWebp;
-  if (extension == ".y4m") return OutputFormat::kY4m;
-  if (ends_with_separator(path)) return OutputFormat::kPngFrames;
-  throw Error(Code::kInvalidArgument, "--output " + path +
-                                          ": expected a name ending in .mp4, .webp, .y4m or / "
-                                          "(PNG frames), or --output-format");
+  std::string wanted = name;
+  if (wanted.empty() && path == "-") wanted = "y4m";
+  if (wanted.empty() && ends_with_separator(path)) wanted = "png";
+  if (wanted.empty()) {
+    const std::string extension = lower(fs::path(path).extension().string());
+    // Frames go into a directory; FILE.png is none.
+    if (!extension.empty() && extension != ".png") wanted = extension.substr(1);
+  }
+  for (const auto& [known, format] : kFormats) {
+    if (wanted == known) return format;
+  }
+  throw Error(Code::kInvalidArgument,
+              "--output " + path +
+                  ": expected a name ending in .mp4, .mov, .mkv, .webm, .webp, .y4m or / (PNG "
+                  "frames), or --output-format");
 }
 
 OutputTarget parse_output_target(const std::string& path, const std::string& format_name,
@@ -114,6 +145,37 @@ OutputTarget parse_output_target(const std::string& path, const std::string& for
     }
   }
   return target;
+}
+
+std::vector<std::string> output_format_names() {
+  std::vector<std::string> names;
+  for (const auto& [name, format] : kFormats) names.emplace_back(name);
+  return names;
+}
+
+void choose_encoding(OutputTarget& target, const media::EncodingChoice& choice,
+                     pipeline::ImageSize size) {
+  const std::optional<media::Container> container = container_of(target.format);
+  if (container) {
+    media::resolve_encoding(*container, choice, size);
+  } else if (choice != media::EncodingChoice{}) {
+    throw Error(Code::kInvalidArgument,
+                "--codec, --crf, --preset and --pix-fmt are for mp4, mov, mkv and webm; --output " +
+                    target.path + " is another format");
+  }
+  target.encoding = choice;
+}
+
+nlohmann::ordered_json encoding_json(const OutputTarget& target, pipeline::ImageSize size) {
+  const std::optional<media::Container> container = container_of(target.format);
+  if (!container) return nullptr;
+  const media::Encoding encoding = media::resolve_encoding(*container, target.encoding, size);
+  nlohmann::ordered_json json = {{"container", media::container_name(encoding.container)},
+                                 {"codec", encoding.codec},
+                                 {"pixel_format", media::pixel_format_name(encoding.format)}};
+  if (encoding.crf) json["crf"] = *encoding.crf;
+  if (!encoding.preset.empty()) json["preset"] = encoding.preset;
+  return json;
 }
 
 void OutputPaths::add_input(const fs::path& path) {
@@ -212,31 +274,28 @@ void VideoOutput::open(Existing existing) {
 
 std::string VideoOutput::prepare(pipeline::ImageSize size, double fps,
                                  const std::map<std::string, std::string>& metadata) {
-  switch (target_.format) {
-    case OutputFormat::kMp4:
-      sink_ = media::open_mp4(*file_, size, {.fps = fps, .metadata = metadata});
-      break;
-    case OutputFormat::kWebp:
-      sink_ = media::open_webp(*file_, size, {.fps = fps});
-      break;
-    case OutputFormat::kPngFrames:
-      sink_ = media::open_png_frames(*frames_, size);
-      break;
-    case OutputFormat::kY4m:
-      if (file_ == nullptr) {
-        sink_ = media::open_y4m(write_standard_output, size, fps);
-      } else {
-        sink_ = media::open_y4m([this](std::span<const std::byte> bytes) { file_->write(bytes); },
-                                size, fps);
-      }
-      break;
+  if (const std::optional<media::Container> container = container_of(target_.format)) {
+    sink_ = media::open_video_file(*file_, size,
+                                   {.fps = fps,
+                                    .container = *container,
+                                    .encoding = target_.encoding,
+                                    .metadata = metadata});
+  } else if (target_.format == OutputFormat::kWebp) {
+    sink_ = media::open_webp(*file_, size, {.fps = fps, .metadata = metadata});
+  } else if (target_.format == OutputFormat::kPngFrames) {
+    sink_ = media::open_png_frames(*frames_, size, metadata);
+  } else if (file_ == nullptr) {
+    sink_ = media::open_y4m(write_standard_output, size, fps);
+  } else {
+    sink_ = media::open_y4m([this](std::span<const std::byte> bytes) { file_->write(bytes); }, size,
+                            fps);
   }
   return sink_->notice();
 }
 
 void VideoOutput::write(const Tensor& video) {
   check(sink_ != nullptr, "a video output is prepared before it is written");
-  sink_->add_all(media::to_rgb_video(video));
+  sink_->add_all(video);
   sink_.reset();
   if (file_ != nullptr) {
     file_->commit();

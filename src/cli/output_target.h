@@ -9,24 +9,31 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <tuple>
 #include <utility>
+#include <vector>
 
 #include "base/atomic_file.h"
+#include "media/video_encoding.h"
 #include "media/video_sink.h"
 #include "tensor/tensor.h"
 
 namespace mxvideo::cli {
 
-enum class OutputFormat : uint8_t { kMp4, kWebp, kY4m, kPngFrames };
+enum class OutputFormat : uint8_t { kMp4, kMov, kMkv, kWebm, kWebp, kY4m, kPngFrames };
 
 struct OutputTarget {
   std::string path;  // "-": standard output
   OutputFormat format = OutputFormat::kMp4;
+  media::EncodingChoice encoding = {};  // of the first four
 };
 
-// `format_name` ("mp4", "webp", "y4m", "png" or empty) wins over the ending of `path`. Throws
+// The names of the formats, in the order of the enumeration: "mp4", …, "png".
+std::vector<std::string> output_format_names();
+
+// `format_name` (one of those, or empty) wins over the ending of `path`. Throws
 // Code::kInvalidArgument when the format cannot be told, anything but y4m would go to standard
 // output, or standard output is a terminal; Code::kIo when frames would go to a directory that
 // exists, unless the name is `chosen` and another one will do.
@@ -37,6 +44,14 @@ OutputFormat output_format_of(const std::string& path, const std::string& format
 
 // Checks that a file can be created beside `path`. Throws Code::kIo.
 void check_writable(const std::string& path);
+
+// Takes the wish for the target, after checking it against the format and the size. Throws
+// Code::kInvalidArgument when the format has no codec to choose, else as media::resolve_encoding().
+void choose_encoding(OutputTarget& target, const media::EncodingChoice& choice,
+                     pipeline::ImageSize size);
+
+// Codec, pixel format and quality of the target, decided; null for the other formats.
+nlohmann::ordered_json encoding_json(const OutputTarget& target, pipeline::ImageSize size);
 
 // What a command reads and writes. No output may be an input or another output, however it is
 // spelled: files are compared by device and inode, links followed.

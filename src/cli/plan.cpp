@@ -90,18 +90,21 @@ void print_table(const PlanReport& report) {
 }
 
 convert::VideoFile video_file(const GenerateOptions& options) {
+  // What is lossless or nearly so is estimated by PNG.
+  if (options.encoding.codec == "ffv1" || options.encoding.codec == "prores_ks") {
+    return convert::VideoFile::kPng;
+  }
   const std::string& name = options.output.empty() ? options.output_file_name : options.output;
   switch (output_format_of(name.empty() ? "video.mp4" : name, options.output_format)) {
-    case OutputFormat::kMp4:
-      return convert::VideoFile::kMp4;
     case OutputFormat::kWebp:
       return convert::VideoFile::kWebp;
     case OutputFormat::kY4m:
       return convert::VideoFile::kY4m;
     case OutputFormat::kPngFrames:
       return convert::VideoFile::kPng;
+    default:
+      return convert::VideoFile::kMp4;
   }
-  return convert::VideoFile::kMp4;
 }
 
 // I2V models need an image; of one that is not given only the size matters, and that is the

@@ -31,7 +31,8 @@ RunOutputs::RunOutputs(const GenerateOptions& options, const pipeline::WanPipeli
     : options_(options),
       paths_(inputs_of(options, model)),
       chosen_(options.output.empty() && options.output_file_name.empty()),
-      target_(parse_output_target(output_path(options, request), options.output_format, chosen_)) {
+      target_(parse_output_target(output_path(options, request), options.output_format, chosen_)),
+      size_{.height = request.height, .width = request.width} {
   if (chosen_ && target_.format == OutputFormat::kPngFrames) {
     paths_.add_directory(target_.path);
   } else if (chosen_) {
@@ -39,6 +40,7 @@ RunOutputs::RunOutputs(const GenerateOptions& options, const pipeline::WanPipeli
   } else if (target_.path != "-") {
     paths_.add_output(target_.path);
   }
+  choose_encoding(target_, options.encoding, size_);
   paths_.add_output(options.report_path);
   paths_.add_output(options.save_latents_path);
   paths_.add_directory(options.save_quantized);
@@ -67,9 +69,11 @@ void RunOutputs::check_space(const convert::DiskPlan& disk, const ResourceCheck&
 std::string RunOutputs::prepare(const pipeline::ResolvedRequest& request,
                                 const std::string& recipe) {
   recipe_ = recipe;
-  return video_->prepare({.height = request.height, .width = request.width},
-                         static_cast<double>(request.fps),
-                         {{"title", request.prompt}, {"comment", recipe}});
+  const std::string notice = video_->prepare(size_, static_cast<double>(request.fps),
+                                             {{"title", request.prompt}, {"comment", recipe}});
+  const bool lost = target_.format == OutputFormat::kY4m && options_.report_path.empty();
+  if (!notice.empty() || !lost) return notice;
+  return "y4m has no room for the recipe of the video; --report writes it";
 }
 
 void RunOutputs::save_latents(const Tensor& latents) {
@@ -86,6 +90,7 @@ void RunOutputs::write_video(const Tensor& video) {
 void RunOutputs::write_report(nlohmann::ordered_json& report) {
   report["output"] =
       video_path_.empty() ? nlohmann::ordered_json(nullptr) : nlohmann::ordered_json(video_path_);
+  report["encoding"] = encoding_json(target_, size_);
   if (report_ == nullptr) return;
   report_->write(to_text(report) + "\n");
   report_->commit();

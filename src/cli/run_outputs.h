@@ -43,6 +43,7 @@ class RunOutputs {
   OutputPaths paths_;
   bool chosen_ = false;  // the name of the video is ours
   OutputTarget target_;
+  pipeline::ImageSize size_;
   std::optional<VideoOutput> video_;
   std::unique_ptr<AtomicFile> latents_, report_;
   std::string recipe_;

@@ -50,6 +50,7 @@ dt { color: #555; } dd { margin: 0; overflow-wrap: anywhere; } .note { color: #4
   .cards tr { border: 1px solid #ccc; border-radius: 6px; margin-bottom: 10px; padding: 4px 0; }
   .cards td, .cards td:first-child { display: flex; gap: 12px; border: 0; padding: 2px 10px;
     overflow-wrap: anywhere; }
+  .cards td { text-align: left; }
   .cards td::before { content: attr(data-label); flex: 0 0 58%; color: #555; text-align: left; }
   .cards td:empty { display: none; } .cards td:first-child { font-weight: bold; }
   .layers th:first-child, .layers td:first-child { position: sticky; left: 0; background: #fff; }

@@ -26,6 +26,9 @@ class VideoSink {
 
   // The next frame, RGB bytes [height, width, 3]. Throws Code::kIo, Code::kOutOfMemory.
   virtual void add(std::span<const uint8_t> rgb) = 0;
+  // Whether frames come with 16 bits per sample instead, because the file keeps more than 8.
+  virtual bool deep() const { return false; }
+  virtual void add_deep(std::span<const uint16_t> rgb);
   // After the last frame: writes what the encoder holds. The file is the caller's to commit.
   virtual void finish() = 0;
   // A line for the user where the file will not be the usual one; empty: it will.
@@ -33,16 +36,20 @@ class VideoSink {
 
   // Every frame, then finish().
   void add_all(const RgbVideo& video);
+  // F32 [frames, height, width, 3] in [-1, 1]: bytes as to_rgb_video() makes them, or to a deep
+  // sink (clamp(v * 0.5 + 0.5, 0, 1) * 65535), rounded. Throws as to_rgb_video() too.
+  void add_all(const Tensor& video);
 };
 
 // Each file must outlive its sink.
-std::unique_ptr<VideoSink> open_mp4(AtomicFile& file, pipeline::ImageSize size,
-                                    const VideoOptions& options);
+std::unique_ptr<VideoSink> open_video_file(AtomicFile& file, pipeline::ImageSize size,
+                                           const VideoOptions& options);
 std::unique_ptr<VideoSink> open_webp(AtomicFile& file, pipeline::ImageSize size,
                                      const WebpOptions& options);
 // `write` receives consecutive pieces and throws to stop.
 std::unique_ptr<VideoSink> open_y4m(std::function<void(std::span<const std::byte>)> write,
                                     pipeline::ImageSize size, double fps);
-std::unique_ptr<VideoSink> open_png_frames(AtomicDirectory& directory, pipeline::ImageSize size);
+std::unique_ptr<VideoSink> open_png_frames(AtomicDirectory& directory, pipeline::ImageSize size,
+                                           const Metadata& metadata = {});
 
 }  // namespace mxvideo::media

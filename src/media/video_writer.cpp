@@ -28,7 +28,7 @@ class Y4mSink : public VideoSink {
   using Write = std::function<void(std::span<const std::byte>)>;
 
   Y4mSink(Write write, pipeline::ImageSize size, double fps)
-      : write_(std::move(write)), converter_(size, AV_PIX_FMT_YUV444P) {
+      : write_(std::move(write)), converter_(size, AV_PIX_FMT_YUV444P, ColorMatrix::kBt601) {
     const AVRational rate = av_d2q(fps, 240 * 1001);
     header_ = "YUV4MPEG2 W" + std::to_string(size.width) + " H" + std::to_string(size.height) +
               " F" + std::to_string(rate.num) + ":" + std::to_string(rate.den) +
@@ -57,14 +57,14 @@ class Y4mSink : public VideoSink {
 
 class PngSink : public VideoSink {
  public:
-  PngSink(AtomicDirectory& directory, pipeline::ImageSize size)
-      : directory_(directory), size_(size) {}
+  PngSink(AtomicDirectory& directory, pipeline::ImageSize size, const Metadata& metadata)
+      : directory_(directory), size_(size), metadata_(metadata) {}
 
   void add(std::span<const uint8_t> rgb) override {
     std::array<char, 32> name{};
     std::snprintf(name.data(), name.size(), "%05lld.png", static_cast<long long>(frames_++));
     AtomicFile file(directory_.temporary_path() / name.data());
-    file.write(encode_png(size_, rgb));
+    file.write(encode_png(size_, rgb, metadata_));
     file.commit();
   }
   void finish() override {}
@@ -72,8 +72,15 @@ class PngSink : public VideoSink {
  private:
   AtomicDirectory& directory_;
   pipeline::ImageSize size_;
+  Metadata metadata_;
   int64_t frames_ = 0;
 };
+
+float to_unit(float value) { return std::clamp(value * 0.5f + 0.5f, 0.0f, 1.0f); }
+
+[[noreturn]] void refuse_nan(int64_t frame) {
+  throw Error(Code::kNumerics, "video: NaN in frame " + std::to_string(frame));
+}
 
 }  // namespace
 
@@ -92,7 +99,7 @@ RgbVideo to_rgb_video(const Tensor& video) {
   std::atomic<int64_t> bad_frame{-1};
   parallel_for(result.frames, 1, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin * frame_values; i < end * frame_values; ++i) {
-      const float unit = std::clamp(values[i] * 0.5f + 0.5f, 0.0f, 1.0f);
+      const float unit = to_unit(values[i]);
       if (std::isnan(unit)) {
         bad_frame = i / frame_values;
         return;
@@ -100,10 +107,29 @@ RgbVideo to_rgb_video(const Tensor& video) {
       result.pixels[static_cast<size_t>(i)] = static_cast<uint8_t>(unit * 255.0f);
     }
   });
-  if (bad_frame >= 0) {
-    throw Error(Code::kNumerics, "video: NaN in frame " + std::to_string(bad_frame));
-  }
+  if (bad_frame >= 0) refuse_nan(bad_frame);
   return result;
+}
+
+void VideoSink::add_all(const Tensor& video) {
+  if (!deep()) return add_all(to_rgb_video(video));
+  check(video.shape().rank() == 4 && video.dim(3) == 3, "video is [frames, height, width, 3]");
+  const int64_t frame_values = video.dim(1) * video.dim(2) * 3;
+  std::vector<uint16_t> frame(static_cast<size_t>(frame_values));
+  for (int64_t t = 0; t < video.dim(0); ++t) {
+    const float* values = video.f32() + t * frame_values;
+    for (int64_t i = 0; i < frame_values; ++i) {
+      const float unit = to_unit(values[i]);
+      if (std::isnan(unit)) refuse_nan(t);
+      frame[static_cast<size_t>(i)] = static_cast<uint16_t>(std::lrint(unit * 65535.0f));
+    }
+    add_deep(frame);
+  }
+  finish();
+}
+
+void VideoSink::add_deep(std::span<const uint16_t>) {
+  throw Error(Code::kInternal, "this file keeps 8 bits per sample");
 }
 
 void check_frames(const RgbVideo& video) {
@@ -125,8 +151,9 @@ std::unique_ptr<VideoSink> open_y4m(std::function<void(std::span<const std::byte
   return std::make_unique<Y4mSink>(std::move(write), size, fps);
 }
 
-std::unique_ptr<VideoSink> open_png_frames(AtomicDirectory& directory, pipeline::ImageSize size) {
-  return std::make_unique<PngSink>(directory, size);
+std::unique_ptr<VideoSink> open_png_frames(AtomicDirectory& directory, pipeline::ImageSize size,
+                                           const Metadata& metadata) {
+  return std::make_unique<PngSink>(directory, size, metadata);
 }
 
 void write_y4m(const RgbVideo& video, double fps,
@@ -140,9 +167,9 @@ void write_y4m_file(const fs::path& path, const RgbVideo& video, double fps) {
   file.commit();
 }
 
-void write_png_frames(const fs::path& directory, const RgbVideo& video) {
+void write_png_frames(const fs::path& directory, const RgbVideo& video, const Metadata& metadata) {
   AtomicDirectory frames(directory.has_filename() ? directory : directory.parent_path());
-  open_png_frames(frames, video.size)->add_all(video);
+  open_png_frames(frames, video.size, metadata)->add_all(video);
   frames.commit();
 }
 

@@ -1,5 +1,5 @@
-// A finished video to MP4 (H.264 through FFmpeg's libraries), animated WebP (libwebpmux), Y4M or
-// PNG frames.
+// A finished video to MP4, MOV, MKV or WebM (through FFmpeg's libraries), animated WebP
+// (libwebpmux), Y4M or PNG frames.
 //
 // Files appear whole or not at all: a temporary name in the same directory, synced, renamed; a
 // directory of frames likewise. Any failure, also of the last write, is an Error and leaves nothing
@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "base/function_ref.h"
+#include "media/video_encoding.h"
 #include "pipeline/rgb_image.h"
 #include "tensor/tensor.h"
 
@@ -37,43 +38,49 @@ RgbVideo to_rgb_video(const Tensor& video);
 // Throws Code::kInvalidArgument when there is none.
 void check_frames(const RgbVideo& video);
 
+// What is said about a video in its file: "title" and "comment", UTF-8.
+using Metadata = std::map<std::string, std::string>;
+
 struct VideoOptions {
   double fps = 16;
-  // x264's constant rate factor: lower is better and larger. SGLang's default.
-  int crf = 25;
-  std::string preset = "fast";
-  // Container tags, such as "title" and "comment"; UTF-8.
-  std::map<std::string, std::string> metadata = {};
+  Container container = Container::kMp4;
+  // Without a wish H.264 4:2:0 by x264, crf 25 (SGLang's), preset "fast"; VP9 in WebM.
+  EncodingChoice encoding = {};
+  Metadata metadata = {};
 };
 
-// H.264 4:2:0 in an MP4 whose index comes first, so that players can start while they load. Colours
-// are converted with the BT.709 matrix to limited range, and tagged so; primaries are BT.709 and
-// the transfer curve sRGB's, which is what the pixels of generated frames mean.
-// Throws Code::kInvalidArgument for odd sides (4:2:0 has no half pixels) or options out of range,
-// Code::kUnsupported when FFmpeg has no libx264, Code::kIo otherwise.
-void write_mp4(const std::filesystem::path& path, const RgbVideo& video,
-               const VideoOptions& options);
+// MP4 and MOV have their index first, so that players can start while they load. Colours are
+// converted with the BT.709 matrix to limited range, or stay RGB, and are tagged so; primaries are
+// BT.709 and the transfer curve sRGB's, which is what the pixels of generated frames mean.
+// Throws as resolve_encoding(), Code::kInvalidArgument for options out of range,
+// Code::kUnsupported when FFmpeg lacks the encoder, Code::kIo otherwise.
+void write_video_file(const std::filesystem::path& path, const RgbVideo& video,
+                      const VideoOptions& options);
 
 struct WebpOptions {
   double fps = 16;
-  double quality = 90;  // of libwebp's lossy compression, 0 to 100
+  double quality = 90;     // of libwebp's lossy compression, 0 to 100
+  Metadata metadata = {};  // as XMP: dc:title and dc:description
 };
 
-// Animated WebP that repeats for ever: a moving picture for a web page. Lossy, without the recipe
-// that an MP4 carries. A frame that equals the one before is no frame of the file: the one before
-// lasts longer. Throws Code::kInvalidArgument for sides above 16383 or options out of range,
-// Code::kOutOfMemory.
+// Animated WebP that repeats for ever: a moving picture for a web page. Lossy. A frame that equals
+// the one before is no frame of the file: the one before lasts longer. Throws
+// Code::kInvalidArgument for sides above 16383 or options out of range, Code::kOutOfMemory.
 std::vector<std::byte> encode_webp(const RgbVideo& video, const WebpOptions& options);
 void write_webp(const std::filesystem::path& path, const RgbVideo& video,
                 const WebpOptions& options);
 
-// YUV4MPEG2 4:4:4, 8 bits, BT.709 limited range: every player and encoder reads it from a pipe.
-// `write` receives consecutive pieces and throws to stop.
+// YUV4MPEG2 4:4:4, 8 bits, limited range: every player and encoder reads it from a pipe. It cannot
+// say by which matrix; FFmpeg and what builds on it assume BT.601, so this is BT.601. It has no
+// room for metadata either: FFmpeg reads a header of at most 96 bytes. `write` receives consecutive
+// pieces and throws to stop.
 void write_y4m(const RgbVideo& video, double fps,
                FunctionRef<void(std::span<const std::byte>)> write);
 void write_y4m_file(const std::filesystem::path& path, const RgbVideo& video, double fps);
 
-// DIRECTORY/00000.png … . The directory must not exist yet; Code::kInvalidArgument otherwise.
-void write_png_frames(const std::filesystem::path& directory, const RgbVideo& video);
+// DIRECTORY/00000.png … , each with the metadata. The directory must not exist yet;
+// Code::kInvalidArgument otherwise.
+void write_png_frames(const std::filesystem::path& directory, const RgbVideo& video,
+                      const Metadata& metadata = {});
 
 }  // namespace mxvideo::media

@@ -3,22 +3,28 @@
 extern "C" {
 #include <libavcodec/avcodec.h>
 #include <libavformat/avformat.h>
+#include <libavutil/pixdesc.h>
 #include <libswscale/swscale.h>
 }
 
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 
+#include <array>
+#include <cctype>
 #include <cmath>
 #include <csignal>
 #include <cstring>
+#include <functional>
 #include <limits>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "base/atomic_file.h"
 #include "media/image_reader.h"
 #include "media/image_writer.h"
+#include "media/video_sink.h"
 #include "support/test_support.h"
 
 namespace mxvideo::media {
@@ -50,7 +56,8 @@ RgbVideo smooth_clip(int64_t frames, pipeline::ImageSize size) {
 struct DecodedVideo {
   RgbVideo video;
   double fps = 0;
-  std::map<std::string, std::string> metadata;
+  std::map<std::string, std::string> metadata, frame_metadata;
+  std::string pixel_format, codec;
   int color_matrix = 0, color_range = 0, color_transfer = 0;
 };
 
@@ -59,7 +66,8 @@ void append_rgb(const AVFrame* frame, RgbVideo* video) {
       frame->width, frame->height, static_cast<AVPixelFormat>(frame->format), frame->width,
       frame->height, AV_PIX_FMT_RGB24, SWS_BICUBIC | SWS_ACCURATE_RND, nullptr, nullptr, nullptr);
   const int* matrix = sws_getCoefficients(frame->colorspace);
-  sws_setColorspaceDetails(context, matrix, 0, matrix, 1, 0, 1 << 16, 1 << 16);
+  const bool rgb_frame = frame->colorspace == AVCOL_SPC_RGB;
+  if (!rgb_frame) sws_setColorspaceDetails(context, matrix, 0, matrix, 1, 0, 1 << 16, 1 << 16);
   std::vector<uint8_t> rgb(static_cast<size_t>(frame->width * frame->height * 3));
   uint8_t* output[] = {rgb.data()};
   const int stride[] = {frame->width * 3};
@@ -68,6 +76,35 @@ void append_rgb(const AVFrame* frame, RgbVideo* video) {
   video->pixels.insert(video->pixels.end(), rgb.begin(), rgb.end());
   video->size = {.height = frame->height, .width = frame->width};
   ++video->frames;
+}
+
+void copy_metadata(const AVDictionary* from, std::map<std::string, std::string>* to) {
+  const AVDictionaryEntry* tag = nullptr;
+  while ((tag = av_dict_get(from, "", tag, AV_DICT_IGNORE_SUFFIX)) != nullptr) {
+    (*to)[tag->key] = tag->value;
+  }
+}
+
+void decode_frames(AVFormatContext* container, const std::function<void(const AVFrame*)>& each) {
+  const AVCodecParameters* stream = container->streams[0]->codecpar;
+  AVCodecContext* decoder = avcodec_alloc_context3(avcodec_find_decoder(stream->codec_id));
+  avcodec_parameters_to_context(decoder, stream);
+  EXPECT_EQ(avcodec_open2(decoder, nullptr, nullptr), 0);
+  AVPacket* packet = av_packet_alloc();
+  AVFrame* frame = av_frame_alloc();
+  const auto drain = [&] {
+    while (avcodec_receive_frame(decoder, frame) == 0) each(frame);
+  };
+  while (av_read_frame(container, packet) == 0) {
+    avcodec_send_packet(decoder, packet);
+    av_packet_unref(packet);
+    drain();
+  }
+  avcodec_send_packet(decoder, nullptr);
+  drain();
+  av_frame_free(&frame);
+  av_packet_free(&packet);
+  avcodec_free_context(&decoder);
 }
 
 // Reads any video file with FFmpeg; assertions fail where it cannot.
@@ -80,34 +117,37 @@ DecodedVideo decode_video(const fs::path& path) {
   EXPECT_EQ(container->nb_streams, 1u);
   const AVStream* stream = container->streams[0];
   result.fps = av_q2d(stream->avg_frame_rate);
-  const AVDictionaryEntry* tag = nullptr;
-  while ((tag = av_dict_get(container->metadata, "", tag, AV_DICT_IGNORE_SUFFIX)) != nullptr) {
-    result.metadata[tag->key] = tag->value;
-  }
+  copy_metadata(container->metadata, &result.metadata);
   result.color_matrix = stream->codecpar->color_space;
   result.color_range = stream->codecpar->color_range;
   result.color_transfer = stream->codecpar->color_trc;
-  AVCodecContext* decoder =
-      avcodec_alloc_context3(avcodec_find_decoder(stream->codecpar->codec_id));
-  avcodec_parameters_to_context(decoder, stream->codecpar);
-  EXPECT_EQ(avcodec_open2(decoder, nullptr, nullptr), 0);
-  AVPacket* packet = av_packet_alloc();
-  AVFrame* frame = av_frame_alloc();
-  const auto drain = [&] {
-    while (avcodec_receive_frame(decoder, frame) == 0) append_rgb(frame, &result.video);
-  };
-  while (av_read_frame(container, packet) == 0) {
-    avcodec_send_packet(decoder, packet);
-    av_packet_unref(packet);
-    drain();
-  }
-  avcodec_send_packet(decoder, nullptr);
-  drain();
-  av_frame_free(&frame);
-  av_packet_free(&packet);
-  avcodec_free_context(&decoder);
+  result.codec = avcodec_get_name(stream->codecpar->codec_id);
+  const char* format = av_get_pix_fmt_name(static_cast<AVPixelFormat>(stream->codecpar->format));
+  result.pixel_format = format == nullptr ? "" : format;
+  decode_frames(container, [&](const AVFrame* frame) {
+    append_rgb(frame, &result.video);
+    copy_metadata(frame->metadata, &result.frame_metadata);
+  });
   avformat_close_input(&container);
   return result;
+}
+
+// How many different values the luma of the first frame takes, of a format of 10 bits.
+size_t luma_values(const fs::path& path) {
+  std::set<uint16_t> values;
+  AVFormatContext* container = nullptr;
+  EXPECT_EQ(avformat_open_input(&container, path.c_str(), nullptr, nullptr), 0);
+  if (container == nullptr) return 0;
+  EXPECT_GE(avformat_find_stream_info(container, nullptr), 0);
+  decode_frames(container, [&](const AVFrame* frame) {
+    for (int y = 0; y < frame->height; ++y) {
+      const auto* row =
+          reinterpret_cast<const uint16_t*>(frame->data[0] + int64_t{y} * frame->linesize[0]);
+      values.insert(row, row + frame->width);
+    }
+  });
+  avformat_close_input(&container);
+  return values.size();
 }
 
 double psnr(const std::vector<uint8_t>& a, const std::vector<uint8_t>& b) {
@@ -167,7 +207,8 @@ TEST_F(VideoWriter, Mp4DecodesToTheClip) {
   const RgbVideo clip = smooth_clip(13, {.height = 48, .width = 80});
   const fs::path path = directory_ / "clip with space: 100%.mp4";
   const std::string recipe = "{\"prompt\": \"" + std::string(20'000, 'x') + " 猫\"}";
-  write_mp4(path, clip, {.fps = 23.976, .metadata = {{"title", "a cat"}, {"comment", recipe}}});
+  write_video_file(path, clip,
+                   {.fps = 23.976, .metadata = {{"title", "a cat"}, {"comment", recipe}}});
   const DecodedVideo decoded = decode_video(path);
   EXPECT_EQ(decoded.video.frames, 13);
   EXPECT_EQ(decoded.video.size, clip.size);
@@ -186,7 +227,7 @@ TEST_F(VideoWriter, Mp4DecodesToTheClip) {
 TEST_F(VideoWriter, OneFrameAndTheRateFactor) {
   const RgbVideo clip = smooth_clip(1, {.height = 32, .width = 32});
   const auto quality = [&](int crf) {
-    write_mp4(directory_ / "one.mp4", clip, {.fps = 16, .crf = crf});
+    write_video_file(directory_ / "one.mp4", clip, {.fps = 16, .encoding = {.crf = crf}});
     const DecodedVideo decoded = decode_video(directory_ / "one.mp4");
     EXPECT_EQ(decoded.video.frames, 1);
     return psnr(decoded.video.pixels, clip.pixels);
@@ -196,8 +237,8 @@ TEST_F(VideoWriter, OneFrameAndTheRateFactor) {
 
 TEST_F(VideoWriter, SameClipSameBytes) {
   const RgbVideo clip = smooth_clip(9, {.height = 64, .width = 64});
-  write_mp4(directory_ / "a.mp4", clip, {});
-  write_mp4(directory_ / "b.mp4", clip, {});
+  write_video_file(directory_ / "a.mp4", clip, {});
+  write_video_file(directory_ / "b.mp4", clip, {});
   EXPECT_EQ(read_file(directory_ / "a.mp4", 1 << 24), read_file(directory_ / "b.mp4", 1 << 24));
 }
 
@@ -208,28 +249,40 @@ TEST_F(VideoWriter, Y4mDecodesToTheClip) {
   EXPECT_EQ(decoded.video.frames, 3);
   EXPECT_EQ(decoded.video.size, clip.size);
   EXPECT_EQ(decoded.fps, 16);
-  // Y4M carries no matrix, so the decoder above converts with BT.601: compare the luma of grey.
-  RgbVideo grey{.frames = 1, .size = {.height = 2, .width = 2}, .pixels = {}};
-  grey.pixels.assign(12, 128);
-  std::string stream;
-  write_y4m(grey, 30, [&](std::span<const std::byte> bytes) {
-    stream.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-  });
+  // Y4M names no matrix, so the decoder above converts as FFmpeg does then, by BT.601.
+  EXPECT_EQ(decoded.color_matrix, AVCOL_SPC_UNSPECIFIED);
+  EXPECT_GT(psnr(decoded.video.pixels, clip.pixels), 45);
+  RgbVideo flat{.frames = 1, .size = {.height = 2, .width = 2}, .pixels = {}};
   const std::string header = "YUV4MPEG2 W2 H2 F30:1 Ip A1:1 C444 XCOLORRANGE=LIMITED\nFRAME\n";
-  EXPECT_EQ(stream, header + std::string(4, 126) + std::string(8, static_cast<char>(128)));
-  // BT.709: pure red has luma 16 + 219 * 0.2126.
-  for (size_t i = 0; i < 12; ++i) grey.pixels[i] = i % 3 == 0 ? 255 : 0;
-  stream.clear();
-  write_y4m(grey, 30, [&](std::span<const std::byte> bytes) {
-    stream.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-  });
-  EXPECT_NEAR(static_cast<uint8_t>(stream[header.size()]), 16 + 219 * 0.2126, 1);
+  // ITU-R BT.601: Y = 16 + 219 (0.299 R + 0.587 G + 0.114 B),
+  // Cb = 128 + 224 (B - Y') / 1.772, Cr = 128 + 224 (R - Y') / 1.402.
+  const std::vector<std::array<double, 3>> colors = {{1, 0, 0}, {0, 1, 0}, {0, 0, 1}, {1, 1, 0}};
+  for (const auto& rgb : colors) {
+    flat.pixels.clear();
+    for (size_t i = 0; i < 12; ++i) flat.pixels.push_back(rgb[i % 3] > 0 ? 255 : 0);
+    std::string stream;
+    write_y4m(flat, 30, [&](std::span<const std::byte> bytes) {
+      stream.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    });
+    ASSERT_TRUE(stream.starts_with(header)) << stream.substr(0, 80);
+    const double luma = 0.299 * rgb[0] + 0.587 * rgb[1] + 0.114 * rgb[2];
+    const double expected[] = {16 + 219 * luma, 128 + 224 * (rgb[2] - luma) / 1.772,
+                               128 + 224 * (rgb[0] - luma) / 1.402};
+    for (size_t plane = 0; plane < 3; ++plane) {
+      EXPECT_NEAR(static_cast<uint8_t>(stream[header.size() + plane * 4]), expected[plane], 1.01)
+          << "plane " << plane;
+    }
+  }
 }
 
 TEST_F(VideoWriter, PngFramesAreExact) {
   const RgbVideo clip = smooth_clip(3, {.height = 7, .width = 5});
-  write_png_frames(directory_ / "frames", clip);
+  write_png_frames(directory_ / "frames", clip, {{"title", "a cat"}, {"comment", "{猫}"}});
   EXPECT_EQ(entries_of(directory_), 1u);
+  // By FFmpeg's reader of PNG texts.
+  const DecodedVideo first = decode_video(directory_ / "frames" / "00000.png");
+  EXPECT_EQ(first.frame_metadata.at("Title"), "a cat");
+  EXPECT_EQ(first.frame_metadata.at("Comment"), "{猫}");
   EXPECT_EQ(entries_of(directory_ / "frames"), 3u);
   for (int64_t i = 0; i < 3; ++i) {
     const auto image =
@@ -256,7 +309,7 @@ TEST_F(VideoWriter, WriteErrorsAreErrorsAndLeaveNothing) {
     std::function<void(const fs::path&)> write;
   };
   const Writer writers[] = {
-      {"x.mp4", [&](const fs::path& path) { write_mp4(path, clip, {}); }},
+      {"x.mp4", [&](const fs::path& path) { write_video_file(path, clip, {}); }},
       {"x.y4m", [&](const fs::path& path) { write_y4m_file(path, clip, 16); }},
       {"x.png", [&](const fs::path& path) { write_png(path, image); }},
       {"frames", [&](const fs::path& path) { write_png_frames(path, clip); }}};
@@ -283,7 +336,8 @@ TEST_F(VideoWriter, WriteErrorsAreErrorsAndLeaveNothing) {
 
 TEST_F(VideoWriter, RefusesWhatMp4CannotHold) {
   const auto code = [&](const RgbVideo& video, const VideoOptions& options) {
-    return test::expect_error([&] { write_mp4(directory_ / "x.mp4", video, options); }).code();
+    return test::expect_error([&] { write_video_file(directory_ / "x.mp4", video, options); })
+        .code();
   };
   const RgbVideo clip = smooth_clip(1, {.height = 16, .width = 16});
   EXPECT_EQ(code(smooth_clip(1, {.height = 16, .width = 15}), {}), Code::kInvalidArgument);
@@ -291,9 +345,123 @@ TEST_F(VideoWriter, RefusesWhatMp4CannotHold) {
   EXPECT_EQ(code(smooth_clip(0, {.height = 16, .width = 16}), {}), Code::kInvalidArgument);
   EXPECT_EQ(code(clip, {.fps = 0}), Code::kInvalidArgument);
   EXPECT_EQ(code(clip, {.fps = std::nan("")}), Code::kInvalidArgument);
-  EXPECT_EQ(code(clip, {.crf = 52}), Code::kInvalidArgument);
-  EXPECT_EQ(code(clip, {.preset = "warp"}), Code::kInvalidArgument);
+  EXPECT_EQ(code(clip, {.encoding = {.crf = 52}}), Code::kInvalidArgument);
+  EXPECT_EQ(code(clip, {.encoding = {.preset = "warp"}}), Code::kInvalidArgument);
   EXPECT_EQ(entries_of(directory_), 0u);
+}
+
+// What a file of each codec and container says and holds, as FFmpeg's demuxers and decoders see it.
+TEST_F(VideoWriter, EveryCodecInEachOfItsContainers) {
+  struct Case {
+    const char* file;
+    Container container;
+    EncodingChoice choice;
+    const char *codec, *pixel_format;
+    double psnr;
+  };
+  using enum Container;
+  const Case cases[] = {
+      {"a.mov", kMov, {}, "h264", "yuv420p", 36},
+      {"b.mkv", kMkv, {}, "h264", "yuv420p", 36},
+      {"c.webm", kWebm, {}, "vp9", "yuv420p", 33},
+      {"d.mp4", kMp4, {.crf = 10, .pixel_format = "yuv420p10le"}, "h264", "yuv420p10le", 40},
+      {"e.mp4",
+       kMp4,
+       {.crf = 10, .preset = "slow", .pixel_format = "yuv444p"},
+       "h264",
+       "yuv444p",
+       40},
+      {"f.mp4", kMp4, {.codec = "libx264rgb", .crf = 0}, "h264", "gbrp", 1000},
+      {"g.mp4", kMp4, {.codec = "libx265", .crf = 15}, "hevc", "yuv420p", 36},
+      {"h.mkv",
+       kMkv,
+       {.codec = "libx265", .pixel_format = "yuv420p10le"},
+       "hevc",
+       "yuv420p10le",
+       33},
+      {"i.mov", kMov, {.codec = "prores_ks"}, "prores", "yuv422p10le", 38},
+      {"j.mkv",
+       kMkv,
+       {.codec = "prores_ks", .pixel_format = "yuv444p10le"},
+       "prores",
+       "yuv444p10le",
+       40},
+      {"k.mkv", kMkv, {.codec = "ffv1"}, "ffv1", "bgr0", 1000},
+      {"l.webm", kWebm, {.crf = 20, .pixel_format = "yuv420p10le"}, "vp9", "yuv420p10le", 36}};
+  const RgbVideo clip = smooth_clip(5, {.height = 48, .width = 80});
+  const std::string recipe = "{\"prompt\": \"" + std::string(70'000, 'x') + " 猫\"}";
+  for (const Case& c : cases) {
+    const VideoOptions options{.fps = 24,
+                               .container = c.container,
+                               .encoding = c.choice,
+                               .metadata = {{"title", "a cat"}, {"comment", recipe}}};
+    write_video_file(directory_ / c.file, clip, options);
+    const DecodedVideo decoded = decode_video(directory_ / c.file);
+    EXPECT_EQ(decoded.codec, c.codec) << c.file;
+    EXPECT_EQ(decoded.pixel_format, c.pixel_format) << c.file;
+    EXPECT_EQ(decoded.video.frames, 5) << c.file;
+    EXPECT_NEAR(decoded.fps, 24, 0.01) << c.file;
+    const bool rgb = std::string_view(c.pixel_format).find("b") != std::string_view::npos;
+    if (std::string_view(c.codec) != "ffv1") {
+      EXPECT_EQ(decoded.color_matrix, rgb ? AVCOL_SPC_RGB : AVCOL_SPC_BT709) << c.file;
+    }
+    EXPECT_GT(psnr(decoded.video.pixels, clip.pixels), c.psnr) << c.file;
+    std::map<std::string, std::string> lower;  // Matroska writes COMMENT
+    for (auto [key, value] : decoded.metadata) {
+      for (char& letter : key) letter = static_cast<char>(std::tolower(letter));
+      lower[key] = value;
+    }
+    EXPECT_EQ(lower["title"], "a cat") << c.file;
+    EXPECT_EQ(lower["comment"], recipe) << c.file;
+    const std::string bytes = read_file(directory_ / c.file, 1 << 24);
+    write_video_file(directory_ / c.file, clip, options);
+    EXPECT_EQ(read_file(directory_ / c.file, 1 << 24), bytes) << c.file << " changes";
+  }
+}
+
+TEST_F(VideoWriter, RefusesWhatDoesNotGoTogetherAndSaysWhatDoes) {
+  struct Case {
+    Container container;
+    EncodingChoice choice;
+    const char* said;
+  };
+  using enum Container;
+  const Case cases[] = {
+      {kMp4, {.codec = "h264"}, "codec: expected libx264, "},
+      {kMp4, {.codec = "ffv1"}, "ffv1 does not go into .mp4, which takes libx264, "},
+      {kWebm, {.codec = "libx264"}, "it goes into .mp4, .mov, .mkv"},
+      {kMkv, {.codec = "ffv1", .crf = 20}, "ffv1 has no crf: it is lossless"},
+      {kMov, {.codec = "prores_ks", .crf = 20}, "prores_ks has no crf"},
+      {kMov, {.codec = "prores_ks", .preset = "slow"}, "prores_ks has no presets"},
+      {kWebm, {.crf = 64}, "crf of libvpx-vp9: expected 0 to 63, got 64"},
+      {kMp4, {.pixel_format = "rgb24"}, "pixel format of libx264: expected yuv420p, "},
+      {kMp4, {.preset = "warp"}, "preset of libx264: expected ultrafast, "}};
+  for (const Case& c : cases) {
+    const Error error = test::expect_error([&] {
+      resolve_encoding(c.container, c.choice, {16, 16});
+    });
+    EXPECT_EQ(error.code(), Code::kInvalidArgument) << c.said;
+    EXPECT_NE(std::string(error.what()).find(c.said), std::string::npos) << error.what();
+  }
+  EXPECT_EQ(resolve_encoding(kMp4, {.pixel_format = "yuv444p"}, {15, 17}).format,
+            AV_PIX_FMT_YUV444P);
+}
+
+// A ramp that has steps in 8 bits has none in a file of 10: its luma takes more than 256 values.
+TEST_F(VideoWriter, TenBitsComeFromTheVideoAndNotFromBytes) {
+  constexpr int64_t kWidth = 1024;
+  Tensor video = Tensor::zeros({1, 16, kWidth, 3});
+  for (int64_t i = 0; i < 16 * kWidth; ++i) {
+    for (int64_t c = 0; c < 3; ++c) {
+      video.f32()[i * 3 + c] = 2 * static_cast<float>(i % kWidth) / (kWidth - 1) - 1;
+    }
+  }
+  AtomicFile file(directory_ / "ramp.mkv");
+  const VideoOptions options{.container = Container::kMkv,
+                             .encoding = {.codec = "ffv1", .pixel_format = "yuv444p10le"}};
+  open_video_file(file, {.height = 16, .width = kWidth}, options)->add_all(video);
+  file.commit();
+  EXPECT_GT(luma_values(directory_ / "ramp.mkv"), 800u);  // 64 to 940 in limited range
 }
 
 // (v * 0.5 + 0.5) clamped, * 255, truncated: numbers from numpy in fp32.

@@ -1,8 +1,11 @@
 #include <webp/encode.h>
 #include <webp/mux.h>
 
+#include <array>
 #include <cmath>
 #include <memory>
+#include <string_view>
+#include <utility>
 
 #include "base/atomic_file.h"
 #include "base/error.h"
@@ -87,6 +90,60 @@ void require(bool done, WebPAnimEncoder* encoder) {
               std::string("WebP: cannot encode the video: ") + WebPAnimEncoderGetError(encoder));
 }
 
+std::string escape_xml(std::string_view text) {
+  std::string result;
+  for (const char c : text) {
+    if (c == '&') {
+      result += "&amp;";
+    } else if (c == '<') {
+      result += "&lt;";
+    } else if (c == '>') {
+      result += "&gt;";
+    } else if (static_cast<unsigned char>(c) >= 0x20 || c == '\n' || c == '\t') {
+      result += c;  // XML has no other control characters
+    }
+  }
+  return result;
+}
+
+// XMP (ISO 16684-1): Dublin Core's title and description.
+std::string xmp_packet(const Metadata& metadata) {
+  constexpr std::array<std::pair<const char*, const char*>, 2> kProperties = {
+      {{"title", "dc:title"}, {"comment", "dc:description"}}};
+  std::string packet =
+      "<x:xmpmeta xmlns:x=\"adobe:ns:meta/\">"
+      "<rdf:RDF xmlns:rdf=\"http://www.w3.org/1999/02/22-rdf-syntax-ns#\">"
+      "<rdf:Description rdf:about=\"\" xmlns:dc=\"http://purl.org/dc/elements/1.1/\">";
+  for (const auto& [key, property] : kProperties) {
+    const auto found = metadata.find(key);
+    if (found == metadata.end()) continue;
+    packet += std::string("<") + property + "><rdf:Alt><rdf:li xml:lang=\"x-default\">" +
+              escape_xml(found->second) + "</rdf:li></rdf:Alt></" + property + ">";
+  }
+  return packet + "</rdf:Description></rdf:RDF></x:xmpmeta>";
+}
+
+std::vector<std::byte> with_metadata(const WebPData& file, const Metadata& metadata) {
+  const auto bytes_of = [](const WebPData& data) {
+    const auto* bytes = reinterpret_cast<const std::byte*>(data.bytes);
+    return std::vector<std::byte>(bytes, bytes + data.size);
+  };
+  if (metadata.empty()) return bytes_of(file);
+  const std::unique_ptr<WebPMux, decltype(&WebPMuxDelete)> mux(WebPMuxCreate(&file, 0),
+                                                               &WebPMuxDelete);
+  const std::string packet = xmp_packet(metadata);
+  const WebPData chunk{.bytes = reinterpret_cast<const uint8_t*>(packet.data()),
+                       .size = packet.size()};
+  WebPData result;
+  WebPDataInit(&result);
+  const bool done = mux != nullptr &&
+                    WebPMuxSetChunk(mux.get(), "XMP ", &chunk, 1) == WEBP_MUX_OK &&
+                    WebPMuxAssemble(mux.get(), &result) == WEBP_MUX_OK;
+  const std::unique_ptr<WebPData, decltype(&WebPDataClear)> owner(&result, &WebPDataClear);
+  if (!done) throw Error(Code::kOutOfMemory, "WebP: cannot add the metadata");
+  return bytes_of(result);
+}
+
 // Frames to the bytes of a file.
 class Animation {
  public:
@@ -112,8 +169,7 @@ class Animation {
     const bool done = WebPAnimEncoderAssemble(encoder_.get(), &data) != 0;
     const std::unique_ptr<WebPData, decltype(&WebPDataClear)> owner(&data, &WebPDataClear);
     require(done, encoder_.get());
-    const auto* bytes = reinterpret_cast<const std::byte*>(data.bytes);
-    return {bytes, bytes + data.size};
+    return with_metadata(data, options_.metadata);
   }
 
  private:

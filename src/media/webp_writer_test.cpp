@@ -85,6 +85,25 @@ TEST(WebpWriter, KeepsFramesTimesAndPixels) {
   EXPECT_LT(difference(read.video, video), difference(next, video) / 3);
 }
 
+TEST(WebpWriter, CarriesTheRecipeAsXmpAndTheSameFrames) {
+  const RgbVideo video = moving_square(3, {.height = 32, .width = 48});
+  const auto plain = encode_webp(video, {});
+  const auto told =
+      encode_webp(video, {.metadata = {{"title", "a <cat>"}, {"comment", "{\"a\": 1}"}}});
+  EXPECT_EQ(decode(told).video.pixels, decode(plain).video.pixels);
+  const WebPData data{.bytes = reinterpret_cast<const uint8_t*>(told.data()), .size = told.size()};
+  WebPDemuxer* demuxer = WebPDemux(&data);
+  WebPChunkIterator chunk;
+  ASSERT_NE(WebPDemuxGetChunk(demuxer, "XMP ", 1, &chunk), 0);
+  const std::string xmp(reinterpret_cast<const char*>(chunk.chunk.bytes), chunk.chunk.size);
+  EXPECT_NE(xmp.find("<dc:title><rdf:Alt><rdf:li xml:lang=\"x-default\">a &lt;cat&gt;</rdf:li>"),
+            std::string::npos)
+      << xmp;
+  EXPECT_NE(xmp.find("{\"a\": 1}</rdf:li></rdf:Alt></dc:description>"), std::string::npos) << xmp;
+  WebPDemuxReleaseChunkIterator(&chunk);
+  WebPDemuxDelete(demuxer);
+}
+
 TEST(WebpWriter, QualityIsPixelsForBytes) {
   const RgbVideo video = moving_square(5, {.height = 32, .width = 48});
   const std::vector<std::byte> low = encode_webp(video, {.quality = 5});

@@ -112,5 +112,41 @@ TEST_F(MediaTest, RecipeHoldsTheHashOfTheImageFile) {
   EXPECT_FALSE(report()["last_image"].contains("sha256"));
 }
 
+TEST_F(MediaTest, CodecAndQualityAreChosenByFfmpegsNamesAndReported) {
+  expect_success(
+      run(generate("ti2v-5b", {"-o", "v.mkv", "--codec", "ffv1", "--report", "r.json"})));
+  EXPECT_TRUE(read_text(work() / "v.mkv").starts_with("\x1a\x45\xdf\xa3"));
+  const nlohmann::json lossless = {
+      {"container", "mkv"}, {"codec", "ffv1"}, {"pixel_format", "bgr0"}};
+  EXPECT_EQ(report()["encoding"], lossless);
+  std::filesystem::remove(work() / "r.json");
+  std::filesystem::remove(work() / "v.mkv");
+  expect_success(run(generate("ti2v-5b", {"-o", "v.MP4", "--crf", "12", "--preset", "veryfast",
+                                          "--pix-fmt", "yuv420p10le", "--report", "r.json"})));
+  const nlohmann::json deep = {{"container", "mp4"},
+                               {"codec", "libx264"},
+                               {"pixel_format", "yuv420p10le"},
+                               {"crf", 12.0},
+                               {"preset", "veryfast"}};
+  EXPECT_EQ(report()["encoding"], deep);
+}
+
+TEST_F(MediaTest, WhatDoesNotGoTogetherIsRefusedBeforeTheWork) {
+  const auto refused = [&](const Arguments& extra, const std::string& fragment) {
+    expect_failure(run(generate("ti2v-5b", extra)), kInvalidArgumentStatus, fragment);
+  };
+  refused({"-o", "v.mp4", "--codec", "ffv1"}, "ffv1 does not go into .mp4");
+  refused({"-o", "v.webm", "--preset", "slow"}, "libvpx-vp9 has no presets");
+  refused({"-o", "v.mp4", "--crf", "60"}, "crf of libx264: expected 0 to 51, got 60");
+  refused({"-o", "v.webp", "--crf", "20"}, "--codec, --crf, --preset and --pix-fmt are for mp4");
+  refused({"-o", "v.avi"}, "expected a name ending in .mp4, .mov, .mkv, .webm,");
+}
+
+TEST_F(MediaTest, Y4mSaysThatItHoldsNoRecipe) {
+  const ProcessResult result = run(generate("ti2v-5b", {"-o", "v.y4m"}));
+  expect_success(result);
+  EXPECT_NE(result.err.find("y4m has no room for the recipe"), std::string::npos) << result.err;
+}
+
 }  // namespace
 }  // namespace mxvideo::test
