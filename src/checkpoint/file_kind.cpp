@@ -74,8 +74,9 @@ std::optional<FileKind> recognise_placeholder(std::string_view head) {
   if (head.starts_with("version https://git-lfs") || head.starts_with("version http://git-media") ||
       head.starts_with("version https://hawser")) {
     const std::string size(line_value(head, "size "));
-    return FileKind{.what = "is a Git LFS pointer, not the file itself" +
-                            (size.empty() ? "" : " of " + printable(size, 24) + " bytes"),
+    return FileKind{.what = "is a Git LFS pointer" +
+                            (size.empty() ? "" : " to " + printable(size, 24) + " bytes") +
+                            ", not the file itself",
                     .way_on = "get it with: git lfs pull"};
   }
   if (first_line(head).find("/annex/objects/") != head.npos && head.front() == '/') {

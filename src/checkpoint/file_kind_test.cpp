@@ -51,7 +51,7 @@ std::vector<Case> containers() {
       {"\x1f\x8b\x08\0\0\0\0\0\0\0"s, "is compressed with gzip", Code::kUnsupported},
       {std::string(257, 'a') + "ustar\0"s + std::string(300, '\0'), "is a tar archive",
        Code::kUnsupported},
-      {kLfsPointer, "is a Git LFS pointer, not the file itself of 12345 bytes; get it with: "},
+      {kLfsPointer, "is a Git LFS pointer to 12345 bytes, not the file itself; get it with: "},
       {"/annex/objects/SHA256E-s7--0a.safetensors\n", "is a git-annex pointer"},
       {kPage, "is a web page (HTML)"},
       {"<?xml version=\"1.0\"?><Error><Code>AccessDenied</Code></Error>", "is an XML document"},

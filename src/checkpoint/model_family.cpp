@@ -125,10 +125,13 @@ class Recogniser {
   std::optional<ModelFamily> recognise() const {
     std::optional<ModelFamily> family = family_of_names();
     add_form(family);
-    if (const std::string shard = shard_sentence(); !shard.empty() && !(family && !family->runs)) {
+    const std::string shard = shard_sentence();
+    const bool may_be_shard = !family || family->runs || family->part;
+    if (!shard.empty() && may_be_shard) {
       return ModelFamily{.what = shard,
                          .way_on = shard_way_on(),
                          .component = std::nullopt,
+                         .part = true,
                          .code = Code::kNotFound};
     }
     return family;
@@ -257,7 +260,9 @@ class Recogniser {
                              "the blocks of a Wan transformer without the tensors around them "
                              "(patch_embedding, condition_embedder, proj_out)",
                          .way_on = "take the file that has all of them",
-                         .component = Component::kTransformer};
+                         .component = Component::kTransformer,
+                         .part = true,
+                         .code = Code::kCorruptFile};
     }
     if (patch == nullptr || patch->shape.rank() != 5) {
       return ModelFamily{.what = "a Wan transformer",
@@ -358,7 +363,7 @@ class Recogniser {
     const std::string stored = form();
     if (stored.empty()) return;
     if (!family) family = ModelFamily{.what = "a checkpoint", .way_on = "", .component = {}};
-    family->what += " whose weights are in " + stored;
+    family->what += ", whose weights are in " + stored;
     if (family->runs) family->way_on = kTakeFloat;
     family->runs = false;
     family->foreign_form = true;
@@ -412,7 +417,7 @@ std::string misfit_origin(const Checkpoint& checkpoint, bool always) {
     return checkpoint.description();
   }
   std::string text = checkpoint.description() + ": is " + family->what;
-  if (checkpoint.component() && family->component != checkpoint.component()) {
+  if (family->component && checkpoint.component() && family->component != checkpoint.component()) {
     text += ", expected " + std::string(component_noun(*checkpoint.component()));
   }
   return text + (family->way_on.empty() ? "" : "; " + family->way_on);

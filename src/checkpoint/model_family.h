@@ -22,7 +22,8 @@ struct ModelFamily {
   // The kind of component that it is a form of; nullopt: none that mxvideo has.
   std::optional<Component> component;
   bool runs = false;  // mxvideo has a model of this family
-  // Of an error about it: nothing is broken in a file of another model.
+  bool part = false;  // of a checkpoint, whose rest is elsewhere
+  // Of an error about it: nothing is broken in a file of another model, unlike in a part of one.
   Code code = Code::kUnsupported;
   // Weights are stored in a form that no declaration could describe.
   bool foreign_form = false;

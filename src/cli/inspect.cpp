@@ -49,9 +49,6 @@ void print_transformer(const InspectedPart& part, const convert::InspectDetail& 
   for (const std::string& kind : part.unsupported) {
     std::cout << "  does not run: " << printable(kind, 400) << "\n";
   }
-  for (const std::string& notice : part.notices) {
-    std::cout << "  note: " << printable(notice, 4096) << "\n";
-  }
   if (!detail.layers) return;
   for (const convert::InspectedLayer& layer : part.layers) {
     std::cout << fmt::format("    {:<45} {:<12} runs as {:<6} {:>5} bits  {}\n",

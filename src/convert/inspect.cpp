@@ -55,6 +55,11 @@ double bits_in_memory(const quantization::LinearMethod& linear, bool decoded, DT
   return decoded ? 16 : static_cast<double>(8 * dtype_size(stored));
 }
 
+bool is_float(DType dtype) {
+  return dtype == DType::kF32 || dtype == DType::kF16 || dtype == DType::kBF16 ||
+         dtype == DType::kF64;
+}
+
 // Takes the layers that do not run out of `declaration`.
 std::map<std::string, checkpoint::QuantizedLayer> take_unsupported(
     checkpoint::QuantizationDeclaration& declaration) {
@@ -96,7 +101,14 @@ void list_layers(const checkpoint::TransformerCheckpoint& opened, InspectedPart&
     const quantization::LinearShape shape{.out_features = tensor.view.shape[0],
                                           .in_features = tensor.view.shape[1],
                                           .bias = tensors.contains(layer + ".bias")};
-    if (const auto foreign = unsupported.find(layer); foreign != unsupported.end()) {
+    const bool codes = !is_declared && !is_float(tensor.view.dtype);
+    if (codes) {
+      part.layers.push_back({.name = layer,
+                             .declared = std::string(dtype_name(tensor.view.dtype)),
+                             .scheme = "unsupported",
+                             .reason = "no declaration says what the codes mean",
+                             .weight_bits = 0});
+    } else if (const auto foreign = unsupported.find(layer); foreign != unsupported.end()) {
       part.layers.push_back({.name = layer,
                              .declared = foreign->second.type,
                              .scheme = "unsupported",
@@ -154,7 +166,6 @@ Json transformer_json(const InspectedPart& part, const InspectDetail& detail) {
   json["stored_bits_per_weight"] = part.stored_bits_per_weight;
   json["companions"] = part.companions;
   json["attention"] = part.attention;
-  json["notices"] = part.notices;
   json["unsupported"] = part.unsupported;
   json["layer_types"] = declared_by_layer(part);
   std::map<std::string, int64_t> schemes;
@@ -213,7 +224,8 @@ void inspect_part(InspectedPart& part) {
   // A file of a text encoder or a VAE alone does not tell all sizes.
   const bool judged = part.part.kind == PartKind::kTransformer ||
                       part.part.kind == PartKind::kUnknown || !part.part.config.is_null();
-  if (whole && judged) {
+  // Layers that do not run are said by kind; a check would end with them.
+  if (whole && judged && part.unsupported.empty()) {
     collect_problem(part.problems, [&] { check_part(part.part, *opened); });
   }
   const auto repeated = std::ranges::unique(part.problems);
@@ -240,7 +252,7 @@ std::vector<ModelPart> parts_to_inspect(const fs::path& path, std::vector<std::s
 
 bool Inspection::runs() const {
   return problems.empty() && std::ranges::all_of(parts, [](const InspectedPart& part) {
-           return part.problems.empty();
+           return part.problems.empty() && part.unsupported.empty();
          });
 }
 

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "checkpoint/json.h"
+#include "checkpoint/model_family.h"
 #include "checkpoint/quote.h"
 #include "convert/layout.h"
 
@@ -138,6 +139,13 @@ Located locate(const ModelInputs& inputs) {
                   "diffusion_pytorch_model*.safetensors or one .safetensors file");
 }
 
+// Another model is said to be one before anything is asked of its variant, experts or flags.
+void refuse_other_model(const TransformerSource& source) {
+  if (source.quantized()) return;  // an export may omit tensors that its original has
+  const auto family = checkpoint::recognise_family(source.opened.checkpoint);
+  if (family && !family->runs) check_transformer_tensors(source, source.config.sizes);
+}
+
 WanVariant variant_by_channels(const TransformerSource& source, size_t experts) {
   const int64_t in = source.config.sizes.in_channels;
   const int64_t out = source.config.sizes.out_channels;
@@ -224,6 +232,7 @@ ModelSource open_model_source(const ModelInputs& inputs, std::optional<WanVarian
   model.diffusers_root = located.diffusers_root;
   for (const auto& [component, weights] : located.experts) {
     TransformerSource source = open_transformer_source(component, weights);
+    refuse_other_model(source);
     const WanVariant variant = variant_of(source, located);
     if (!model.experts.empty() && variant != model.variant) {
       throw Error(Code::kCorruptFile, weights.string() +

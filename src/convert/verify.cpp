@@ -56,6 +56,8 @@ VerifiedPart verify_part(const ModelPart& part, const ModelPart* original,
   std::optional<TransformerCheckpoint> opened;
   if (!collect_problem(result.problems, [&] { opened.emplace(open_part(part)); })) return result;
   result.notices = opened->checkpoint.notices();
+  result.notices.insert(result.notices.end(), opened->quantization.notices.begin(),
+                        opened->quantization.notices.end());
   if (part.kind == PartKind::kTransformer) {
     result.quantization = quantization_source_name(opened->quantization.source);
   }

@@ -204,6 +204,12 @@ TEST_F(OfflineLayer, RefusesTypesThatNothingComputesByLayerAndType) {
   EXPECT_STREQ(error.what(),
                "description.json: expected layers of type FLOAT, W8A8_MXFP8 or W8A8_MXINT8, got "
                "W4A4_MXFP4 (1 layer: m); W8A8_DYNAMIC (1 layer: n)");
+  declared_.source = QuantizationSource::kComfy;
+  declared_.layers.erase("n");
+  declared_.layers["m"].type = "nvfp4";
+  EXPECT_STREQ(expect_error([&] { load(); }).what(),
+               "description.json: expected layers of ComfyUI's format mxfp8 or not quantized, got "
+               "nvfp4 (1 layer: m)");
 }
 
 TEST_F(OfflineLayer, QuantizedAttentionIsComputedInFp32WithANotice) {

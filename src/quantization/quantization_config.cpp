@@ -111,6 +111,18 @@ class DeclaredQuantization final : public QuantizationConfig {
   checkpoint::QuantizationDeclaration declared_;
 };
 
+// The types that run, in the words of the files.
+std::string_view known_types(checkpoint::QuantizationSource source) {
+  switch (source) {
+    case checkpoint::QuantizationSource::kComfy:
+      return "of ComfyUI's format mxfp8 or not quantized";
+    case checkpoint::QuantizationSource::kConfigJson:
+      return "in MXFP8 or not quantized";
+    default:
+      return "of type FLOAT, W8A8_MXFP8 or W8A8_MXINT8";
+  }
+}
+
 // Layers that no kernel computes, by type and reason.
 void refuse_unknown_types(const checkpoint::QuantizationDeclaration& declared) {
   std::map<std::string, std::vector<std::string>> layers_of_kind;
@@ -124,9 +136,8 @@ void refuse_unknown_types(const checkpoint::QuantizationDeclaration& declared) {
             (layers.size() == 1 ? " layer: " : " layers: ") + checkpoint::name_list(layers, 5) +
             ")";
   }
-  throw Error(
-      Code::kUnsupported,
-      declared.origin + ": expected layers of type FLOAT, W8A8_MXFP8 or W8A8_MXINT8, got " + what);
+  throw Error(Code::kUnsupported, declared.origin + ": expected layers " +
+                                      std::string(known_types(declared.source)) + ", got " + what);
 }
 
 bool quantizes_online(const QuantizationOptions& options) {

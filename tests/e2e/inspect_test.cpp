@@ -90,6 +90,36 @@ TEST_F(InspectTest, ListsWhatDoesNotRunAndSaysWhy) {
   EXPECT_EQ(part.at("tensors"), 70);
 }
 
+// ComfyUI's own words for layers that other programs quantized; the rest is listed.
+TEST_F(InspectTest, ListsMixedLayersRunnableOrNot) {
+  const fs::path file = scratch() / "mixed.safetensors";
+  fs::copy_file(tiny_model("t2v-a14b") / "transformer" / "diffusion_pytorch_model.safetensors",
+                file);
+  edit_tensors(file, [](TensorFile& f) {
+    const std::string marker = R"({"format": "nvfp4"})";
+    for (const std::string layer : {"blocks.0.attn1.to_q", "blocks.1.attn1.to_q"}) {
+      TensorFile::Entry& weight = f.at(layer + ".weight");
+      weight.dtype = "U8";
+      weight.shape[1] /= 2;
+      weight.bytes.resize(weight.bytes.size() / 4);
+      f.entries.push_back(
+          {layer + ".comfy_quant", "U8", {static_cast<int64_t>(marker.size())}, marker});
+    }
+  });
+  const ProcessResult text = run({"inspect", file.string()});
+  expect_success(text);
+  EXPECT_NE(text.out.find("does not run: 2 x nvfp4"), std::string::npos) << text.out;
+  EXPECT_NE(text.out.find("2 x nvfp4\n"), std::string::npos);
+  EXPECT_NE(text.out.find("attn1.to_k"), std::string::npos);
+  const ProcessResult json = run({"inspect", file.string(), "--json"});
+  expect_success(json);
+  EXPECT_FALSE(nlohmann::json::parse(json.out).at("runs"));
+  expect_failure(
+      run(generate("t2v-a14b", {"--transformer-weights-path", file.string(), "-o", "x.y4m"})), 3,
+      "expected layers of ComfyUI's format mxfp8 or not quantized, got nvfp4 (2 layers: "
+      "blocks.{0,1}.attn1.to_q)");
+}
+
 TEST_F(InspectTest, ListsTheFoldersOfAModelOfAnotherClass) {
   const fs::path model = copy("t2v-a14b");
   edit_json(model / "model_index.json",
