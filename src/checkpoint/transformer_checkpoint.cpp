@@ -7,12 +7,13 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/format.h"
 #include "checkpoint/comfy_quant.h"
 #include "checkpoint/declaration/comfy_declaration.h"
 #include "checkpoint/declaration/config_declaration.h"
+#include "checkpoint/declaration/declared_keys.h"
 #include "checkpoint/declaration/modelslim_declaration.h"
 #include "checkpoint/declaration/stored_layers.h"
-#include "checkpoint/json.h"
 #include "checkpoint/model_family.h"
 #include "checkpoint/modelslim.h"
 #include "checkpoint/quote.h"
@@ -130,8 +131,7 @@ void check_declaration(const QuantizationDeclaration& declaration, const Checkpo
   }
   std::string problems;
   if (!undeclared.empty()) {
-    problems = std::to_string(undeclared.size()) +
-               (undeclared.size() == 1 ? " quantized tensor" : " quantized tensors") +
+    problems = count_of(std::ssize(undeclared), "quantized tensor") +
                " without a declaration: " + name_list(undeclared);
     const auto family = recognise_family(checkpoint);
     const bool no_declaration_helps = family && family->foreign_form;
@@ -141,23 +141,15 @@ void check_declaration(const QuantizationDeclaration& declaration, const Checkpo
                     : "; expected quant_model_description*.json, quantization_config in "
                       "config.json, or comfy_quant markers";
   }
-  if (!absent.empty()) {
-    problems += std::string(problems.empty() ? "" : "; ") + std::to_string(absent.size()) +
-                (absent.size() == 1 ? " layer that " : " layers that ") + declaration.origin +
-                (absent.size() == 1 ? " declares has no weight: " : " declares have no weight: ") +
-                name_list(absent);
-  }
-  if (!unfollowed.empty()) {
-    problems += std::string(problems.empty() ? "" : "; ") + std::to_string(unfollowed.size()) +
-                (unfollowed.size() == 1 ? " tensor that " : " tensors that ") + declaration.origin +
-                (unfollowed.size() == 1 ? " declares is missing: " : " declares are missing: ") +
-                name_list(unfollowed);
-  }
-  if (!ragged.empty()) {
-    problems += std::string(problems.empty() ? "" : "; ") + std::to_string(ragged.size()) +
-                (ragged.size() == 1 ? " MXFP8 or MXINT8 layer" : " MXFP8 or MXINT8 layers") +
-                " whose weight is not [n, k] with k a multiple of 32: " + name_list(ragged);
-  }
+  const auto add = [&](const std::vector<std::string>& names, const char* one,
+                       const std::string& what) {
+    if (!names.empty()) {
+      join_refusal(problems, count_of(std::ssize(names), one) + what + name_list(names));
+    }
+  };
+  add(absent, "layer", " declared by " + declaration.origin + " without a weight: ");
+  add(unfollowed, "tensor", " declared by " + declaration.origin + " and missing: ");
+  add(ragged, "MXFP8 or MXINT8 layer", " whose weight is not [n, k] with k a multiple of 32: ");
   if (!problems.empty()) refuse_misfit(checkpoint, problems);
 }
 

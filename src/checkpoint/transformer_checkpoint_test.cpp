@@ -134,7 +134,7 @@ TEST_F(TransformerCheckpointTest, QuantizedWithoutDeclarationIsAnError) {
 TEST_F(TransformerCheckpointTest, DeclarationsMustCoverTheTensorsAndNotMore) {
   write("quant_model_description.json",
         R"({"blocks.0.attn1.to_q.weight": "FLOAT", "blocks.9.attn1.to_q.weight": "W8A8"})");
-  expect_refused(Code::kCorruptFile, "does not declare them; 1 layer that");
+  expect_refused(Code::kCorruptFile, "does not declare them; 1 layer declared by");
 }
 
 TEST_F(TransformerCheckpointTest, DeclaredTensorsMustBeThereUnlessFloat) {
@@ -143,7 +143,7 @@ TEST_F(TransformerCheckpointTest, DeclaredTensorsMustBeThereUnlessFloat) {
             "blocks.0.self_attn.k.weight_scale": "W8A8_MXFP8",
             "blocks.0.self_attn.q.div.mul_scale": "FLOAT"})");
   expect_refused(Code::kCorruptFile,
-                 "declares are missing: blocks.0.attn1.to_k.weight_scale, "
+                 " and missing: blocks.0.attn1.to_k.weight_scale, "
                  "blocks.0.attn1.to_q.mul_scale");
 }
 

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/format.h"
 #include "base/glob.h"
 #include "checkpoint/quote.h"
 #include "quantization/mx_linear.h"
@@ -132,9 +133,8 @@ void refuse_unknown_types(const checkpoint::QuantizationDeclaration& declared) {
   if (layers_of_kind.empty()) return;
   std::string what;
   for (const auto& [kind, layers] : layers_of_kind) {
-    what += (what.empty() ? "" : "; ") + kind + " (" + std::to_string(layers.size()) +
-            (layers.size() == 1 ? " layer: " : " layers: ") + checkpoint::name_list(layers, 5) +
-            ")";
+    what += (what.empty() ? "" : "; ") + kind + " (" + count_of(std::ssize(layers), "layer") +
+            ": " + checkpoint::name_list(layers, 5) + ")";
   }
   throw Error(Code::kUnsupported, declared.origin + ": expected layers " +
                                       std::string(known_types(declared.source)) + ", got " + what);
@@ -159,12 +159,6 @@ void refuse_other_element(const QuantizationOptions& options,
                   "); leave the flag out, or quantize the original weights");
 }
 
-std::string mebibytes(int64_t bytes) {
-  constexpr int64_t kTenth = (1 << 20) / 10;
-  const int64_t tenths = (bytes + kTenth / 2) / kTenth;
-  return std::to_string(tenths / 10) + "." + std::to_string(tenths % 10) + " MiB";
-}
-
 // Layers whose weights are quantized and whose activations are not, by what declares it.
 std::vector<std::string> weight_only_notices(const QuantizationOptions& options,
                                              const checkpoint::QuantizationDeclaration& declared) {
@@ -182,12 +176,11 @@ std::vector<std::string> weight_only_notices(const QuantizationOptions& options,
   std::vector<std::string> notices;
   for (const auto& [declaration, sum] : sums) {
     const int64_t stored = sum.weights + sum.weights / formats::kMxBlockSize;
-    notices.push_back(declared.origin + ": '" + checkpoint::printable(declaration) +
-                      "': " + std::to_string(sum.layers) +
-                      (sum.layers == 1 ? " layer multiplies" : " layers multiply") +
-                      " activations that are not quantized by weights decoded while loading: " +
-                      mebibytes(sum.weights * 2) + " in memory for " + mebibytes(stored) +
-                      " in the files");
+    notices.push_back(
+        declared.origin + ": '" + checkpoint::printable(declaration) +
+        "': " + count_of(sum.layers, "layer") + (sum.layers == 1 ? " multiplies" : " multiply") +
+        " activations that are not quantized by weights decoded while loading: " +
+        format_bytes(sum.weights * 2) + " in memory for " + format_bytes(stored) + " in the files");
   }
   return notices;
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/format.h"
 #include "checkpoint/comfy_quant.h"
 #include "checkpoint/declaration/declared_keys.h"
 #include "checkpoint/quote.h"
@@ -85,7 +86,7 @@ class MarkerReader {
 
   // Of hybrid_mxfp8: a scale for a whole tensor, in place of the blocks' on hardware without MXFP8.
   void note_scalars() {
-    size_t scalars = 0;
+    int64_t scalars = 0;
     for (const auto& [layer, marker] : markers_) {
       const std::string name = layer + std::string(kComfyWeightScalar);
       if (marker.format != kComfyHybridMxfp8 || !checkpoint_.tensors().contains(name)) continue;
@@ -94,9 +95,8 @@ class MarkerReader {
     }
     if (scalars == 0) return;
     declaration_.notices.push_back(
-        declaration_.origin + ": " + std::to_string(scalars) +
-        (scalars == 1 ? " tensor weight_scalar is" : " tensors weight_scalar are") +
-        " left out: hybrid_mxfp8 has them for hardware without MXFP8, the blocks' scales are read");
+        declaration_.origin + ": " + count_of(scalars, "tensor") + " weight_scalar left out: " +
+        "hybrid_mxfp8 has them for hardware without MXFP8, the blocks' scales are read");
   }
 
   const Checkpoint& checkpoint_;

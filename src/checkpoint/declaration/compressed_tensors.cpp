@@ -37,15 +37,13 @@ constexpr std::array kGroupKeys = {
     DeclaredKey{"output_activations", "[]"},
 };
 
-constexpr std::array kWeightKeys = {
+// Of weights and of activations.
+constexpr std::array kArgumentKeys = {
     DeclaredKey{"num_bits", "[8]"},
     DeclaredKey{"type", R"(["float"])"},
     DeclaredKey{"symmetric", "[true]"},
     DeclaredKey{"strategy", R"(["group"])"},
     DeclaredKey{"group_size", "[32]"},
-    DeclaredKey{"dynamic", "[false]"},
-    // By "group" the columns of a weight may have changed their places.
-    DeclaredKey{"actorder", R"([false, "weight", "static"])"},
     DeclaredKey{"block_structure", "[]"},
     DeclaredKey{"scale_dtype", R"(["torch.uint8", "torch.float8_e8m0fnu"])"},
     DeclaredKey{"zp_dtype"},  // there are no zero points in symmetric quantization
@@ -53,19 +51,15 @@ constexpr std::array kWeightKeys = {
     DeclaredKey{"observer_kwargs"},
 };
 
+constexpr std::array kWeightKeys = {
+    DeclaredKey{"dynamic", "[false]"},
+    // By "group" the columns of a weight may have changed their places.
+    DeclaredKey{"actorder", R"([false, "weight", "static"])"},
+};
+
 constexpr std::array kInputKeys = {
-    DeclaredKey{"num_bits", "[8]"},
-    DeclaredKey{"type", R"(["float"])"},
-    DeclaredKey{"symmetric", "[true]"},
-    DeclaredKey{"strategy", R"(["group"])"},
-    DeclaredKey{"group_size", "[32]"},
     DeclaredKey{"dynamic", "[true]"},
     DeclaredKey{"actorder", "[false]"},
-    DeclaredKey{"block_structure", "[]"},
-    DeclaredKey{"scale_dtype", R"(["torch.uint8", "torch.float8_e8m0fnu"])"},
-    DeclaredKey{"zp_dtype"},
-    DeclaredKey{"observer"},
-    DeclaredKey{"observer_kwargs"},
 };
 
 // Keys whose absence means another value than MXFP8's.
@@ -75,9 +69,11 @@ struct Required {
 };
 
 std::string refuse_arguments(const JsonFields& group, const std::string& name,
-                             std::span<const DeclaredKey> keys,
+                             std::span<const DeclaredKey> own_keys,
                              std::span<const Required> required) {
   const json& arguments = group.raw(name);
+  std::vector<DeclaredKey> keys(kArgumentKeys.begin(), kArgumentKeys.end());
+  keys.insert(keys.end(), own_keys.begin(), own_keys.end());
   const JsonFields fields(arguments, group.origin() + ": " + name);
   std::string refusal = refuse_keys(arguments, keys, name + ".");
   for (const Required& entry : required) {

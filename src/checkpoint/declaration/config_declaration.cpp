@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/format.h"
 #include "checkpoint/declaration/config_scheme.h"
 #include "checkpoint/declaration/declared_keys.h"
 #include "checkpoint/declaration/stored_layers.h"
@@ -109,10 +110,6 @@ QuantizedLayer as_stored(QuantizedLayer layer, const StoredLayer& stored) {
   return layer;
 }
 
-std::string layer_count(size_t count) {
-  return std::to_string(count) + (count == 1 ? " layer" : " layers");
-}
-
 QuantizationDeclaration declare(const Source& source, const Checkpoint& checkpoint) {
   const ConfigScheme scheme = read_scheme(source);
   QuantizationDeclaration declaration;
@@ -131,7 +128,8 @@ QuantizationDeclaration declare(const Source& source, const Checkpoint& checkpoi
     }
   }
   if (!left_out.empty()) {
-    throw Error(Code::kCorruptFile, source.origin + ": leaves " + layer_count(left_out.size()) +
+    throw Error(Code::kCorruptFile, source.origin + ": leaves " +
+                                        count_of(std::ssize(left_out), "layer") +
                                         " unquantized that " + checkpoint.description() +
                                         " holds quantized: " + name_list(left_out));
   }
@@ -147,10 +145,10 @@ QuantizationDeclaration declare(const Source& source, const Checkpoint& checkpoi
                     " and ask for --quantization mxfp8 to quantize while loading");
   }
   if (!float_layers.empty()) {
-    declaration.notices.push_back(source.origin + ": " + layer_count(float_layers.size()) +
-                                  " that it does not leave out " +
-                                  (float_layers.size() == 1 ? "is" : "are") +
-                                  " stored unquantized: " + name_list(float_layers, 5));
+    declaration.notices.push_back(
+        source.origin + ": " + count_of(std::ssize(float_layers), "layer") +
+        " that it does not leave out " + (float_layers.size() == 1 ? "is" : "are") +
+        " stored unquantized: " + name_list(float_layers, 5));
   }
   return declaration;
 }

@@ -1,7 +1,9 @@
 #include "checkpoint/declaration/modelslim_declaration.h"
 
+#include <algorithm>
 #include <array>
 
+#include "base/format.h"
 #include "checkpoint/declaration/declared_keys.h"
 #include "checkpoint/declaration/stored_layers.h"
 #include "checkpoint/modelslim.h"
@@ -75,8 +77,7 @@ QuantizationDeclaration modelslim_declaration(const std::filesystem::path& path)
     }
   }
   if (!unknown.empty()) {
-    declaration.notices.push_back(path.string() + ": " + std::to_string(unknown.size()) +
-                                  (unknown.size() == 1 ? " member is" : " members are") +
+    declaration.notices.push_back(path.string() + ": " + count_of(std::ssize(unknown), "member") +
                                   " not known and ignored: " + name_list(unknown));
   }
   if (declaration.description.other.contains("timestep_policy")) {

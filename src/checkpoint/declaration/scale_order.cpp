@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <vector>
 
+#include "base/format.h"
 #include "formats/mx_block.h"
 #include "formats/scale_layout.h"
 
@@ -141,8 +142,7 @@ std::string scale_order_warning(const TransformerCheckpoint& opened,
                     : "row-major, and are declared swizzled") +
          " by " + opened.quantization.origin + ": in the other order rows and columns leave " +
          percent(2 * c / (1 + c)) + " less of their variance unexplained (" +
-         std::to_string(evidence.bands) + " samples of " + std::to_string(evidence.layers) +
-         (evidence.layers == 1 ? " layer" : " layers") +
+         count_of(evidence.bands, "sample") + " of " + count_of(evidence.layers, "layer") +
          "); nothing is changed; to prove it, verify the files against the original weights";
 }
 
