@@ -97,7 +97,7 @@ void complete_layers(QuantizationDeclaration& declaration, const Checkpoint& che
     if (part.empty()) continue;
     layer.element.reset();
     layer.weight_only.clear();
-    layer.refusal = "there is a tensor " + part + ", which MXFP8 and MXINT8 do not have";
+    layer.refusal = "a tensor " + part + ", which MXFP8 and MXINT8 do not have";
   }
 }
 

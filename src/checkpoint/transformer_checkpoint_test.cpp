@@ -30,6 +30,7 @@ class TransformerCheckpointTest : public testing::Test {
     add("blocks.0.self_attn.q.weight_scale", Tensor(DType::kU8, {2, 2}));
     add("blocks.0.self_attn.k.weight", Tensor(DType::kBF16, {2, 64}));
     add("blocks.0.norm3.weight", Tensor(DType::kBF16, {64}));
+    add("patch_embedding.weight", Tensor(DType::kBF16, {2, 16, 1, 2, 2}));
   }
 
   void add(const std::string& name, Tensor tensor) { tensors_[name] = std::move(tensor); }

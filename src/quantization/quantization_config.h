@@ -8,9 +8,6 @@
 //                                              that is the other one of the two for some layer
 //   modelslim        refused: no description   what quant_model_description*.json declares
 //
-// A layer that the files declare with activations that are not quantized multiplies them by its
-// decoded weight, as ignored layers do; a notice says so, with the bytes.
-//
 // Source of the order: SGLang's _resolve_quant_config, with its holes closed.
 #pragma once
 

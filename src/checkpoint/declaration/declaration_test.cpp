@@ -164,7 +164,7 @@ TEST_F(ComfyMarkers, HybridHasTheSameBytesAndScalarsForOthers) {
 TEST_F(ComfyMarkers, AScaleOfTheActivationsIsNoPartOfMxfp8) {
   add_marker(marker(""));
   add(kQ + ".input_scale", Tensor(DType::kF32, {}));
-  expect_refused(q(), "there is a tensor input_scale, which MXFP8 and MXINT8 do not have");
+  expect_refused(q(), "a tensor input_scale, which MXFP8 and MXINT8 do not have");
 }
 
 TEST_F(ComfyMarkers, BytesInAnyShape) {
@@ -437,16 +437,18 @@ TEST_F(DeclarationTest, MembersOfADescription) {
     return open();
   };
   EXPECT_TRUE(description(R"("version": "1.0.0", "group_size": 32, )").notices.empty());
-  const QuantizationDeclaration noted =
-      description(R"("producer": "x 1", "timestep_policy": {"fa": {}}, )");
+  const QuantizationDeclaration noted = description(
+      R"("producer": "x 1", "optional": {"quarot": {"a": 1}}, "timestep_policy": {"fa": {}}, )");
   expect_runs(noted.layers.at(kQ));
   ASSERT_EQ(noted.notices.size(), 2u);
-  EXPECT_NE(noted.notices[0].find("1 member not known and ignored: producer"), std::string::npos);
+  EXPECT_NE(noted.notices[0].find("2 members not known and ignored: optional, producer"),
+            std::string::npos);
   EXPECT_NE(noted.notices[1].find("timestep_policy is ignored"), std::string::npos);
   expect_refused(description(R"("group_size": 64, )").layers.at(kQ),
                  "group_size: expected 0 or 32, got 64");
-  expect_refused(description(R"("quarot": {"size": 64}, )").layers.at(kQ),
-                 R"(unknown key quarot: {"size":64})");
+  expect_refused(description(R"("ignore": ["blocks.0.attn1.to_q"], )").layers.at(kQ),
+                 "ignore naming it as unquantized");
+  expect_runs(description(R"("optional": {}, "ignore": ["proj_out"], )").layers.at(kQ));
   write_config(R"({"quant_method": "awq"})");
   const std::vector<std::string> notices = description("").notices;
   ASSERT_EQ(notices.size(), 1u);

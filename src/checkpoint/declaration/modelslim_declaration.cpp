@@ -4,6 +4,7 @@
 #include <array>
 
 #include "base/format.h"
+#include "checkpoint/declaration/config_scheme.h"
 #include "checkpoint/declaration/declared_keys.h"
 #include "checkpoint/declaration/stored_layers.h"
 #include "checkpoint/modelslim.h"
@@ -20,6 +21,7 @@ constexpr std::array kMemberKeys = {
     DeclaredKey{"version"},           // of the tool
     DeclaredKey{"quant_method", R"(["modelslim"])"},
     DeclaredKey{"group_size", "[0, 32]"},  // 0: said by the types
+    DeclaredKey{"ignore"},                 // layers that are FLOAT
     DeclaredKey{"quant_type"},             // as model_quant_type
     DeclaredKey{"fa_quant_type"},          // of attention, which is computed in fp32
     DeclaredKey{"kv_quant_type"},          // these models have no cache of keys and values
@@ -32,20 +34,27 @@ constexpr std::array kMemberKeys = {
     DeclaredKey{"mxfp4_dst_type_max"},
 };
 
-// Strings that nobody knows describe the file and change no number: noted. Other values are
-// refused.
-std::string refuse_members(const json& other, std::vector<std::string>& unknown_strings) {
-  json judged = json::object();
+// Members that nobody knows are noted: the types say all about the tensors, and exporters add what
+// other programs need (rotations of draft models, versions, hashes).
+std::vector<std::string> unknown_members(const json& other) {
+  std::vector<std::string> unknown;
   for (const auto& [name, value] : other.items()) {
     const bool known =
         std::ranges::find(kMemberKeys, name, &DeclaredKey::name) != kMemberKeys.end();
-    if (!known && value.is_string()) {
-      unknown_strings.push_back(name);
-    } else {
-      judged[name] = value;
+    if (!known && !value.is_null() && !(value.is_structured() && value.empty())) {
+      unknown.push_back(name);
     }
   }
-  return refuse_keys(judged, kMemberKeys);
+  return unknown;
+}
+
+std::string refuse_members(const json& other) {
+  json known = json::object();
+  for (const DeclaredKey& key : kMemberKeys) {
+    const auto found = other.find(std::string(key.name));
+    if (found != other.end()) known[found.key()] = *found;
+  }
+  return refuse_keys(known, kMemberKeys);
 }
 
 }  // namespace
@@ -59,8 +68,11 @@ QuantizationDeclaration modelslim_declaration(const std::filesystem::path& path)
   declaration.source = QuantizationSource::kModelSlim;
   declaration.origin = path.string();
   declaration.description = canonical_description(read_modelslim_description(path), path.string());
-  std::vector<std::string> unknown;
-  const std::string refusal = refuse_members(declaration.description.other, unknown);
+  const json& other = declaration.description.other;
+  const std::vector<std::string> unknown = unknown_members(other);
+  const std::string refusal = refuse_members(other);
+  const std::vector<LayerPattern> ignored =
+      layer_patterns(JsonFields(other, path.string()), "ignore");
   for (const auto& [name, type] : declaration.description.types) {
     if (type == kModelSlimFloat) continue;
     if (const auto attention = strip_suffix(name, kAttentionType)) {
@@ -69,9 +81,11 @@ QuantizationDeclaration modelslim_declaration(const std::filesystem::path& path)
       declaration.attention.emplace(name, type);
     } else if (const auto layer = strip_suffix(name, ".weight")) {
       QuantizedLayer entry{.type = type, .element = modelslim_element(type)};
-      if (entry.element && !refusal.empty()) {
+      const bool left_out = std::ranges::any_of(
+          ignored, [&](const LayerPattern& pattern) { return pattern.matches(*layer); });
+      if (entry.element && (left_out || !refusal.empty())) {
         entry.element.reset();
-        entry.refusal = refusal;
+        entry.refusal = left_out ? "ignore naming it as unquantized" : refusal;
       }
       declaration.layers.emplace(*layer, std::move(entry));
     }
