@@ -25,19 +25,9 @@ void check_rate(double fps) {
               "frames per second: expected 1 to 240, got " + std::to_string(fps));
 }
 
-// FFmpeg's names of the muxers.
-const char* muxer_of(Container container) {
-  switch (container) {
-    case Container::kMp4:
-      return "mp4";
-    case Container::kMov:
-      return "mov";
-    case Container::kMkv:
-      return "matroska";
-    case Container::kWebm:
-      return "webm";
-  }
-  return "";
+// FFmpeg's name.
+std::string muxer_of(Container container) {
+  return container == Container::kMkv ? "matroska" : std::string(container_name(container));
 }
 
 struct Free {
@@ -161,7 +151,7 @@ class VideoEncoder {
   void open_container(const std::filesystem::path& file, const VideoOptions& options) {
     AVFormatContext* container = nullptr;
     const std::string url = "file:" + file.string();
-    require(avformat_alloc_output_context2(&container, nullptr, muxer_of(options.container),
+    require(avformat_alloc_output_context2(&container, nullptr, muxer_of(options.container).c_str(),
                                            url.c_str()),
             "cannot set up");
     container_.reset(container);
