@@ -78,8 +78,11 @@ Json text_encoder_identity(const TextEncoderSource& source) {
                {"compute", kernels::compute_name(source.compute)},
                {"max_tokens", source.max_tokens},
                {"quantization", source.quantization}};
-  json["tokenizer"] = hashes_of(
-      source.tokenizer, {"spiece.model", "tokenizer_config.json", "special_tokens_map.json"});
+  // The files that tokenizer::Umt5Tokenizer reads.
+  json["tokenizer"] = fs::exists(source.tokenizer / "spiece.model")
+                          ? hashes_of(source.tokenizer, {"spiece.model", "tokenizer_config.json",
+                                                         "special_tokens_map.json"})
+                          : hashes_of(source.tokenizer, {"tokenizer.json"});
   json["config"] = hashes_of(source.text_encoder, {"config.json"});
   const auto checkpoint = checkpoint::Checkpoint::open_directory(source.text_encoder);
   std::set<fs::path> files;

@@ -26,14 +26,6 @@ int32_t parse_id(const std::string& key, const std::string& origin) {
   return id;
 }
 
-void check_token(const std::string& text, size_t count, const std::string& origin) {
-  if (text.empty() || text.size() > kMaxTokenBytes || count > kMaxTokens) {
-    throw Error(Code::kCorruptFile, origin + ": expected at most " + std::to_string(kMaxTokens) +
-                                        " added tokens of 1 to " + std::to_string(kMaxTokenBytes) +
-                                        " bytes");
-  }
-}
-
 std::vector<AddedToken> parse_added_tokens_decoder(const nlohmann::json& decoder,
                                                    const std::string& origin) {
   if (!decoder.is_object()) {
@@ -49,7 +41,7 @@ std::vector<AddedToken> parse_added_tokens_decoder(const nlohmann::json& decoder
     tokens.push_back({.text = fields.string("content"),
                       .id = parse_id(key, origin),
                       .normalized = fields.boolean_or("normalized", false)});
-    check_token(tokens.back().text, tokens.size(), origin);
+    check_added_token(tokens.back().text, tokens.size(), origin);
   }
   return tokens;
 }
@@ -86,12 +78,20 @@ std::vector<AddedToken> with_ids(const std::vector<std::string>& names, const Pi
                       "' has no id: neither tokenizer_config.json nor spiece.model has it");
     }
     tokens.push_back({.text = name, .id = found->second, .normalized = false});
-    check_token(name, tokens.size(), origin);
+    check_added_token(name, tokens.size(), origin);
   }
   return tokens;
 }
 
 }  // namespace
+
+void check_added_token(const std::string& text, size_t count, const std::string& origin) {
+  if (text.empty() || text.size() > kMaxTokenBytes || count > kMaxTokens) {
+    throw Error(Code::kCorruptFile, origin + ": expected at most " + std::to_string(kMaxTokens) +
+                                        " added tokens of 1 to " + std::to_string(kMaxTokenBytes) +
+                                        " bytes");
+  }
+}
 
 AddedTokens::AddedTokens(std::vector<AddedToken> tokens) : tokens_(std::move(tokens)) {
   std::stable_sort(tokens_.begin(), tokens_.end(), [](const AddedToken& a, const AddedToken& b) {

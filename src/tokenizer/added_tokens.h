@@ -18,6 +18,10 @@ struct AddedToken {
   bool normalized = false;  // looked for after normalising the text, not before
 };
 
+// Throws Code::kCorruptFile, beginning with `origin`, when the text of a token or the number of
+// tokens so far is beyond what any tokenizer has.
+void check_added_token(const std::string& text, size_t count, const std::string& origin);
+
 // Part of a text: a token, or text between tokens.
 struct TextPart {
   std::string_view text;

@@ -103,7 +103,7 @@ class MessageReader {
   const std::string& origin_;
 };
 
-SentencePiece parse_piece(std::string_view bytes, size_t id, const std::string& origin) {
+SentencePiece parse_piece(std::string_view bytes, const std::string& origin) {
   MessageReader reader(bytes, origin);
   SentencePiece piece;
   while (const auto field = reader.next()) {
@@ -115,28 +115,7 @@ SentencePiece parse_piece(std::string_view bytes, size_t id, const std::string& 
       piece.unknown = field->value == kTypeUnknown;
     }
   }
-  const std::string name = "piece " + std::to_string(id);
-  if (piece.text.empty() || piece.text.size() > SpieceModel::kMaxPieceBytes) {
-    reader.fail(name + " has " + std::to_string(piece.text.size()) + " bytes, expected 1 to " +
-                std::to_string(SpieceModel::kMaxPieceBytes));
-  }
-  if (piece.text.find('\0') != std::string::npos || !decode_utf8(piece.text)) {
-    reader.fail(name + " is not text in UTF-8");
-  }
-  if (!std::isfinite(piece.score)) reader.fail(name + " has no finite score");
   return piece;
-}
-
-void check_pieces(const SpieceModel& model, const MessageReader& reader) {
-  std::unordered_set<std::string_view> seen;
-  size_t unknown = 0;
-  for (const SentencePiece& piece : model.pieces) {
-    if (!seen.insert(piece.text).second) reader.fail("two pieces have the same text");
-    if (piece.unknown) ++unknown;
-  }
-  if (unknown != 1) {
-    reader.fail("expected one piece for unknown text, got " + std::to_string(unknown));
-  }
 }
 
 void append_varint(std::string& out, uint64_t value) {
@@ -182,7 +161,7 @@ SpieceModel SpieceModel::parse(std::string_view bytes, const std::string& origin
       if (model.pieces.size() == kMaxPieces) {
         reader.fail("more than " + std::to_string(kMaxPieces) + " pieces");
       }
-      model.pieces.push_back(parse_piece(field->bytes, model.pieces.size(), origin));
+      model.pieces.push_back(parse_piece(field->bytes, origin));
     } else if (field->number == kModelTrainerSpec) {
       while (const auto inner = message.next()) {
         if (inner->number == kTrainerModelType) model_type = inner->value;
@@ -197,8 +176,33 @@ SpieceModel SpieceModel::parse(std::string_view bytes, const std::string& origin
     throw Error(Code::kUnsupported, origin + ": SentencePiece model of type " +
                                         std::to_string(model_type) + ", expected Unigram (1)");
   }
-  check_pieces(model, reader);
+  model.check(origin + ": not a SentencePiece model");
   return model;
+}
+
+void SpieceModel::check(const std::string& origin) const {
+  const auto fail = [&](const std::string& what) {
+    throw Error(Code::kCorruptFile, origin + ": " + what);
+  };
+  std::unordered_set<std::string_view> seen;
+  size_t unknown = 0;
+  for (size_t id = 0; id < pieces.size(); ++id) {
+    const SentencePiece& piece = pieces[id];
+    const std::string name = "piece " + std::to_string(id);
+    if (piece.text.empty() || piece.text.size() > kMaxPieceBytes) {
+      fail(name + " has " + std::to_string(piece.text.size()) + " bytes, expected 1 to " +
+           std::to_string(kMaxPieceBytes));
+    }
+    if (piece.text.find('\0') != std::string::npos || !decode_utf8(piece.text)) {
+      fail(name + " is not text in UTF-8");
+    }
+    if (!std::isfinite(piece.score)) fail(name + " has no finite score");
+    if (!seen.insert(piece.text).second) fail("two pieces have the same text");
+    if (piece.unknown) ++unknown;
+  }
+  if (unknown != 1) {
+    fail("expected one piece for unknown text, got " + std::to_string(unknown));
+  }
 }
 
 SpieceModel SpieceModel::read(const std::filesystem::path& path) {

@@ -36,6 +36,9 @@ struct SpieceModel {
   static SpieceModel parse(std::string_view bytes, const std::string& origin);
   static SpieceModel read(const std::filesystem::path& path);
 
+  // Throws Code::kCorruptFile, beginning with `origin`, unless the pieces are as stated above.
+  void check(const std::string& origin) const;
+
   // All pieces as ordinary ones (control and byte pieces too, as Hugging Face's Unigram has them),
   // identity normaliser, no byte fallback. Further pieces of score 0 follow, beginning with the id
   // pieces.size(): first the text of the unknown piece, which SentencePiece would never match, then

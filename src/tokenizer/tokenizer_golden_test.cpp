@@ -6,6 +6,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "support/test_support.h"
 #include "tokenizer/prompt_cleaner.h"
 #include "tokenizer/umt5_tokenizer.h"
 
@@ -19,9 +20,8 @@ nlohmann::json read_golden() {
   return nlohmann::json::parse(file);
 }
 
-TEST(TokenizerGolden, EveryPromptCleansAndTokenizesAsTheReference) {
-  const nlohmann::json golden = read_golden();
-  const auto tokenizer = Umt5Tokenizer::open(kGolden / golden.at("tokenizer").get<std::string>());
+// Compares every prompt with what `tokenizer` gives.
+void expect_golden_ids(const nlohmann::json& golden, const Umt5Tokenizer& tokenizer) {
   const auto max_length = golden.at("max_length").get<int64_t>();
   size_t compared = 0;
   size_t compared_raw = 0;
@@ -40,6 +40,23 @@ TEST(TokenizerGolden, EveryPromptCleansAndTokenizesAsTheReference) {
   EXPECT_EQ(compared, golden.at("count").get<size_t>());
   EXPECT_GE(compared, 700u);
   EXPECT_GE(compared_raw, 100u);
+}
+
+TEST(TokenizerGolden, EveryPromptCleansAndTokenizesAsTheReference) {
+  const nlohmann::json golden = read_golden();
+  expect_golden_ids(golden,
+                    Umt5Tokenizer::open(kGolden / golden.at("tokenizer").get<std::string>()));
+}
+
+// As transformers 5 saves it.
+TEST(TokenizerGolden, TokenizerJsonAloneGivesTheSameIds) {
+  const nlohmann::json golden = read_golden();
+  const mxvideo::test::TemporaryDirectory folder;
+  std::filesystem::copy(kGolden / golden.at("tokenizer").get<std::string>() / "tokenizer.json",
+                        folder.path());
+  const auto tokenizer = Umt5Tokenizer::open(folder.path());
+  EXPECT_EQ(tokenizer.vocabulary_size(), 1210);
+  expect_golden_ids(golden, tokenizer);
 }
 
 TEST(TokenizerGolden, TheDirectoriesOfAllVariantsOpen) {

@@ -11,6 +11,7 @@
 #include "tokenizer/added_tokens.h"
 #include "tokenizer/precompiled_normalizer.h"
 #include "tokenizer/spiece_model.h"
+#include "tokenizer/tokenizer_json.h"
 #include "tokenizer/unicode_text.h"
 
 // Exported by libsentencepiece, declared in none of its installed headers.
@@ -136,7 +137,8 @@ Umt5Tokenizer& Umt5Tokenizer::operator=(Umt5Tokenizer&&) noexcept = default;
 Umt5Tokenizer::~Umt5Tokenizer() = default;
 
 std::unique_ptr<Umt5Tokenizer::State> Umt5Tokenizer::make_state(
-    const SpieceModel& model, const std::string& origin, const std::filesystem::path& directory) {
+    const SpieceModel& model, const std::string& origin, const std::filesystem::path& directory,
+    const std::vector<AddedToken>* added) {
   std::unordered_map<std::string, int32_t> ids;
   for (size_t id = 0; id < model.pieces.size(); ++id) {
     ids.emplace(model.pieces[id].text, static_cast<int32_t>(id));
@@ -145,7 +147,8 @@ std::unique_ptr<Umt5Tokenizer::State> Umt5Tokenizer::make_state(
   if (end == ids.end()) {
     throw Error(Code::kCorruptFile, origin + ": expected a piece </s>, found none");
   }
-  auto state = std::make_unique<State>(model, AddedTokens::read(directory, ids), origin);
+  AddedTokens tokens = added == nullptr ? AddedTokens::read(directory, ids) : AddedTokens(*added);
+  auto state = std::make_unique<State>(model, std::move(tokens), origin);
   state->end_id = end->second;
   state->set_pieces(model, ids, origin);
   return state;
@@ -153,12 +156,22 @@ std::unique_ptr<Umt5Tokenizer::State> Umt5Tokenizer::make_state(
 
 Umt5Tokenizer Umt5Tokenizer::open(const std::filesystem::path& directory) {
   const std::filesystem::path path = directory / "spiece.model";
-  return Umt5Tokenizer(make_state(SpieceModel::read(path), path.string(), directory));
+  if (std::filesystem::exists(path)) {
+    return Umt5Tokenizer(make_state(SpieceModel::read(path), path.string(), directory, nullptr));
+  }
+  const std::filesystem::path json_path = directory / "tokenizer.json";
+  if (!std::filesystem::exists(json_path)) {
+    throw Error(Code::kNotFound,
+                directory.string() + ": no tokenizer: expected spiece.model or tokenizer.json");
+  }
+  const TokenizerJson json = read_tokenizer_json(json_path);
+  return Umt5Tokenizer(make_state(json.model, json_path.string(), directory, &json.added_tokens));
 }
 
 Umt5Tokenizer Umt5Tokenizer::parse(std::string_view spiece_model, const std::string& origin,
                                    const std::filesystem::path& directory) {
-  return Umt5Tokenizer(make_state(SpieceModel::parse(spiece_model, origin), origin, directory));
+  return Umt5Tokenizer(
+      make_state(SpieceModel::parse(spiece_model, origin), origin, directory, nullptr));
 }
 
 std::vector<int32_t> Umt5Tokenizer::encode(std::string_view text, int64_t max_length) const {

@@ -15,6 +15,7 @@
 
 namespace mxvideo::tokenizer {
 
+struct AddedToken;
 struct SpieceModel;
 
 class Umt5Tokenizer {
@@ -22,8 +23,9 @@ class Umt5Tokenizer {
   static constexpr int64_t kMaxLength = 512;  // tokens that the Wan pipelines use
 
   // A `tokenizer` directory: spiece.model, and tokenizer_config.json or special_tokens_map.json
-  // for the special tokens. Throws Code::kNotFound without spiece.model, Code::kCorruptFile
-  // naming the file on every defect.
+  // for the special tokens; without spiece.model, tokenizer.json, which holds both. Throws
+  // Code::kNotFound with neither, Code::kCorruptFile naming the file on every defect,
+  // Code::kUnsupported for a tokenizer.json that is none of UMT5.
   static Umt5Tokenizer open(const std::filesystem::path& directory);
   // The same from the bytes of a spiece.model that lie elsewhere, at `origin`.
   static Umt5Tokenizer parse(std::string_view spiece_model, const std::string& origin,
@@ -43,8 +45,10 @@ class Umt5Tokenizer {
 
  private:
   struct State;
+  // `added`: nullptr for those of the directory.
   static std::unique_ptr<State> make_state(const SpieceModel& model, const std::string& origin,
-                                           const std::filesystem::path& directory);
+                                           const std::filesystem::path& directory,
+                                           const std::vector<AddedToken>* added);
   explicit Umt5Tokenizer(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
 };

@@ -70,7 +70,11 @@ std::vector<BadModel> damaged_files() {
     // An absent weight file is reported with its folder and the names that were tried.
     const std::string folder = "/" + file.substr(0, file.find('/'));
     add(
-        "missing", [=](const fs::path& model) { fs::remove(model / file); },
+        "missing",
+        [=](const fs::path& model) {
+          fs::remove(model / file);
+          fs::remove(model / "tokenizer/tokenizer.json");  // would do instead of spiece.model
+        },
         file == "model_index.json" ? "not a Wan2.2 model" : folder);
     add(
         "empty", [=](const fs::path& model) { write_text(model / file, ""); }, file);
