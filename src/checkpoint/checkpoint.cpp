@@ -9,6 +9,7 @@
 #include "base/checked.h"
 #include "base/error.h"
 #include "base/mapped_file.h"
+#include "checkpoint/containment.h"
 #include "checkpoint/file_kind.h"
 #include "checkpoint/quote.h"
 #include "checkpoint/safetensors.h"

@@ -37,8 +37,8 @@ class Checkpoint {
   // "quant_model_weight" (msmodelslim). Numbered shards that no index lists are refused. A shard is
   // one file name
   // inside the directory; a symbolic link may lead to the blobs of the same Hugging Face cache
-  // repository, nowhere else. Throws Code::kNotFound naming what was searched, Code::kCorruptFile
-  // for every defect of index or shards.
+  // repository, nowhere else. Throws Code::kNotFound naming what was searched,
+  // Code::kUnsupported for links elsewhere, Code::kCorruptFile for every defect of index or shards.
   static Checkpoint open_directory(const std::filesystem::path& directory);
   // A safetensors file, or the index of shards.
   static Checkpoint open_file(const std::filesystem::path& file);

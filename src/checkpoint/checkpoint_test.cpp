@@ -97,7 +97,7 @@ TEST_F(ShardedCheckpoint, RefusesAShardThatLeadsOutside) {
   const TemporaryDirectory elsewhere;
   fs::rename(dir_ / kSecond, elsewhere.path() / "blob");
   fs::create_symlink(elsewhere.path() / "blob", dir_ / kSecond);
-  expect_refused(Code::kCorruptFile, "which is outside of");
+  expect_refused(Code::kUnsupported, "which is outside of");
 }
 
 TEST_F(ShardedCheckpoint, FollowsLinksToTheBlobsOfItsRepository) {

@@ -96,7 +96,20 @@ std::string original_file(WanVariant variant, const std::string& component) {
   return component;
 }
 
-ModelDirectory open_diffusers(const fs::path& root) {
+// The experts of one model have one config.
+void borrow_configs(ModelDirectory& model, const std::set<std::string>& replaced) {
+  const std::array<std::string, 2> experts = {"transformer", "transformer_2"};
+  for (size_t i = 0; i < 2; ++i) {
+    if (replaced.count(experts[i]) == 0 || !model.has(experts[i]) || !model.has(experts[1 - i])) {
+      continue;
+    }
+    const fs::path own = model.path(experts[i]) / "config.json";
+    const fs::path other = model.path(experts[1 - i]) / "config.json";
+    if (!fs::exists(own) && fs::exists(other)) model.config_paths[experts[i]] = other;
+  }
+}
+
+ModelDirectory open_diffusers(const fs::path& root, const std::set<std::string>& replaced) {
   ModelDirectory model{.root = root,
                        .layout = ModelLayout::kDiffusers,
                        .variant = WanVariant::kT2V,
@@ -105,16 +118,20 @@ ModelDirectory open_diffusers(const fs::path& root) {
                        .config_paths = {}};
   for (const auto& [name, component] : model.index.components) {
     // A text encoder may carry the tokenizer.
-    if (!fs::is_directory(root / name) && name != "tokenizer") {
+    const bool needed = name != "tokenizer" && replaced.count(name) == 0;
+    if (!fs::is_directory(root / name) && needed) {
       throw Error(Code::kNotFound, (root / "model_index.json").string() + ": component '" + name +
                                        "': no folder " + (root / name).string());
     }
     model.paths.emplace(name, root / name);
   }
+  model.variant = variant_of_index(model.index);
+  borrow_configs(model, replaced);
   for (const auto& [name, path] : model.paths) {
     if (!name.starts_with("transformer")) continue;
-    const std::string origin = (path / "config.json").string();
-    model.variant = detect_variant(model.index, model.transformer_config(name), origin);
+    const fs::path config = model.config_path(name);
+    if (replaced.count(name) > 0 && !fs::exists(config)) continue;  // comes with what replaces it
+    detect_variant(model.index, model.transformer_config(name), config.string());
   }
   return model;
 }
@@ -221,6 +238,11 @@ ModelIndex read_model_index(const fs::path& path) {
   return parse_model_index(read_file(path, JsonLimits{}.max_bytes), path.string());
 }
 
+WanVariant variant_of_index(const ModelIndex& index) {
+  if (index.expand_timesteps) return WanVariant::kTI2V;
+  return index.class_name == kImagePipeline ? WanVariant::kI2V : WanVariant::kT2V;
+}
+
 WanVariant detect_variant(const ModelIndex& index, const json& transformer_config,
                           const std::string& origin) {
   const JsonFields fields(transformer_config, origin);
@@ -234,8 +256,7 @@ WanVariant detect_variant(const ModelIndex& index, const json& transformer_confi
                         " expand_timesteps and " + std::to_string(out) + " out_channels, got " +
                         std::to_string(in));
   }
-  if (index.expand_timesteps) return WanVariant::kTI2V;
-  return stacked ? WanVariant::kI2V : WanVariant::kT2V;
+  return variant_of_index(index);
 }
 
 json transformer_config_from_wan(const json& wan_config, const std::string& origin) {
@@ -291,7 +312,11 @@ void ModelDirectory::override_component(const std::string& component, const fs::
   if (!fs::is_directory(directory)) {
     throw Error(Code::kNotFound, directory.string() + ": not a directory");
   }
-  if (!fs::exists(directory / "config.json")) config_paths[component] = config_path(component);
+  if (fs::exists(directory / "config.json")) {
+    config_paths.erase(component);
+  } else {
+    config_paths[component] = config_path(component);
+  }
   paths[component] = directory;
 }
 
@@ -310,9 +335,9 @@ json ModelDirectory::transformer_config(const std::string& component) const {
                                    printable(class_name) + "'");
 }
 
-ModelDirectory open_model_directory(const fs::path& root) {
+ModelDirectory open_model_directory(const fs::path& root, const std::set<std::string>& replaced) {
   if (!fs::is_directory(root)) throw Error(Code::kNotFound, root.string() + ": not a directory");
-  if (fs::exists(root / "model_index.json")) return open_diffusers(root);
+  if (fs::exists(root / "model_index.json")) return open_diffusers(root, replaced);
   std::map<std::string, fs::path> experts = original_experts(root);
   if (!experts.empty()) return open_original(root, std::move(experts));
   throw Error(Code::kNotFound,

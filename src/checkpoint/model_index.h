@@ -9,6 +9,7 @@
 #include <map>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 
@@ -41,7 +42,10 @@ struct ModelIndex {
 ModelIndex parse_model_index(std::string_view text, const std::string& origin);
 ModelIndex read_model_index(const std::filesystem::path& path);
 
-// The variant, from the pipeline and the channels of transformer/config.json.
+// The variant that the pipeline and its options stand for.
+WanVariant variant_of_index(const ModelIndex& index);
+
+// The same, if the channels of transformer/config.json fit it.
 WanVariant detect_variant(const ModelIndex& index, const nlohmann::json& transformer_config,
                           const std::string& origin);
 
@@ -68,11 +72,14 @@ struct ModelDirectory {
   // transformer or transformer_2: its config in Diffusers words, whatever the layout.
   nlohmann::json transformer_config(const std::string& component) const;
 
-  std::map<std::string, std::filesystem::path> config_paths;  // of overridden components only
+  // Of components whose config.json does not lie in their own folder.
+  std::map<std::string, std::filesystem::path> config_paths;
 };
 
 // Throws Code::kNotFound when the directory or one of its components is absent, and what the
-// functions above throw.
-ModelDirectory open_model_directory(const std::filesystem::path& root);
+// functions above throw. The folders of `replaced` components, which will be read from elsewhere,
+// need not be there; a transformer without a config.json takes that of the other expert.
+ModelDirectory open_model_directory(const std::filesystem::path& root,
+                                    const std::set<std::string>& replaced = {});
 
 }  // namespace mxvideo::checkpoint

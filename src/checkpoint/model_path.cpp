@@ -7,6 +7,7 @@
 #include "base/atomic_file.h"
 #include "base/error.h"
 #include "base/nearest_name.h"
+#include "checkpoint/containment.h"
 #include "checkpoint/json.h"
 #include "checkpoint/quote.h"
 #include "checkpoint/shard_index.h"
@@ -20,6 +21,7 @@ namespace fs = std::filesystem;
 constexpr size_t kMaxIdBytes = 96;
 constexpr size_t kMaxRevisionBytes = 255;
 constexpr size_t kCommitDigits = 40;
+constexpr size_t kShortCommitDigits = 7;  // as git abbreviates
 
 bool is_alphanumeric(char c) {
   return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
@@ -48,10 +50,13 @@ bool is_revision(std::string_view revision) {
                      [](char c) { return is_id_char(c) || c == '/'; });
 }
 
+bool is_hexadecimal(std::string_view text) {
+  return std::all_of(text.begin(), text.end(),
+                     [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
+}
+
 bool is_commit(std::string_view text) {
-  return text.size() == kCommitDigits && std::all_of(text.begin(), text.end(), [](char c) {
-           return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
-         });
+  return text.size() == kCommitDigits && is_hexadecimal(text);
 }
 
 std::string replace_all(std::string text, std::string_view from, std::string_view to) {
@@ -122,6 +127,17 @@ std::string expand(std::string_view text, const Environment& environment) {
   return result;
 }
 
+std::vector<std::string> folder_names(const fs::path& folder) {
+  std::vector<std::string> names;
+  std::error_code error;
+  for (fs::directory_iterator entry(folder, error), end; !error && entry != end;
+       entry.increment(error)) {
+    names.push_back(entry->path().filename().string());
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
 // The commit that `revision` stands for; nullopt when the cache does not know it.
 std::optional<std::string> find_commit(const fs::path& repository, const std::string& revision) {
   const fs::path ref = repository / "refs" / revision;
@@ -135,39 +151,41 @@ std::optional<std::string> find_commit(const fs::path& repository, const std::st
     return commit;
   }
   if (is_commit(revision)) return revision;
-  return std::nullopt;
-}
-
-std::vector<std::string> folder_names(const fs::path& folder) {
-  std::vector<std::string> names;
-  std::error_code error;
-  for (fs::directory_iterator entry(folder, error), end; !error && entry != end;
-       entry.increment(error)) {
-    names.push_back(entry->path().filename().string());
-  }
-  std::sort(names.begin(), names.end());
-  return names;
+  if (revision.size() < kShortCommitDigits || !is_hexadecimal(revision)) return std::nullopt;
+  std::vector<std::string> commits = folder_names(repository / "snapshots");
+  std::erase_if(commits, [&](const std::string& commit) { return !commit.starts_with(revision); });
+  if (commits.size() != 1 || !is_commit(commits[0])) return std::nullopt;
+  return commits[0];
 }
 
 [[noreturn]] void report_absent_revision(const fs::path& repository, const Request& request) {
   const std::vector<std::string> present = folder_names(repository / "snapshots");
-  throw Error(Code::kNotFound, "model '" + request.repository + "': revision '" + request.revision +
-                                   "' is not in " + repository.string() + " (snapshots there: " +
-                                   (present.empty() ? "none" : name_list(present)) +
-                                   "); get it with: " + request.download_command());
+  throw Error(Code::kNotFound,
+              "model '" + request.repository + "': revision '" + request.revision + "' is not in " +
+                  repository.string() +
+                  " (snapshots there: " + (present.empty() ? "none" : name_list(present)) +
+                  "); get it with: " + request.download_command() +
+                  (present.empty()
+                       ? ""
+                       : ", or name a snapshot: " + request.repository + "@" + present.front()));
 }
 
-ResolvedModel open_hugging_face(const fs::path& repository, const Request& request) {
+ResolvedModel open_hugging_face(const fs::path& repository, const Request& request,
+                                const ModelNeeds& needs) {
   const std::optional<std::string> commit = find_commit(repository, request.revision);
   if (!commit) report_absent_revision(repository, request);
   const fs::path snapshot = repository / "snapshots" / *commit;
   if (!fs::is_directory(snapshot)) report_absent_revision(repository, request);
   resolve_inside(snapshot, fs::canonical(repository));
-  check_snapshot_complete(repository, *commit, request.download_command());
+  check_snapshot_complete(repository, *commit, needs, request.download_command());
   return {.directory = snapshot,
           .repository = request.repository,
           .revision = request.revision,
           .commit = *commit};
+}
+
+fs::path hugging_face_folder(const CacheLocations& caches, const Request& request) {
+  return caches.hugging_face / ("models--" + replace_all(request.repository, "/", "--"));
 }
 
 // ModelScope keeps plain copies without revisions; dots in names become "___" in newer versions.
@@ -229,7 +247,20 @@ CacheLocations cache_locations(const Environment& environment) {
   return caches;
 }
 
-ResolvedModel resolve_model_path(const std::string& text, const CacheLocations& caches) {
+bool is_cached_model(const std::string& text, const CacheLocations& caches) {
+  const std::string repository = text.substr(0, text.find('@'));
+  if (!is_repository_id(repository) || repository.find('/') == repository.npos) return false;
+  std::error_code error;
+  const Request request{.repository = repository};
+  return (!caches.hugging_face.empty() &&
+          fs::is_directory(hugging_face_folder(caches, request), error)) ||
+         std::ranges::any_of(modelscope_folders(caches, request), [&](const fs::path& folder) {
+           return fs::is_directory(folder, error);
+         });
+}
+
+ResolvedModel resolve_model_path(const std::string& text, const CacheLocations& caches,
+                                 const ModelNeeds& needs) {
   if (text.empty() || text.find('\0') != text.npos) {
     throw Error(Code::kInvalidArgument,
                 "model path: expected a directory or org/name[@revision], "
@@ -247,9 +278,8 @@ ResolvedModel resolve_model_path(const std::string& text, const CacheLocations& 
   const Request request = parse_request(text);
   std::vector<std::string> searched;
   if (!caches.hugging_face.empty()) {
-    const fs::path repository =
-        caches.hugging_face / ("models--" + replace_all(request.repository, "/", "--"));
-    if (fs::is_directory(repository, error)) return open_hugging_face(repository, request);
+    const fs::path repository = hugging_face_folder(caches, request);
+    if (fs::is_directory(repository, error)) return open_hugging_face(repository, request, needs);
     searched.push_back(repository.string());
   }
   for (const fs::path& folder : modelscope_folders(caches, request)) {

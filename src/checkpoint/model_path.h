@@ -10,6 +10,8 @@
 #include <string_view>
 #include <vector>
 
+#include "checkpoint/snapshot.h"
+
 namespace mxvideo::checkpoint {
 
 // Environment variables by name. The library never reads the environment itself.
@@ -32,9 +34,15 @@ struct ResolvedModel {
   std::string commit;      // 40 hex digits in the Hugging Face cache, empty otherwise
 };
 
+// A commit may be cut to 7 digits or more. Of a snapshot only what `needs` says must be there.
 // Throws Code::kInvalidArgument for a text that is neither a path nor a repository id,
-// Code::kNotFound for an absent model, revision or file (naming what was searched and the command
-// that downloads it), Code::kCorruptFile for a cache that contradicts itself.
-ResolvedModel resolve_model_path(const std::string& text, const CacheLocations& caches);
+// Code::kNotFound for an absent model, revision or file (naming what was searched, what is there
+// and the command that downloads it), Code::kCorruptFile for a cache that contradicts itself,
+// Code::kUnsupported for links that leave it.
+ResolvedModel resolve_model_path(const std::string& text, const CacheLocations& caches,
+                                 const ModelNeeds& needs = {});
+
+// True for "org/name[@revision]" of a repository that one of the caches has.
+bool is_cached_model(const std::string& text, const CacheLocations& caches);
 
 }  // namespace mxvideo::checkpoint

@@ -7,6 +7,7 @@
 
 #include "base/atomic_file.h"
 #include "checkpoint/checkpoint_test_support.h"
+#include "checkpoint/containment.h"
 #include "support/test_support.h"
 
 namespace mxvideo::checkpoint {
@@ -111,7 +112,9 @@ TEST_F(HubCache, NeverPicksAnotherRevision) {
   expect_refused(Code::kNotFound, "org/name@v2",
                  "model 'org/name': revision 'v2' is not in " + repository_.string() +
                      " (snapshots there: " + kCommit +
-                     "); get it with: hf download org/name --revision v2");
+                     "); get it with: hf download org/name --revision v2, or name a snapshot: "
+                     "org/name@" +
+                     kCommit);
   expect_refused(Code::kNotFound, std::string("org/name@") + kOther,
                  "--revision " + std::string(kOther));
   write_ref("main", kOther);
@@ -162,7 +165,7 @@ TEST_F(HubCache, ReportsFilesThatTheIndexNames) {
   add_file("vae/x-1.safetensors", "x");
   write_file_atomically(repository_ / "blobs" / "abc.incomplete", "x");
   expect_refused(Code::kNotFound, "org/name",
-                 "incomplete: 1 files missing: vae/x-2.safetensors; 1 unfinished downloads "
+                 "incomplete: 1 file missing: vae/x-2.safetensors; 1 unfinished download "
                  "(*.incomplete) in blobs; complete it with: hf download org/name");
 }
 
@@ -181,11 +184,13 @@ TEST_F(HubCache, ComparesWithTheListingOfTheRepository) {
   };
   write_tree(R"("vae/config.json": {"size": 2}, "README.md": {"size": 5}, "x.png": {"size": 9})");
   EXPECT_EQ(resolve("org/name").directory, snapshot_);
-  write_tree(R"("vae/config.json": {"size": 2}, "vae/a.safetensors": {"size": 5})");
-  expect_refused(Code::kNotFound, "org/name", "1 files missing: vae/a.safetensors");
+  write_tree(
+      R"("vae/config.json": {"size": 2}, "vae/diffusion_pytorch_model.safetensors": {"size": 5})");
+  expect_refused(Code::kNotFound, "org/name",
+                 "1 file missing: vae/diffusion_pytorch_model.safetensors");
   write_tree(R"("vae/config.json": {"size": 3})");
   expect_refused(Code::kCorruptFile, "org/name",
-                 "1 files of wrong size: vae/config.json (expected 3 bytes, got 2)");
+                 "1 file of wrong size: vae/config.json (expected 3 bytes, got 2)");
   write_tree(R"("vae/../../../../x.json": {"size": 3})");
   expect_refused(Code::kCorruptFile, "org/name", "is not a path inside the repository");
   write_tree(R"("vae/config.json": {"size": -3})");
@@ -197,7 +202,113 @@ TEST_F(HubCache, ComparesWithTheListingOfTheRepository) {
 TEST_F(HubCache, RefusesLinksThatLeaveTheRepository) {
   write_file_atomically(root_ / "secret.json", "{}");
   fs::create_symlink(root_ / "secret.json", snapshot_ / "vae" / "extra.json");
-  expect_refused(Code::kCorruptFile, "org/name", "which is outside of");
+  expect_refused(Code::kUnsupported, "org/name", "--allow-links follows it");
+  allow_links(true);
+  EXPECT_EQ(resolve("org/name").directory, snapshot_);
+  allow_links(false);
+}
+
+TEST_F(HubCache, NeedsOnlyWhatIsRead) {
+  fs::create_directories(repository_ / "trees");
+  std::string files;
+  for (const char* name :
+       {"vae/diffusion_pytorch_model.fp16.safetensors",
+        "transformer/diffusion_pytorch_model.fp16-00001-of-00002.safetensors",
+        "transformer/diffusion_pytorch_model.safetensors.index.fp16.json",
+        "text_encoder/model.fp16.safetensors.index.json", "text_encoder/pytorch_model.bin",
+        "vae/old.safetensors", "assets/a.json", "tokenizer/x.png", "unet/config.json"}) {
+    files += (files.empty() ? "\"" : ", \"") + std::string(name) + R"(": {"size": 9})";
+  }
+  const auto write_tree = [&](const std::string& more) {
+    write_file_atomically(repository_ / "trees" / (std::string(kCommit) + ".json"),
+                          R"({"format_version": 1, "files": {)" + files + more + "}}");
+  };
+  write_tree("");
+  EXPECT_EQ(resolve("org/name").directory, snapshot_);
+  fs::create_symlink("../../../blobs/gone",
+                     snapshot_ / "vae/diffusion_pytorch_model.fp16.safetensors");
+  write_file_atomically(root_ / "notes", "x");
+  fs::create_symlink(root_ / "notes", snapshot_ / "vae/notes.md");  // not read, wherever it leads
+  EXPECT_EQ(resolve("org/name").directory, snapshot_);
+
+  // What another path replaces.
+  write_tree(R"(, "transformer/diffusion_pytorch_model.safetensors": {"size": 9})");
+  expect_refused(Code::kNotFound, "org/name", "1 file missing: transformer/diffusion");
+  const ModelNeeds replaced{.components = {{"transformer", false}}};
+  EXPECT_EQ(resolve_model_path("org/name", caches_, replaced).directory, snapshot_);
+  fs::remove_all(snapshot_ / "transformer");
+  EXPECT_EQ(resolve_model_path("org/name", caches_, replaced).directory, snapshot_);
+  fs::remove_all(repository_ / "trees");
+  EXPECT_EQ(resolve_model_path("org/name", caches_, replaced).directory, snapshot_);
+  expect_refused(Code::kNotFound, "org/name", "1 file missing: transformer/;");
+}
+
+// One of the two forms in which weights may be published.
+TEST_F(HubCache, NeedsOneFormOfWeightsAndOfTheTokenizer) {
+  fs::create_directories(repository_ / "trees");
+  const std::string vae = "vae/diffusion_pytorch_model";
+  write_file_atomically(repository_ / "trees" / (std::string(kCommit) + ".json"),
+                        R"({"format_version": 1, "files": {")" + vae +
+                            R"(.safetensors": {"size": 1}, ")" + vae +
+                            R"(-00001-of-00001.safetensors": {"size": 1}, ")" + vae +
+                            R"(.safetensors.index.json": {"size": 1},
+                              "tokenizer/spiece.model": {"size": 1},
+                              "tokenizer/tokenizer.json": {"size": 2}}})");
+  expect_refused(Code::kNotFound, "org/name",
+                 "5 files missing: tokenizer/spiece.model, tokenizer/tokenizer.json, " + vae +
+                     "-00001-of-00001.safetensors, " + vae + ".safetensors, " + vae +
+                     ".safetensors.index.json;");
+  add_file(vae + ".safetensors", "x");
+  add_file("tokenizer/tokenizer.json", "{}");
+  EXPECT_EQ(resolve("org/name").directory, snapshot_);
+}
+
+TEST_F(HubCache, NamesCommitsThatNoReferenceLeadsTo) {
+  fs::remove_all(repository_ / "refs");
+  expect_refused(
+      Code::kNotFound, "org/name",
+      "get it with: hf download org/name, or name a snapshot: org/name@" + std::string(kCommit));
+  EXPECT_EQ(resolve(std::string("org/name@") + kCommit).directory, snapshot_);
+  EXPECT_EQ(resolve("org/name@0123456").commit, kCommit);
+  expect_refused(Code::kNotFound, "org/name@012345", "is not in");
+  fs::create_directories(repository_ / "snapshots" / (std::string(8, '0') + kOther).substr(0, 40));
+  fs::create_directories(repository_ / "snapshots" / ("0123456" + std::string(33, 'a')));
+  expect_refused(Code::kNotFound, "org/name@0123456", "is not in");  // two begin so
+  EXPECT_EQ(resolve("org/name@01234567").commit, kCommit);
+}
+
+// As Windows and HF_HUB_DISABLE_SYMLINKS leave it.
+TEST_F(HubCache, TakesFilesInThePlaceOfLinks) {
+  for (const auto& entry : fs::recursive_directory_iterator(snapshot_)) {
+    if (!entry.is_symlink()) continue;
+    const fs::path blob = fs::canonical(entry.path());
+    fs::remove(entry.path());
+    fs::copy_file(blob, entry.path());
+  }
+  fs::remove_all(repository_ / "blobs");
+  EXPECT_EQ(resolve("org/name").directory, snapshot_);
+}
+
+// Blobs moved to another disk are a question of trust, a repository that moved as a whole is none.
+TEST_F(HubCache, FollowsARepositoryThatMoved) {
+  fs::rename(repository_, root_ / "moved");
+  fs::create_directory_symlink(root_ / "moved", repository_);
+  EXPECT_EQ(resolve("org/name").directory, snapshot_);
+  EXPECT_EQ(containment_root(snapshot_ / "vae"), fs::canonical(root_ / "moved"));
+  fs::rename(root_ / "moved" / "blobs", root_ / "disk");
+  fs::create_directory_symlink(root_ / "disk", root_ / "moved" / "blobs");
+  expect_refused(Code::kUnsupported, "org/name",
+                 "is a link to " + fs::canonical(root_ / "disk").string());
+}
+
+TEST_F(HubCache, KnowsWhatItHas) {
+  EXPECT_TRUE(is_cached_model("org/name", caches_));
+  EXPECT_TRUE(is_cached_model("org/name@v2", caches_));
+  fs::create_directories(root_ / "ms" / "org" / "Wan2___2");
+  EXPECT_TRUE(is_cached_model("org/Wan2.2", caches_));
+  for (const char* text : {"org/other", "name", "./name", "org/name/x", ""}) {
+    EXPECT_FALSE(is_cached_model(text, caches_)) << text;
+  }
 }
 
 TEST_F(HubCache, FallsBackToModelScopeOnlyWithoutARevision) {

@@ -122,29 +122,4 @@ ShardIndex read_shard_index(const fs::path& path) {
   return parse_shard_index(read_file(path, JsonLimits{}.max_bytes), path.string());
 }
 
-fs::path containment_root(const fs::path& directory) {
-  std::error_code error;
-  fs::path canonical = fs::canonical(directory, error);
-  if (error) {
-    throw Error(Code::kNotFound, directory.string() + ": no such directory: " + error.message());
-  }
-  for (fs::path folder = canonical; folder.has_relative_path(); folder = folder.parent_path()) {
-    const bool repository = folder.filename().string().starts_with("models--");
-    if (repository && fs::is_directory(folder / "snapshots", error)) return folder;
-  }
-  return canonical;
-}
-
-fs::path resolve_inside(const fs::path& file, const fs::path& root) {
-  std::error_code error;
-  fs::path canonical = fs::canonical(file, error);
-  if (error) throw Error(Code::kNotFound, file.string() + ": " + error.message());
-  const auto mismatch = std::mismatch(root.begin(), root.end(), canonical.begin(), canonical.end());
-  if (mismatch.first != root.end()) {
-    corrupt(file.string(),
-            "leads to " + canonical.string() + ", which is outside of " + root.string());
-  }
-  return canonical;
-}
-
 }  // namespace mxvideo::checkpoint

@@ -31,13 +31,4 @@ std::optional<ShardName> parse_shard_name(std::string_view name);
 ShardIndex parse_shard_index(std::string_view text, const std::string& origin);
 ShardIndex read_shard_index(const std::filesystem::path& path);
 
-// The folder that files reached from `directory` must lie in: the repository folder
-// (models--org--name) inside a Hugging Face cache, otherwise the directory itself; canonical.
-std::filesystem::path containment_root(const std::filesystem::path& directory);
-
-// The canonical path of `file`. Throws Code::kNotFound when it is absent, Code::kCorruptFile when
-// it leads out of `root`, which must be canonical.
-std::filesystem::path resolve_inside(const std::filesystem::path& file,
-                                     const std::filesystem::path& root);
-
 }  // namespace mxvideo::checkpoint

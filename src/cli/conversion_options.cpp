@@ -7,6 +7,7 @@
 #include "base/atomic_file.h"
 #include "base/error.h"
 #include "base/format.h"
+#include "cli/environment.h"
 #include "cli/generation_flags.h"
 #include "cli/json_text.h"
 #include "cli/output_target.h"
@@ -99,6 +100,15 @@ void add_expert_flags(CLI::App& app, convert::ModelInputs& inputs) {
   app.add_option("--low-noise-model", inputs.low_noise,
                  "File or directory of the low-noise expert (A14B)")
       ->group("Model");
+}
+
+void find_expert_parts(convert::ModelInputs& inputs) {
+  inputs.high_noise = find_part(inputs.high_noise.string());
+  inputs.low_noise = find_part(inputs.low_noise.string());
+}
+
+checkpoint::ModelNeeds conversion_needs(bool whole_model) {
+  return {.components = {{"transformer", true}, {"transformer_2", true}}, .others = whole_model};
 }
 
 void add_model_type_flag(CLI::App& app, std::optional<checkpoint::WanVariant>& type) {

@@ -12,6 +12,7 @@
 
 #include "base/atomic_file.h"
 #include "base/cancellation.h"
+#include "checkpoint/snapshot.h"
 #include "cli/progress.h"
 #include "convert/conversion.h"
 #include "convert/model_source.h"
@@ -30,8 +31,12 @@ struct ConversionFlags {
 // in `flags`, which must outlive the parse.
 void add_conversion_flags(CLI::App& app, ConversionFlags& flags, const std::string& output_names);
 
-// --high-noise-model and --low-noise-model.
+// --high-noise-model and --low-noise-model; after the parse find_expert_parts() looks them up.
 void add_expert_flags(CLI::App& app, convert::ModelInputs& inputs);
+void find_expert_parts(convert::ModelInputs& inputs);
+
+// What a conversion reads of a model: its transformers, or all of it where a whole one is written.
+checkpoint::ModelNeeds conversion_needs(bool whole_model);
 
 // --model-type.
 void add_model_type_flag(CLI::App& app, std::optional<checkpoint::WanVariant>& type);

@@ -11,11 +11,43 @@
 
 #include "base/error.h"
 #include "base/nearest_name.h"
+#include "checkpoint/containment.h"
+#include "checkpoint/experts.h"
 #include "checkpoint/model_path.h"
 #include "checkpoint/quote.h"
 
 namespace mxvideo::cli {
 namespace {
+
+namespace fs = std::filesystem;
+
+checkpoint::CacheLocations local_caches() {
+  checkpoint::Environment environment;
+  for (const char* name : {"HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_HOME", "XDG_CACHE_HOME",
+                           "MODELSCOPE_CACHE", "HOME"}) {
+    if (const char* value = std::getenv(name)) environment[name] = value;
+  }
+  return checkpoint::cache_locations(environment);
+}
+
+// Where a run wants a whole model and got one of its files.
+fs::path directory_of_model_file(const fs::path& file) {
+  if (file.filename() == "model_index.json") {
+    return file.has_parent_path() ? file.parent_path() : fs::path(".");
+  }
+  const std::string start = "model path '" + checkpoint::printable(file.string()) + "'";
+  if (file.extension() != ".safetensors") {
+    throw Error(Code::kInvalidArgument, start + ": expected a directory, got a file");
+  }
+  const char* expert = checkpoint::expert_of_path(file);
+  const bool low = expert != nullptr && std::string_view(expert) == checkpoint::kLowNoiseExpert;
+  throw Error(Code::kInvalidArgument,
+              start +
+                  ": expected the directory of a whole model, got one file; a transformer's "
+                  "weights go to " +
+                  (low ? "--transformer-2-weights-path" : "--transformer-weights-path") +
+                  ", beside a --model-path that has the rest");
+}
 
 constexpr std::string_view kPrefix = "MXVIDEO_";
 
@@ -171,28 +203,40 @@ std::vector<std::string> add_environment(CLI::App& app, CommandLine& line) {
   return notices;
 }
 
-std::filesystem::path find_model(const std::string& text, const std::string& revision) {
-  checkpoint::Environment environment;
-  for (const char* name : {"HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_HOME", "XDG_CACHE_HOME",
-                           "MODELSCOPE_CACHE", "HOME"}) {
-    if (const char* value = std::getenv(name)) environment[name] = value;
-  }
+fs::path find_model(const std::string& text, const std::string& revision,
+                    const checkpoint::ModelNeeds& needs) {
+  if (revision.empty() && fs::is_regular_file(text)) return directory_of_model_file(text);
   const std::string full = revision.empty() ? text : text + "@" + revision;
-  return checkpoint::resolve_model_path(full, checkpoint::cache_locations(environment)).directory;
+  return checkpoint::resolve_model_path(full, local_caches(), needs).directory;
 }
 
-std::filesystem::path find_model_or_file(const std::string& text, const std::string& revision) {
-  if (revision.empty() && std::filesystem::is_regular_file(text)) return text;
-  return find_model(text, revision);
+fs::path find_model_or_file(const std::string& text, const std::string& revision,
+                            const checkpoint::ModelNeeds& needs) {
+  if (revision.empty() && fs::is_regular_file(text)) return text;
+  return find_model(text, revision, needs);
 }
 
-std::filesystem::path find_program(const std::string& name) {
+fs::path find_part(const std::string& text) {
+  if (text.empty() || fs::exists(text)) return text;
+  if (!checkpoint::is_cached_model(text, local_caches())) return text;
+  return checkpoint::resolve_model_path(text, local_caches(), checkpoint::needs_nothing())
+      .directory;
+}
+
+void add_allow_links_flag(CLI::App& app, const std::string& group) {
+  app.add_flag_callback(
+         "--allow-links", [] { checkpoint::allow_links(true); },
+         "Follow symbolic links that lead out of a model's directory or repository")
+      ->group(group);
+}
+
+fs::path find_program(const std::string& name) {
   const char* value = std::getenv("PATH");
   std::istringstream path(value != nullptr ? value : "");
   for (std::string directory; std::getline(path, directory, ':');) {
-    std::filesystem::path file = std::filesystem::path(directory) / name;
+    fs::path file = fs::path(directory) / name;
     std::error_code error;
-    if (std::filesystem::is_regular_file(file, error) && ::access(file.c_str(), X_OK) == 0) {
+    if (fs::is_regular_file(file, error) && ::access(file.c_str(), X_OK) == 0) {
       return file;
     }
   }

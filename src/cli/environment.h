@@ -9,6 +9,8 @@
 
 #include "cli/command_line.h"
 
+#include "checkpoint/snapshot.h"
+
 namespace mxvideo::cli {
 
 // The variable of an option: MXVIDEO_ and the first of its long names in upper case, '_' for '-';
@@ -22,12 +24,23 @@ std::string variable_name(const CLI::Option& option);
 // one that was probably meant.
 std::vector<std::string> add_environment(CLI::App& app, CommandLine& line);
 
-// A directory as it is, or org/name[@revision] looked up in the local caches. Throws what
-// checkpoint::resolve_model_path() throws.
-std::filesystem::path find_model(const std::string& text, const std::string& revision = "");
+// A directory as it is, or org/name[@revision] looked up in the local caches, of which `needs` must
+// be there; of a file that only a model has (model_index.json), its directory. Throws what
+// checkpoint::resolve_model_path() throws and, for other files, Code::kInvalidArgument with the
+// flag that takes it.
+std::filesystem::path find_model(const std::string& text, const std::string& revision = "",
+                                 const checkpoint::ModelNeeds& needs = {});
 
 // The same for commands that take a single file as well.
-std::filesystem::path find_model_or_file(const std::string& text, const std::string& revision = "");
+std::filesystem::path find_model_or_file(const std::string& text, const std::string& revision = "",
+                                         const checkpoint::ModelNeeds& needs = {});
+
+// What a flag for a part of a model names: a path as it is, there or not, unless it is the
+// org/name[@revision] of a model that a local cache has.
+std::filesystem::path find_part(const std::string& text);
+
+// --allow-links, for commands that read models.
+void add_allow_links_flag(CLI::App& app, const std::string& group);
 
 // The first executable file of this name in the directories of PATH; empty when there is none.
 std::filesystem::path find_program(const std::string& name);

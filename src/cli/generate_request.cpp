@@ -117,14 +117,17 @@ void apply_cfg_scale(const GenerateOptions& options, checkpoint::WanVariant vari
 
 pipeline::PipelineOptions pipeline_options(const GenerateOptions& options) {
   pipeline::PipelineOptions result;
-  result.model_directory = find_model(options.model_path, options.revision);
-  const auto put = [](auto& paths, const char* component, const std::string& path) {
-    if (!path.empty()) paths[component] = path;
+  checkpoint::ModelNeeds needs;
+  const auto put = [&](auto& paths, const char* component, const std::string& path) {
+    if (path.empty()) return;
+    paths[component] = find_part(path);
+    needs.components[component] = false;
   };
   put(result.component_paths, "transformer", options.transformer_path);
   put(result.component_paths, "transformer_2", options.transformer_2_path);
   put(result.weights_paths, "transformer", options.transformer_weights_path);
   put(result.weights_paths, "transformer_2", options.transformer_2_weights_path);
+  result.model_directory = find_model(options.model_path, options.revision, needs);
   result.quantization = options.quantization;
   result.text_quantization = options.text_quantization;
   result.forced_kernels = options.forced_kernels;

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "base/parallel.h"
+#include "cli/environment.h"
 #include "formats/mx_block.h"
 #include "kernels/registry.h"
 
@@ -80,19 +81,23 @@ void add_model_flags(CLI::App& app, GenerateOptions& o) {
       ->group(kModelGroup);
   app.add_option("--revision", o.revision, "Revision of org/name (default main)")
       ->group(kModelGroup);
-  app.add_option("--transformer-path", o.transformer_path,
-                 "Directory to use instead of the model's transformer (the high-noise expert)")
+  app.add_option(
+         "--transformer-path", o.transformer_path,
+         "Directory, or org/name, to use instead of the model's transformer (the high-noise "
+         "expert)")
       ->group(kModelGroup);
   app.add_option("--transformer-2-path", o.transformer_2_path,
                  "The same for transformer_2, the low-noise expert")
       ->group(kModelGroup);
-  app.add_option("--transformer-weights-path", o.transformer_weights_path,
-                 "Weights of the transformer: a directory, or a safetensors file in Diffusers, "
-                 "original Wan or ComfyUI form")
+  app.add_option(
+         "--transformer-weights-path", o.transformer_weights_path,
+         "Weights of the transformer: a safetensors file in Diffusers, original Wan or ComfyUI "
+         "form, a directory or org/name; of a pair the file that its name says")
       ->group(kModelGroup);
   app.add_option("--transformer-2-weights-path", o.transformer_2_weights_path,
                  "The same for transformer_2")
       ->group(kModelGroup);
+  add_allow_links_flag(app, kModelGroup);
 }
 
 void add_ignored_layers_flag(CLI::App& app, GenerateOptions& o) {

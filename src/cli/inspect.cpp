@@ -12,6 +12,7 @@
 #include "cli/commands.h"
 #include "cli/environment.h"
 #include "cli/json_text.h"
+#include "convert/run_files.h"
 
 namespace mxvideo::cli {
 namespace {
@@ -83,6 +84,24 @@ void print_part(const InspectedPart& part, const convert::InspectDetail& detail)
   }
 }
 
+// The files beside the weights that a run reads.
+void print_run_files(const std::vector<convert::RunFile>& files) {
+  for (const convert::RunFile& file : files) {
+    std::cout << file.name << ": "
+              << (file.problem.empty() ? printable(file.summary)
+                                       : "cannot be used: " + printable(file.problem, kMaxLine))
+              << "\n";
+  }
+}
+
+nlohmann::ordered_json run_files_json(const std::vector<convert::RunFile>& files) {
+  auto json = nlohmann::ordered_json::array();
+  for (const convert::RunFile& file : files) {
+    json.push_back({{"name", file.name}, {"summary", file.summary}, {"problem", file.problem}});
+  }
+  return json;
+}
+
 void print_inspection(const convert::Inspection& inspection, const convert::InspectDetail& detail) {
   for (const std::string& problem : inspection.problems) {
     std::cout << "is no model that runs: " << printable(problem, kMaxLine) << "\n";
@@ -98,11 +117,17 @@ void fail_if_unreadable(const convert::Inspection& inspection) {
 }
 
 void inspect(const InspectOptions& options) {
-  const auto inspection = convert::inspect_model(find_model_or_file(options.path));
+  const std::filesystem::path path =
+      find_model_or_file(options.path, "", checkpoint::needs_nothing());
+  const auto inspection = convert::inspect_model(path);
+  const std::vector<convert::RunFile> files = convert::check_run_files(path);
   if (options.json) {
-    std::cout << to_text(convert::inspect_json(inspection, options.detail)) << "\n";
+    auto json = convert::inspect_json(inspection, options.detail);
+    json["run_files"] = run_files_json(files);
+    std::cout << to_text(json) << "\n";
   } else {
     print_inspection(inspection, options.detail);
+    print_run_files(files);
   }
   std::cout << std::flush;
   fail_if_unreadable(inspection);
@@ -121,6 +146,7 @@ Command add_inspect(CLI::App& app) {
   parser->add_flag("--layers", options->detail.layers, "List every linear layer");
   parser->add_flag("--tensors", options->detail.tensors, "List every tensor");
   parser->add_flag("--json", options->json, "Print JSON");
+  add_allow_links_flag(*parser, "Options");
   return [options] { inspect(*options); };
 }
 

@@ -23,7 +23,7 @@ using Json = nlohmann::ordered_json;
 struct QuantizeFlags {
   convert::QuantizeOptions quantize;
   ConversionFlags conversion;
-  std::string model_path, revision;
+  std::string model_path, original, revision;
 };
 
 void add_model_flags(CLI::App& app, QuantizeFlags& flags) {
@@ -36,10 +36,12 @@ void add_model_flags(CLI::App& app, QuantizeFlags& flags) {
   app.add_option("--revision", flags.revision, "Revision of org/name (default main)")
       ->group(kGroup);
   add_expert_flags(app, options.model);
-  app.add_option("--original-model-path", options.original,
-                 "Diffusers directory with the rest of the model, for a source that has none")
+  app.add_option("--original-model-path", flags.original,
+                 "Diffusers model with the rest, for a source that has none: a directory or "
+                 "org/name[@revision]")
       ->group(kGroup);
   add_model_type_flag(app, options.model_type);
+  add_allow_links_flag(app, kGroup);
 }
 
 void add_quantization_flags(CLI::App& app, convert::QuantizeOptions& options) {
@@ -102,9 +104,16 @@ void print_totals(const Json& result, Progress& progress) {
 void quantize(QuantizeFlags flags, const CancellationToken& cancellation) {
   Progress progress(flags.conversion.progress);
   use_threads(flags.conversion.threads, progress);
+  // Without --original-model-path the rest of the model comes from the same place.
+  const bool whole = flags.conversion.output.layout == convert::Layout::kDiffusers;
   if (!flags.model_path.empty()) {
-    flags.quantize.model.path = find_model_or_file(flags.model_path, flags.revision);
+    flags.quantize.model.path = find_model_or_file(
+        flags.model_path, flags.revision, conversion_needs(whole && flags.original.empty()));
   }
+  if (!flags.original.empty()) {
+    flags.quantize.original = find_model(flags.original, "", conversion_needs(whole));
+  }
+  find_expert_parts(flags.quantize.model);
   flags.quantize.output = flags.conversion.output;
   const convert::ModelInputs& model = flags.quantize.model;
   const std::unique_ptr<AtomicFile> report_file = open_report(

@@ -36,9 +36,10 @@ void add_model_flags(CLI::App& app, RepackFlags& flags) {
       ->group(kGroup);
   app.add_option("-m,--model-path,--model,--quant-path", options.quant.path,
                  "What is repacked: an msmodelslim export, a Diffusers or original Wan directory, "
-                 "or a ComfyUI file")
+                 "ComfyUI files, or org/name[@revision] of one in the local caches")
       ->group(kGroup);
   add_expert_flags(app, options.quant);
+  add_allow_links_flag(app, kGroup);
   app.add_flag("--verify", options.verify,
                "Read the output again and compare every tensor before it is committed")
       ->group("Output");
@@ -47,7 +48,12 @@ void add_model_flags(CLI::App& app, RepackFlags& flags) {
 void repack(RepackFlags flags, const CancellationToken& cancellation) {
   Progress progress(flags.conversion.progress);
   use_threads(flags.conversion.threads, progress);
-  if (!flags.original.empty()) flags.repack.original = find_model(flags.original, flags.revision);
+  if (!flags.original.empty()) {
+    const bool whole = flags.conversion.output.layout == convert::Layout::kDiffusers;
+    flags.repack.original = find_model(flags.original, flags.revision, conversion_needs(whole));
+  }
+  flags.repack.quant.path = find_part(flags.repack.quant.path.string());
+  find_expert_parts(flags.repack.quant);
   flags.repack.quant.path_flag = "--model-path";
   flags.repack.output = flags.conversion.output;
   const convert::ModelInputs& quant = flags.repack.quant;

@@ -8,8 +8,8 @@
 #include "base/checked.h"
 #include "base/error.h"
 #include "base/version.h"
+#include "checkpoint/containment.h"
 #include "checkpoint/quote.h"
-#include "checkpoint/shard_index.h"
 #include "convert/shard_writer.h"
 
 namespace mxvideo::convert {

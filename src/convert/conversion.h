@@ -51,7 +51,7 @@ struct ConversionPlan {
 };
 
 // Files of a Diffusers directory other than those of its transformers, complete.json and hidden
-// folders. Throws Code::kCorruptFile for links that lead out of the model.
+// folders. Throws Code::kUnsupported for links that lead out of the model.
 std::vector<RestFile> rest_of_model(const std::filesystem::path& root);
 
 // Looks at the weights of a written component where they lie before commit.

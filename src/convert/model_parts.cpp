@@ -1,10 +1,11 @@
 #include "convert/model_parts.h"
 
 #include <algorithm>
-#include <map>
+#include <set>
 #include <utility>
 
 #include "base/error.h"
+#include "checkpoint/experts.h"
 #include "checkpoint/json.h"
 #include "checkpoint/key_map.h"
 #include "checkpoint/model_family.h"
@@ -74,21 +75,68 @@ ModelPart single_part(const fs::path& path, const fs::path& directory) {
   return part;
 }
 
+// Components that the index of a model lists and that have no folder: parts like others, which
+// opening them finds.
+std::set<std::string> absent_components(const fs::path& path) {
+  std::set<std::string> absent;
+  if (!fs::exists(path / "model_index.json")) return absent;
+  for (const auto& [name, component] :
+       checkpoint::read_model_index(path / "model_index.json").components) {
+    if (!fs::is_directory(path / name)) absent.insert(name);
+  }
+  return absent;
+}
+
 std::vector<ModelPart> parts_of_model(const fs::path& path) {
-  const checkpoint::ModelDirectory model = checkpoint::open_model_directory(path);
+  const checkpoint::ModelDirectory model =
+      checkpoint::open_model_directory(path, absent_components(path));
   std::vector<ModelPart> parts;
   for (const char* name : {"text_encoder", "transformer", "transformer_2", "vae"}) {
     if (!model.has(name)) continue;
     ModelPart part{.name = name, .weights = model.path(name)};
     if (fs::is_directory(part.weights)) read_config(part.weights, part);
     part.kind = kind_of_component(name);
-    if (part.kind == PartKind::kTransformer) {
+    if (part.kind == PartKind::kTransformer && fs::exists(model.config_path(name))) {
       part.config = model.transformer_config(name);
       part.config_origin = model.config_path(name).string();
     }
     parts.push_back(std::move(part));
   }
   return parts;
+}
+
+// A folder of files without a config, as ComfyUI has them: the experts under their components'
+// names where their own names tell them, else every file.
+std::vector<ModelPart> parts_of_files(const fs::path& path) {
+  std::vector<fs::path> files;
+  for (const fs::directory_entry& entry : fs::directory_iterator(path)) {
+    if (entry.path().extension() == ".safetensors") files.push_back(entry.path());
+  }
+  std::sort(files.begin(), files.end());
+  std::vector<ModelPart> parts;
+  for (const fs::path& file : files) parts.push_back(single_part(file, path));
+  const auto says = [&](const char* expert) {
+    return std::ranges::count_if(files, [&](const fs::path& file) {
+      const char* said = checkpoint::expert_of_name(file.filename().string());
+      return said != nullptr && std::string_view(said) == expert;
+    });
+  };
+  if (says(checkpoint::kHighNoiseExpert) != 1 || says(checkpoint::kLowNoiseExpert) != 1) {
+    return parts;
+  }
+  for (ModelPart& part : parts) {
+    if (const char* said = checkpoint::expert_of_name(part.name)) part.name = said;
+  }
+  return parts;
+}
+
+// True when a component's weights lie in `path` under a name that loading tries.
+bool is_component(const fs::path& path) {
+  return std::ranges::any_of(fs::directory_iterator(path), [](const fs::directory_entry& entry) {
+    const std::string name = entry.path().filename().string();
+    return name.starts_with("diffusion_pytorch_model") || name.starts_with("model.safetensors") ||
+           name.starts_with("model-0") || name.starts_with("quant_model_weight");
+  });
 }
 
 }  // namespace
@@ -116,7 +164,12 @@ std::vector<ModelPart> find_model_parts(const fs::path& path) {
   ModelPart part{.name = {}, .weights = path};
   read_config(path, part);
   const bool original = !part.config.is_null() && fs::exists(path / "Wan2.2_VAE.safetensors");
-  return original ? parts_of_model(path) : std::vector{single_part(path, path)};
+  if (original) return parts_of_model(path);
+  if (part.config.is_null() && !is_component(path)) {
+    std::vector<ModelPart> parts = parts_of_files(path);
+    if (!parts.empty()) return parts;
+  }
+  return {single_part(path, path)};
 }
 
 std::vector<ModelPart> parts_below(const fs::path& directory) {

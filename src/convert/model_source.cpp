@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "checkpoint/expert_files.h"
 #include "checkpoint/json.h"
 #include "checkpoint/model_family.h"
 #include "checkpoint/quote.h"
@@ -20,23 +21,10 @@ constexpr int64_t kMaskChannels = 4;
 
 // Where the experts lie, before any of them is opened.
 struct Located {
-  std::vector<std::pair<std::string, fs::path>> experts;  // component, directory or file
+  checkpoint::ExpertFiles experts;
   std::optional<checkpoint::ModelIndex> index;
   fs::path diffusers_root;
 };
-
-std::vector<fs::path> safetensors_files(const fs::path& directory) {
-  std::vector<fs::path> files;
-  for (const fs::directory_entry& entry : fs::directory_iterator(directory)) {
-    if (entry.path().extension() == ".safetensors") files.push_back(entry.path());
-  }
-  std::sort(files.begin(), files.end());
-  return files;
-}
-
-bool name_holds(const fs::path& file, std::string_view part) {
-  return file.filename().string().find(part) != std::string::npos;
-}
 
 Located locate_pair(const ModelInputs& inputs) {
   if (inputs.high_noise.empty() || inputs.low_noise.empty()) {
@@ -47,66 +35,13 @@ Located locate_pair(const ModelInputs& inputs) {
     throw Error(Code::kInvalidArgument,
                 inputs.path_flag + " excludes --high-noise-model and --low-noise-model");
   }
-  return {.experts = {{kHighNoiseExpert, inputs.high_noise}, {kLowNoiseExpert, inputs.low_noise}},
-          .index = std::nullopt,
-          .diffusers_root = {}};
-}
-
-Located locate_diffusers(const fs::path& root) {
-  Located located{.experts = {},
-                  .index = checkpoint::read_model_index(root / "model_index.json"),
-                  .diffusers_root = root};
-  for (const char* component : {kHighNoiseExpert, kLowNoiseExpert}) {
-    if (located.index->components.count(component) == 0) continue;
-    if (!fs::is_directory(root / component)) {
-      throw Error(Code::kNotFound, root.string() + ": model_index.json lists " + component +
-                                       ", but there is no folder " + component);
-    }
-    located.experts.emplace_back(component, root / component);
+  checkpoint::ExpertFiles experts;
+  for (const auto& [component, given] :
+       {std::pair(kHighNoiseExpert, inputs.high_noise), {kLowNoiseExpert, inputs.low_noise}}) {
+    experts.emplace_back(component, checkpoint::find_expert(given, component));
+    checkpoint::check_expert_path(component, given, experts.back().second);
   }
-  return located;
-}
-
-Located locate_experts(const fs::path& root) {
-  for (const char* folder : {"high_noise_model", "low_noise_model"}) {
-    if (fs::is_directory(root / folder)) continue;
-    throw Error(Code::kNotFound, root.string() + ": no folder " + folder +
-                                     "; expected high_noise_model and low_noise_model, the two "
-                                     "experts of Wan2.2-A14B");
-  }
-  return {.experts = {{kHighNoiseExpert, root / "high_noise_model"},
-                      {kLowNoiseExpert, root / "low_noise_model"}},
-          .index = std::nullopt,
-          .diffusers_root = {}};
-}
-
-// A folder of single files: one per expert, told apart by their names.
-std::optional<Located> locate_files(const fs::path& root) {
-  std::vector<fs::path> high, low;
-  const std::vector<fs::path> files = safetensors_files(root);
-  for (const fs::path& file : files) {
-    if (name_holds(file, "high_noise")) high.push_back(file);
-    if (name_holds(file, "low_noise")) low.push_back(file);
-  }
-  if (high.empty() && low.empty()) return std::nullopt;
-  if (high.size() != 1 || low.size() != 1) {
-    throw Error(high.empty() || low.empty() ? Code::kNotFound : Code::kCorruptFile,
-                root.string() +
-                    ": expected one *high_noise*.safetensors and one "
-                    "*low_noise*.safetensors, got " +
-                    std::to_string(high.size()) + " and " + std::to_string(low.size()));
-  }
-  return Located{.experts = {{kHighNoiseExpert, high[0]}, {kLowNoiseExpert, low[0]}},
-                 .index = std::nullopt,
-                 .diffusers_root = {}};
-}
-
-bool holds_one_transformer(const fs::path& root) {
-  if (fs::exists(root / "config.json")) return true;
-  const std::vector<fs::path> files = safetensors_files(root);
-  return std::any_of(files.begin(), files.end(), [](const fs::path& file) {
-    return name_holds(file, "quant_model_weight") || name_holds(file, "diffusion_pytorch_model");
-  });
+  return {.experts = std::move(experts), .index = std::nullopt, .diffusers_root = {}};
 }
 
 Located locate(const ModelInputs& inputs) {
@@ -116,27 +51,12 @@ Located locate(const ModelInputs& inputs) {
     throw Error(Code::kInvalidArgument,
                 inputs.path_flag + " or --high-noise-model and --low-noise-model is required");
   }
-  const auto single = [](const fs::path& weights) {
-    return Located{
-        .experts = {{kHighNoiseExpert, weights}}, .index = std::nullopt, .diffusers_root = {}};
-  };
-  if (fs::is_regular_file(root)) return single(root);
-  if (!fs::is_directory(root)) {
-    throw Error(Code::kNotFound, root.string() + ": no such file or directory");
+  Located located{.experts = checkpoint::find_experts(root), .index = {}, .diffusers_root = {}};
+  if (fs::exists(root / "model_index.json")) {
+    located.index = checkpoint::read_model_index(root / "model_index.json");
+    located.diffusers_root = root;
   }
-  if (fs::exists(root / "model_index.json")) return locate_diffusers(root);
-  if (fs::exists(root / "high_noise_model") || fs::exists(root / "low_noise_model")) {
-    return locate_experts(root);
-  }
-  if (const std::optional<Located> files = locate_files(root)) return *files;
-  if (holds_one_transformer(root)) return single(root);
-  const std::vector<fs::path> files = safetensors_files(root);
-  if (files.size() == 1) return single(files[0]);
-  throw Error(Code::kNotFound,
-              root.string() +
-                  ": no Wan2.2 transformer here: expected model_index.json, high_noise_model and "
-                  "low_noise_model, quant_model_weight*.safetensors, "
-                  "diffusion_pytorch_model*.safetensors or one .safetensors file");
+  return located;
 }
 
 // Another model is said to be one before anything is asked of its variant, experts or flags.
@@ -199,6 +119,15 @@ void check_variant(const ModelSource& model, const std::string& where,
 
 }  // namespace
 
+void check_expert_order(const ModelSource& model, const ModelSource& original) {
+  if (model.experts.size() != 2 || original.experts.size() != 2) return;
+  for (size_t i = 0; i < 2; ++i) {
+    checkpoint::check_expert_content(model.experts[i].component, model.experts[i].opened.checkpoint,
+                                     original.experts[i].opened.checkpoint,
+                                     original.experts[1 - i].opened.checkpoint);
+  }
+}
+
 ModelInputs original_inputs(const fs::path& path) {
   return {.path = path, .high_noise = {}, .low_noise = {}, .path_flag = "--original-model-path"};
 }
@@ -243,6 +172,10 @@ ModelSource open_model_source(const ModelInputs& inputs, std::optional<WanVarian
     }
     model.variant = variant;
     model.experts.push_back(std::move(source));
+  }
+  if (model.experts.size() == 2) {
+    checkpoint::check_experts_differ(model.experts[0].opened.checkpoint,
+                                     model.experts[1].opened.checkpoint);
   }
   const fs::path& where = inputs.path.empty() ? inputs.high_noise : inputs.path;
   check_variant(model, where.string(), expected);

@@ -36,9 +36,14 @@ struct ModelSource {
 };
 
 // Throws Code::kNotFound naming what was expected (both experts of an A14B before anything else is
-// looked at), Code::kInvalidArgument when `expected` is another model than the files hold or flags
-// contradict each other, and what open_transformer_source() throws.
+// looked at), Code::kInvalidArgument when `expected` is another model than the files hold, flags
+// contradict each other, names say that the experts are exchanged or both are one and the same, and
+// what open_transformer_source() throws.
 ModelSource open_model_source(const ModelInputs& inputs,
                               std::optional<checkpoint::WanVariant> expected);
+
+// Throws Code::kMismatch when the float tensors of the experts are those of the original's other
+// expert; nothing is compared where either has one only.
+void check_expert_order(const ModelSource& model, const ModelSource& original);
 
 }  // namespace mxvideo::convert

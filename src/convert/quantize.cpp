@@ -8,6 +8,7 @@
 #include "base/glob.h"
 #include "base/nearest_name.h"
 #include "checkpoint/quote.h"
+#include "convert/run_files.h"
 #include "convert/target_layout.h"
 #include "quantization/quantization_config.h"
 
@@ -236,8 +237,10 @@ nlohmann::ordered_json quantize_model(const QuantizeOptions& options, const Conv
   std::optional<ModelSource> original;
   if (!options.original.empty()) {
     original = open_model_source(original_inputs(options.original), model.variant);
+    check_expert_order(model, *original);
   }
   const fs::path rest = rest_root(options, model, original);
+  note_run_problems(rest, hooks);
 
   ConversionPlan plan{.command = "quantize",
                       .variant = model.variant,

@@ -34,8 +34,8 @@ struct QuantizeOptions {
 // quantized already, for globs that match no layer, for a layout that cannot hold the format or
 // that needs --original-model-path; Code::kUnsupported for layers whose in_features are no multiple
 // of 32; Code::kCorruptFile for tensors that do not fit the model and for NaN or infinity in a
-// weight; Code::kMismatch when layers have less than min_sqnr_db (nothing is committed; a rerun
-// reuses what was written).
+// weight; Code::kMismatch for experts that are exchanged in the original, and when layers have less
+// than min_sqnr_db (nothing is committed; a rerun reuses what was written).
 nlohmann::ordered_json quantize_model(const QuantizeOptions& options, const ConvertHooks& hooks);
 
 // One table per component, from what quantize_model() returned.

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "convert/repack_expert.h"
+#include "convert/run_files.h"
 
 namespace mxvideo::convert {
 namespace {
@@ -56,13 +57,14 @@ nlohmann::ordered_json repack_model(const RepackOptions& options, const ConvertH
     original = open_model_source(original_inputs(options.original), quant.variant);
   }
   const fs::path rest = rest_root(options, quant, original);
+  note_run_problems(rest, hooks);
 
   std::vector<RepackExpert> experts;
   for (const TransformerSource& source : quant.experts) {
     const TransformerSource* other = original ? original->expert(source.component) : nullptr;
     experts.push_back(prepare_expert(source, other));
   }
-  check_expert_order(experts);
+  if (original) check_expert_order(quant, *original);
 
   ConversionPlan plan{.command = "repack",
                       .variant = quant.variant,

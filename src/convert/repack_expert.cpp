@@ -1,7 +1,6 @@
 #include "convert/repack_expert.h"
 
 #include <algorithm>
-#include <array>
 #include <cstring>
 #include <utility>
 
@@ -240,50 +239,6 @@ class ExpertPlanner {
   Layout layout_;
 };
 
-// Float tensors of `expert` that are clearly closer to one of the two experts of the original, by
-// expert.
-struct OrderEvidence {
-  int64_t own = 0, other = 0;
-};
-
-bool is_float(DType dtype) {
-  return dtype == DType::kF32 || dtype == DType::kF16 || dtype == DType::kBF16;
-}
-
-// Sum of squared differences; the types may differ, as between an export and its original.
-double squared_distance(const Tensor& a, const Tensor& b) {
-  double sum = 0;
-  for (int64_t i = 0; i < a.count(); ++i) {
-    const double difference = double{a.f32()[i]} - b.f32()[i];
-    sum += difference * difference;
-  }
-  return sum;
-}
-
-OrderEvidence order_evidence(const RepackExpert& expert, const TransformerSource& other) {
-  // Rounding to BF16 is far below the distance of two experts that differ.
-  constexpr double kMuchCloser = 16;
-  OrderEvidence evidence;
-  for (const auto& [name, tensor] : expert.source->tensors()) {
-    const auto mine = expert.original->tensors().find(name);
-    const auto theirs = other.tensors().find(name);
-    if (mine == expert.original->tensors().end() || theirs == other.tensors().end()) continue;
-    const std::array<const StoredTensor*, 3> all = {&tensor, &mine->second, &theirs->second};
-    const bool comparable = std::ranges::all_of(all, [&all](const StoredTensor* stored) {
-      return is_float(stored->view.dtype) && stored->view.shape == all[0]->view.shape;
-    });
-    if (!comparable) continue;
-    const Tensor values = to_f32(tensor.view);
-    const double to_own = squared_distance(values, to_f32(mine->second.view));
-    const double to_other = squared_distance(values, to_f32(theirs->second.view));
-    evidence.own += to_own * kMuchCloser < to_other;
-    evidence.other += to_other * kMuchCloser < to_own;
-    for (const StoredTensor* read : all) read->release_pages();
-    if (evidence.own > 0) break;  // not swapped
-  }
-  return evidence;
-}
-
 // The scales of a written tensor in the order and type of `expected`.
 bool same_scales(const TransformerSource& written, const std::string& name,
                  const RepackExpert& expert, const StoredTensor& expected) {
@@ -337,21 +292,6 @@ RepackExpert prepare_expert(const TransformerSource& source, const TransformerSo
                             {expert.overlaid.begin(), expert.overlaid.end()});
   check_description(expert);
   return expert;
-}
-
-void check_expert_order(const std::vector<RepackExpert>& experts) {
-  if (experts.size() != 2) return;
-  for (size_t i = 0; i < 2; ++i) {
-    const TransformerSource* other = experts[1 - i].original;
-    if (experts[i].original == nullptr || other == nullptr) return;
-    const OrderEvidence evidence = order_evidence(experts[i], *other);
-    if (evidence.other == 0 || evidence.own > 0) continue;
-    throw Error(Code::kMismatch,
-                experts[i].source->opened.checkpoint.description() + ": is taken for " +
-                    experts[i].source->component + ", but " + std::to_string(evidence.other) +
-                    " of its float tensors are those of " + other->component +
-                    " in the original and none is its own: the experts are swapped");
-  }
 }
 
 ComponentPlan plan_expert(const RepackExpert& expert, Layout layout,

@@ -34,10 +34,6 @@ struct RepackExpert {
 // Code::kUnsupported.
 RepackExpert prepare_expert(const TransformerSource& source, const TransformerSource* original);
 
-// Throws Code::kMismatch when the float tensors of the experts are those of the original's other
-// expert.
-void check_expert_order(const std::vector<RepackExpert>& experts);
-
 ComponentPlan plan_expert(const RepackExpert& expert, Layout layout,
                           checkpoint::WanVariant variant);
 

@@ -9,13 +9,14 @@
 #include <string>
 #include <vector>
 
+#include "checkpoint/experts.h"
 #include "checkpoint/transformer_checkpoint.h"
 #include "models/wan_transformer/wan_transformer.h"
 
 namespace mxvideo::convert {
 
-inline constexpr const char* kHighNoiseExpert = "transformer";
-inline constexpr const char* kLowNoiseExpert = "transformer_2";
+using checkpoint::kHighNoiseExpert;
+using checkpoint::kLowNoiseExpert;
 
 struct TransformerConfig {
   nlohmann::json json;         // in the words of Diffusers

@@ -9,10 +9,12 @@
 #include "base/nearest_name.h"
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/declaration/scale_order.h"
+#include "checkpoint/experts.h"
 #include "checkpoint/json.h"
 #include "checkpoint/key_map.h"
 #include "pipeline/image_condition.h"
 #include "pipeline/image_resize.h"
+#include "pipeline/open_model.h"
 #include "pipeline/torch_random.h"
 #include "pipeline/wan_decode.h"
 #include "pipeline/wan_run.h"
@@ -42,67 +44,37 @@ void check_text(const char* flag_prefix, const std::string& text) {
   }
 }
 
-// A name that says which expert it is for must not be given for the other one: with the experts
-// swapped the video is noise.
-void check_expert_path(const std::string& component, const std::filesystem::path& path) {
-  const std::string text = path.string();
-  const auto says = [&](const char* word) { return text.find(word) != text.npos; };
-  const bool high = says("high_noise") && !says("low_noise");
-  const bool low = says("low_noise") && !says("high_noise");
-  if (component == "transformer" ? !low : !high) return;
-  throw Error(Code::kInvalidArgument,
-              component + " is the expert for " + (low ? "high" : "low") + " noise; got " + text);
-}
-
-// Puts the paths of the options into the model's directory.
-checkpoint::ModelDirectory open_directory(const PipelineOptions& options) {
-  checkpoint::ModelDirectory directory = checkpoint::open_model_directory(options.model_directory);
-  for (const auto* paths : {&options.component_paths, &options.weights_paths}) {
-    for (const auto& [component, path] : *paths) {
-      if (!directory.has(component)) {
-        throw Error(Code::kInvalidArgument, path.string() + ": given for " + component +
-                                                ", which " + options.model_directory.string() +
-                                                " has not");
-      }
-      if (directory.has("transformer_2")) check_expert_path(component, path);
-      if (!std::filesystem::exists(path)) {
-        throw Error(Code::kNotFound, path.string() + ": given for " + component + ", not found");
-      }
-    }
-  }
-  for (const auto& [component, path] : options.component_paths) {
-    directory.override_component(component, path);
-  }
-  return directory;
-}
-
 }  // namespace
 
 WanPipeline::WanPipeline(PipelineOptions options)
     : options_(std::move(options)),
-      directory_(open_directory(options_)),
+      directory_(open_model(options_)),
       text_config_(read_config<models::Umt5Config>(directory_.path("text_encoder"))),
       vae_config_(read_config<models::WanVaeConfig>(directory_.path("vae"))),
       scheduler_config_(
           read_config<SchedulerConfig>(directory_.path("scheduler"), "scheduler_config.json")),
       defaults_(read_generation_defaults(options_.model_directory, directory_.variant)) {
-  experts_.push_back(plan_expert("transformer"));
-  if (directory_.has("transformer_2")) experts_.push_back(plan_expert("transformer_2"));
+  std::vector<Checkpoint> files;
+  for (const char* component : {checkpoint::kHighNoiseExpert, checkpoint::kLowNoiseExpert}) {
+    if (directory_.has(component)) experts_.push_back(plan_expert(component, files));
+  }
+  if (has_two_experts()) check_experts(options_, files[0], files[1]);
   check_configs();
   check_quantization();
   check_text_quantization();
 }
 
-WanExpert WanPipeline::plan_expert(const std::string& component) const {
+WanExpert WanPipeline::plan_expert(const std::string& component,
+                                   std::vector<Checkpoint>& opened) const {
   WanExpert expert;
   expert.name = component;
   const auto weights = options_.weights_paths.find(component);
   expert.weights =
       weights == options_.weights_paths.end() ? directory_.path(component) : weights->second;
-  expert.config = models::WanTransformerConfig::from_json(
-      directory_.transformer_config(component), directory_.config_path(component).string());
-  const checkpoint::TransformerCheckpoint files =
-      checkpoint::open_transformer_checkpoint(expert.weights);
+  const std::string config = directory_.config_path(component).string();
+  expert.config =
+      models::WanTransformerConfig::from_json(directory_.transformer_config(component), config);
+  checkpoint::TransformerCheckpoint files = checkpoint::open_transformer_checkpoint(expert.weights);
   expert.declared_origin = files.quantization.origin;
   auto resolved = quantization::resolve_quantization(options_.quantization, files.quantization);
   expert.quantization = options_.wrap_quantization
@@ -113,6 +85,10 @@ WanExpert WanPipeline::plan_expert(const std::string& component) const {
   if (!order.empty()) expert.notices.push_back(order);
   expert.notices.insert(expert.notices.end(), files.checkpoint.notices().begin(),
                         files.checkpoint.notices().end());
+  if (!experts_.empty() && config == directory_.config_path(experts_[0].name).string()) {
+    expert.notices.push_back(component + ": config.json is not there; uses " + config);
+  }
+  opened.push_back(std::move(files.checkpoint));
   return expert;
 }
 

@@ -19,6 +19,7 @@
 
 #include "base/cancellation.h"
 #include "base/function_ref.h"
+#include "checkpoint/checkpoint.h"
 #include "checkpoint/key_map.h"
 #include "checkpoint/model_index.h"
 #include "kernels/common/context.h"
@@ -115,7 +116,9 @@ class WanPipeline {
   struct StepInput;
   struct PlanRun;
 
-  WanExpert plan_expert(const std::string& component) const;
+  // Adds the files of the expert to `opened`.
+  WanExpert plan_expert(const std::string& component,
+                        std::vector<checkpoint::Checkpoint>& opened) const;
   void check_configs() const;
   void check_quantization() const;
   void check_text_quantization() const;

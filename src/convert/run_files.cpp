@@ -1,0 +1,102 @@
+#include "convert/run_files.h"
+
+#include <functional>
+
+#include "base/error.h"
+#include "checkpoint/checkpoint.h"
+#include "checkpoint/json.h"
+#include "checkpoint/model_index.h"
+#include "models/umt5/umt5_encoder.h"
+#include "models/wan_vae/wan_vae.h"
+#include "pipeline/generation_defaults.h"
+#include "pipeline/scheduler_config.h"
+#include "pipeline/text_tokenizer.h"
+
+namespace mxvideo::convert {
+namespace {
+
+namespace fs = std::filesystem;
+
+// `open` returns a summary; what it throws about the files is the problem.
+RunFile check_file(std::string name, const std::function<std::string()>& open) {
+  RunFile file{.name = std::move(name)};
+  try {
+    file.summary = open();
+  } catch (const Error& error) {
+    if (error.code() == Code::kInternal || error.code() == Code::kOutOfMemory) throw;
+    file.problem = error.what();
+  }
+  return file;
+}
+
+template <class Config>
+Config read_config(const fs::path& path) {
+  return Config::from_json(checkpoint::read_json_file(path), path.string());
+}
+
+std::string open_tokenizer(const fs::path& directory) {
+  checkpoint::ModelDirectory model;
+  model.root = directory;
+  for (const char* component : {"tokenizer", "text_encoder"}) {
+    model.paths[component] = directory / component;
+  }
+  const auto tokenizer = pipeline::open_tokenizer(model);
+  const auto ids = tokenizer.vocabulary_size();
+  const fs::path encoder = directory / "text_encoder" / "config.json";
+  if (fs::exists(encoder)) {
+    const auto rows = read_config<models::Umt5Config>(encoder).vocab_size;
+    if (ids > rows) {
+      throw Error(Code::kCorruptFile,
+                  (directory / "tokenizer").string() + ": " + std::to_string(ids) +
+                      " token ids; the text encoder has " + std::to_string(rows));
+    }
+  }
+  return std::to_string(ids) + " token ids";
+}
+
+std::string open_weights(const fs::path& component) {
+  const auto files = checkpoint::Checkpoint::open_directory(component);
+  return std::to_string(files.tensors().size()) + " tensors";
+}
+
+}  // namespace
+
+std::vector<RunFile> check_run_files(const fs::path& directory) {
+  std::vector<RunFile> files;
+  const fs::path index = directory / "model_index.json";
+  if (directory.empty() || !fs::exists(index)) return files;
+  checkpoint::ModelIndex known;
+  files.push_back(check_file("model_index.json", [&] {
+    known = checkpoint::read_model_index(index);
+    return known.class_name;
+  }));
+  files.push_back(check_file("tokenizer", [&] { return open_tokenizer(directory); }));
+  files.push_back(check_file("scheduler", [&] {
+    read_config<pipeline::SchedulerConfig>(directory / "scheduler" / "scheduler_config.json");
+    return std::string("UniPC");
+  }));
+  if (files[0].problem.empty() && fs::exists(directory / "generation_config.json")) {
+    files.push_back(check_file("generation_config.json", [&] {
+      return "sets " +
+             pipeline::read_generation_defaults(directory, checkpoint::variant_of_index(known))
+                 .from_model;
+    }));
+  }
+  files.push_back(check_file("text_encoder", [&] {
+    read_config<models::Umt5Config>(directory / "text_encoder" / "config.json");
+    return open_weights(directory / "text_encoder");
+  }));
+  files.push_back(check_file("vae", [&] {
+    read_config<models::WanVaeConfig>(directory / "vae" / "config.json");
+    return open_weights(directory / "vae");
+  }));
+  return files;
+}
+
+void note_run_problems(const fs::path& directory, const ConvertHooks& hooks) {
+  for (const RunFile& file : check_run_files(directory)) {
+    if (!file.problem.empty()) hooks.note("no run can use " + file.name + ": " + file.problem);
+  }
+}
+
+}  // namespace mxvideo::convert
