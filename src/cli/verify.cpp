@@ -52,9 +52,11 @@ void print_comparison(const VerifiedPart& part) {
 
 void print_table(const VerifyReport& report) {
   for (const VerifiedPart& part : report.parts) {
-    std::cout << fmt::format("{} ({}): {}, {}\n", printable(part.name), part.kind,
-                             count_of(part.values.tensors, "tensor"),
-                             part.problems.empty() ? "good" : "BAD");
+    const std::string content = part.kind == "file"
+                                    ? (part.summary.empty() ? "" : printable(part.summary) + ", ")
+                                    : count_of(part.values.tensors, "tensor") + ", ";
+    std::cout << fmt::format("{} ({}): {}{}\n", printable(part.name), part.kind, content,
+                             part.good() ? "good" : "BAD");
     if (part.values.blocks > 0) {
       std::cout << fmt::format("  {}, {} of them with scale 0\n",
                                count_of(part.values.blocks, "block"),
@@ -78,8 +80,10 @@ void print_table(const VerifyReport& report) {
 void verify(const VerifyFlags& flags) {
   if (flags.threads > 0) set_num_threads(flags.threads);
   convert::VerifyOptions options;
-  options.path = find_model_or_file(flags.path);
-  if (!flags.original.empty()) options.original = find_model_or_file(flags.original);
+  options.path = find_model_or_file(flags.path, "", checkpoint::needs_nothing());
+  if (!flags.original.empty()) {
+    options.original = find_model_or_file(flags.original, "", checkpoint::needs_nothing());
+  }
   options.min_sqnr_db = flags.min_sqnr_db;
   const VerifyReport report = convert::verify_model(options);
   if (flags.json) {
@@ -89,9 +93,10 @@ void verify(const VerifyFlags& flags) {
   }
   std::cout << std::flush;
   if (report.problems.empty()) return;
-  throw Error(Code::kMismatch, fmt::format("{}: {}; the first: {}", flags.path,
-                                           count_of(std::ssize(report.problems), "problem"),
-                                           report.problems.front()));
+  const int64_t count = std::ssize(report.problems);
+  throw Error(Code::kMismatch,
+              fmt::format("{}: {}{}{}", flags.path, count == 1 ? "" : count_of(count, "problem"),
+                          count == 1 ? "" : "; the first: ", report.problems.front()));
 }
 
 }  // namespace
@@ -113,6 +118,7 @@ Command add_verify(CLI::App& app) {
   parser->add_option("--threads", flags->threads, "Threads (default: all of this machine)")
       ->check(CLI::Range(1, 4096));
   parser->add_flag("--json", flags->json, "Print JSON");
+  add_allow_links_flag(*parser, "Options");
   return [flags] { verify(*flags); };
 }
 

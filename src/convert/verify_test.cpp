@@ -91,6 +91,21 @@ class VerifyValuesTest : public testing::Test {
   test::TemporaryDirectory temporary_;
 };
 
+TEST(VerifyLines, OneCauseIsOneLine) {
+  const std::vector<TensorProblem> problems = {
+      {"a", "NaN codes", "1 NaN codes, the first in row 0"},
+      {"b", "not in the original", "not in the original"},
+      {"c", "NaN codes", "2 NaN codes, the first in row 3"},
+      {"d", "NaN codes", "x"},
+      {"e", "NaN codes", "x"},
+      {"f", "NaN codes", "x"}};
+  EXPECT_EQ(lines_of(problems),
+            (std::vector<std::string>{"NaN codes in 5 tensors: a (1 NaN codes, the first in row "
+                                      "0), c, d, e, … and 1 more",
+                                      "b: not in the original"}));
+  EXPECT_TRUE(lines_of({}).empty());
+}
+
 TEST_F(VerifyValuesTest, AGoodLayerPassesAndABiasInF32IsEqual) {
   const Comparison result = compare_values(quantized(), original(), 20);
   EXPECT_TRUE(result.problems.empty());
@@ -142,7 +157,8 @@ TEST_F(VerifyValuesTest, NanCodesAreNamedWithTheirRow) {
   scales()[8] = 0;
   const ValueScan scan = scan_values(quantized());
   ASSERT_EQ(scan.problems.size(), 1u);
-  EXPECT_EQ(scan.problems[0], kLayer + ".weight: 2 NaN codes, the first in row 17");
+  EXPECT_EQ(lines_of(scan.problems),
+            std::vector{kLayer + ".weight: 2 NaN codes, the first in row 17"});
   EXPECT_EQ(scan.zero_scale_blocks, 1);
 }
 

@@ -64,8 +64,10 @@ RowCount count_rows(int64_t rows, const CountRow& count_row) {
 
 void report(const RowCount& found, const std::string& name, const char* what, ValueScan& scan) {
   if (found.count == 0) return;
-  scan.problems.push_back(checkpoint::printable(name) + ": " + std::to_string(found.count) + " " +
-                          what + ", the first in row " + std::to_string(found.first_row));
+  scan.problems.push_back({.tensor = name,
+                           .cause = what,
+                           .detail = std::to_string(found.count) + " " + what +
+                                     ", the first in row " + std::to_string(found.first_row)});
 }
 
 void scan_codes(const std::string& name, const StoredTensor& tensor, ValueScan& scan) {
@@ -87,7 +89,7 @@ void scan_scales(const std::string& name, const StoredTensor& tensor, ValueScan&
       return std::count(scales + row * columns, scales + (row + 1) * columns, value);
     });
   };
-  report(count(formats::kE8m0Nan), name, "NaN scales (0xFF)", scan);
+  report(count(formats::kE8m0Nan), name, kNanScales, scan);
   scan.blocks += rows * columns;
   scan.zero_scale_blocks += count(0).count;
 }
@@ -243,7 +245,7 @@ class Comparer {
       if (is_scale(name) || companions.contains(name)) continue;
       const StoredTensor* original = find(original_.checkpoint, name);
       if (original == nullptr) {
-        result_.problems.push_back(checkpoint::printable(name) + ": not in the original");
+        result_.problems.push_back({name, "not in the original", "not in the original"});
         continue;
       }
       compare(name, tensor, *original);
@@ -252,7 +254,7 @@ class Comparer {
     }
     for (const auto& [name, tensor] : original_.checkpoint.tensors()) {
       if (find(quantized_.checkpoint, name) == nullptr) {
-        result_.problems.push_back(checkpoint::printable(name) + ": only in the original");
+        result_.problems.push_back({name, "only in the original", "only in the original"});
       }
     }
     return std::move(result_);
@@ -267,15 +269,15 @@ class Comparer {
 
   void compare(const std::string& name, const StoredTensor& tensor, const StoredTensor& original) {
     if (!(tensor.view.shape == original.view.shape)) {
-      result_.problems.push_back(checkpoint::printable(name) + ": expected shape " +
-                                 original.view.shape.to_string() + " of the original, got " +
-                                 tensor.view.shape.to_string());
+      result_.problems.push_back({name, "another shape than in the original",
+                                  "expected shape " + original.view.shape.to_string() +
+                                      " of the original, got " + tensor.view.shape.to_string()});
       return;
     }
     if (!is_float(original.view.dtype)) {
-      result_.problems.push_back(checkpoint::printable(name) + ": the original is " +
-                                 std::string(dtype_name(original.view.dtype)) +
-                                 "; expected F32, F16 or BF16");
+      const std::string detail = "the original is " + std::string(dtype_name(original.view.dtype)) +
+                                 "; expected F32, F16 or BF16";
+      result_.problems.push_back({name, detail, detail});
       return;
     }
     ValueDifference difference = is_float(tensor.view.dtype)
@@ -298,6 +300,7 @@ class Comparer {
                          values);
         });
     if (result.different > 0) {
+      result.cause = "values that differ from the original";
       result.problem = std::to_string(result.different) + " of " + std::to_string(count) +
                        " values differ from the original; expected all equal";
     }
@@ -323,21 +326,22 @@ class Comparer {
     ValueDifference result;
     result.quantized = true;
     if (!scales) {
-      result.problem = "no scales of the right size";
+      result.problem = result.cause = "no scales of the right size";
       return result;
     }
     const std::optional<formats::MxElement> element = element_of(name);
     if (!element) {
-      result.problem = "neither MXFP8 nor MXINT8";
+      result.problem = result.cause = "neither MXFP8 nor MXINT8";
       return result;
     }
     const Codes codes{.bytes = bytes_of(tensor), .element = *element};
     result = compare_layer(codes, scales->data(), original);
     result.quantized = true;
     if (!(result.sqnr_db >= min_sqnr_db_)) {
+      const std::string hint = swizzle_hint(codes, *scale, grid, layout, original, min_sqnr_db_);
+      result.cause = "SQNR below " + decibels(min_sqnr_db_) + " dB" + hint;
       result.problem = "SQNR " + decibels(result.sqnr_db) + " dB; expected at least " +
-                       decibels(min_sqnr_db_) + " dB" +
-                       swizzle_hint(codes, *scale, grid, layout, original, min_sqnr_db_);
+                       decibels(min_sqnr_db_) + " dB" + hint;
     }
     return result;
   }
@@ -349,6 +353,30 @@ class Comparer {
 };
 
 }  // namespace
+
+std::vector<std::string> lines_of(const std::vector<TensorProblem>& problems) {
+  constexpr size_t kNames = 3;
+  std::vector<std::string> lines;
+  std::set<std::string> seen;
+  for (const TensorProblem& first : problems) {
+    if (!seen.insert(first.cause).second) continue;
+    std::vector<std::string> others;
+    for (const TensorProblem& problem : problems) {
+      if (problem.cause == first.cause && &problem != &first) {
+        others.push_back(checkpoint::printable(problem.tensor));
+      }
+    }
+    const std::string name = checkpoint::printable(first.tensor);
+    if (others.empty()) {
+      lines.push_back(name + ": " + first.detail);
+      continue;
+    }
+    const std::string detail = first.detail == first.cause ? "" : " (" + first.detail + ")";
+    lines.push_back(first.cause + " in " + std::to_string(others.size() + 1) + " tensors: " + name +
+                    detail + ", " + checkpoint::name_list(others, kNames));
+  }
+  return lines;
+}
 
 ValueScan scan_values(const TransformerCheckpoint& opened) {
   ValueScan scan;

@@ -74,6 +74,84 @@ TEST_F(VerifyTest, ADifferenceFromTheOriginalIsFound) {
   EXPECT_TRUE(lists(report, "transformer_2: proj_out.bias: 1 of")) << report.at("problems");
 }
 
+// Everything beside the weights, opened as a run opens it.
+TEST_F(VerifyTest, WhatARunReadsIsChecked) {
+  const std::vector<std::pair<std::string, std::string>> files = {
+      {"tokenizer/spiece.model", "tokenizer: "},
+      {"scheduler/scheduler_config.json", "scheduler: "},
+      {"vae/config.json", "vae: "},
+      {"text_encoder/config.json", "text_encoder: "},
+      {"transformer_2/config.json", "transformer_2: "}};
+  for (const auto& [file, start] : files) {
+    SCOPED_TRACE(file);
+    const fs::path model = copy("t2v-a14b");
+    write_text(model / file, "{\"a\": 1}");
+    const ProcessResult result = run({"verify", model.string()});
+    EXPECT_EQ(result.exit_code, 8) << result.err;
+    EXPECT_NE(result.out.find("problem: " + start), std::string::npos) << result.out;
+    const std::string part = start.substr(0, start.size() - 2);
+    EXPECT_EQ(result.out.find("\n" + part + " (file): good"), std::string::npos) << result.out;
+    fs::remove_all(model);
+  }
+  const fs::path model = copy("t2v-a14b");
+  fs::remove_all(model / "vae");
+  EXPECT_TRUE(lists(failed_report(run({"verify", model.string(), "--json"})), "vae: "));
+}
+
+TEST_F(VerifyTest, TheTwoNamesOfTheEmbeddingMustHoldOneTensor) {
+  const fs::path model = copy("t2v-a14b");
+  const auto twin = [](bool equal) {
+    return [equal](TensorFile& file) {
+      TensorFile::Entry other = file.at("shared.weight");
+      other.name = "encoder.embed_tokens.weight";
+      if (!equal) other.bytes[0] ^= 1;
+      std::erase_if(file.entries, [&](const auto& entry) { return entry.name == other.name; });
+      file.entries.push_back(other);
+    };
+  };
+  const fs::path weights = model / "text_encoder/model.safetensors";
+  edit_tensors(weights, twin(true));
+  expect_success(run({"verify", model.string()}));
+  edit_tensors(weights, twin(false));
+  EXPECT_TRUE(lists(failed_report(run({"verify", model.string(), "--json"})),
+                    "text_encoder: " + weights.string() +
+                        ": shared.weight and encoder.embed_tokens.weight are two names"));
+}
+
+TEST_F(VerifyTest, OneCauseIsOneLine) {
+  const fs::path model = copy("t2v-a14b");
+  edit_tensors(model / "vae/diffusion_pytorch_model.safetensors", [](TensorFile& file) {
+    for (TensorFile::Entry& entry : file.entries) {
+      if (entry.name.starts_with("decoder.")) file.fill_nan(entry.name);
+    }
+  });
+  edit_tensors(model / "transformer/diffusion_pytorch_model.safetensors", [](TensorFile& file) {
+    for (TensorFile::Entry& entry : file.entries) entry.bytes[0] ^= 1;
+  });
+  const auto report = failed_report(
+      run({"verify", model.string(), "--original", tiny_model("t2v-a14b").string(), "--json"}));
+  EXPECT_EQ(report.at("problems").size(), 2u) << report.at("problems");
+  EXPECT_TRUE(lists(report, "vae: NaN or infinite values in ")) << report.at("problems");
+  EXPECT_TRUE(lists(report, "transformer: values that differ from the original in 69 tensors: "))
+      << report.at("problems");
+}
+
+// The promised bytes are looked at before anything is called good.
+TEST_F(VerifyTest, AFileOfOtherBytesMakesItsPartBad) {
+  const fs::path out = scratch() / "out";
+  expect_success(run({"quantize", "--model-path", tiny_model("ti2v-5b").string(), "--output",
+                      out.string(), "--copy", "--progress", "none"}));
+  expect_success(run({"verify", out.string()}));
+  edit_tensors(out / "transformer/diffusion_pytorch_model.safetensors",
+               [](TensorFile& file) { file.at("proj_out.bias").bytes[0] ^= 1; });
+  const ProcessResult result = run({"verify", out.string()});
+  EXPECT_EQ(result.exit_code, 8);
+  EXPECT_NE(result.out.find("transformer (transformer): 109 tensors, BAD"), std::string::npos)
+      << result.out;
+  EXPECT_NE(result.out.find("transformer/diffusion_pytorch_model.safetensors: expected hash"),
+            std::string::npos);
+}
+
 TEST_F(VerifyTest, WhatCannotBeReadIsNoMismatch) {
   expect_failure(run({"verify", (scratch() / "nothing").string()}), 3, "nothing");
   const fs::path model = copy("t2v-a14b");
