@@ -1,6 +1,7 @@
 #include "convert/run_files.h"
 
 #include <functional>
+#include <optional>
 
 #include "base/error.h"
 #include "checkpoint/checkpoint.h"
@@ -34,6 +35,15 @@ Config read_config(const fs::path& path) {
   return Config::from_json(checkpoint::read_json_file(path), path.string());
 }
 
+// Of the text encoder, whose own check says what is wrong with its config.
+std::optional<int64_t> embedding_rows(const fs::path& directory) {
+  try {
+    return read_config<models::Umt5Config>(directory / "text_encoder" / "config.json").vocab_size;
+  } catch (const Error&) {
+    return std::nullopt;
+  }
+}
+
 std::string open_tokenizer(const fs::path& directory) {
   checkpoint::ModelDirectory model;
   model.root = directory;
@@ -42,14 +52,11 @@ std::string open_tokenizer(const fs::path& directory) {
   }
   const auto tokenizer = pipeline::open_tokenizer(model);
   const auto ids = tokenizer.vocabulary_size();
-  const fs::path encoder = directory / "text_encoder" / "config.json";
-  if (fs::exists(encoder)) {
-    const auto rows = read_config<models::Umt5Config>(encoder).vocab_size;
-    if (ids > rows) {
-      throw Error(Code::kCorruptFile,
-                  (directory / "tokenizer").string() + ": " + std::to_string(ids) +
-                      " token ids; the text encoder has " + std::to_string(rows));
-    }
+  const std::optional<int64_t> rows = embedding_rows(directory);
+  if (rows && ids > *rows) {
+    throw Error(Code::kCorruptFile, (directory / "tokenizer").string() + ": " +
+                                        std::to_string(ids) + " token ids; the text encoder has " +
+                                        std::to_string(*rows));
   }
   return std::to_string(ids) + " token ids";
 }
