@@ -7,9 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "cli/command_line.h"
-
 #include "checkpoint/snapshot.h"
+#include "cli/command_line.h"
 
 namespace mxvideo::cli {
 

@@ -275,11 +275,9 @@ void VideoOutput::open(Existing existing) {
 std::string VideoOutput::prepare(pipeline::ImageSize size, double fps,
                                  const std::map<std::string, std::string>& metadata) {
   if (const std::optional<media::Container> container = container_of(target_.format)) {
-    sink_ = media::open_video_file(*file_, size,
-                                   {.fps = fps,
-                                    .container = *container,
-                                    .encoding = target_.encoding,
-                                    .metadata = metadata});
+    sink_ = media::open_video_file(
+        *file_, size,
+        {.fps = fps, .container = *container, .encoding = target_.encoding, .metadata = metadata});
   } else if (target_.format == OutputFormat::kWebp) {
     sink_ = media::open_webp(*file_, size, {.fps = fps, .metadata = metadata});
   } else if (target_.format == OutputFormat::kPngFrames) {
