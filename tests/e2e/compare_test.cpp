@@ -17,7 +17,7 @@ class CompareTest : public CliTest {
     Arguments arguments = generate("ti2v-5b", extra);
     arguments.front() = "compare";
     if (std::ranges::find(extra, "--output") == extra.end()) {
-      arguments.insert(arguments.end(), {"--output", "r.html"});
+      arguments.insert(arguments.end(), {"--output", "r.html", "--overwrite"});
     }
     return arguments;
   }

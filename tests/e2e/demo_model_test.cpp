@@ -20,7 +20,8 @@ TEST_P(DemoModelTest, MakesAVideo) {
       run_process(make({"--variant", variant, "--preset", "demo", "--output", model}));
   ASSERT_EQ(made.exit_code, 0) << made.err;
   EXPECT_EQ(made.out, model + "\n");
-  Arguments extra = {"--model-path", model, "--quantization", "mxfp8", "-o", "v.mp4", "--json"};
+  Arguments extra = {"--model-path", model,   "--quantization", "mxfp8",
+                     "-o",           "v.mp4", "--json",         "--overwrite"};
   if (variant == "i2v-a14b") extra.insert(extra.end(), {"--image-path", picture()});
   const ProcessResult result = run(generate(variant, extra));
   expect_success(result);

@@ -43,7 +43,8 @@ class ForeignFilesTest : public CliTest {
     return path;
   }
   ProcessResult generate_with(const fs::path& weights, const Arguments& extra = {}) const {
-    Arguments arguments = {"--transformer-weights-path", weights.string(), "-o", "x.y4m"};
+    Arguments arguments = {"--transformer-weights-path", weights.string(), "-o", "x.y4m",
+                           "--overwrite"};
     arguments.insert(arguments.end(), extra.begin(), extra.end());
     return run(generate(kVariant, arguments));
   }
@@ -89,7 +90,7 @@ TEST_F(ForeignFilesTest, PointersAreNamedWhereverAModelHasAFile) {
     const fs::path model = copy();
     write_text(model / file, kPointer);
     const ProcessResult result =
-        run(generate(kVariant, {"--model-path", model.string(), "-o", "x.y4m"}));
+        run(generate(kVariant, {"--model-path", model.string(), "-o", "x.y4m", "--overwrite"}));
     expect_failure(result, 3, std::string(file) + ": is a Git LFS pointer");
     fs::remove_all(model);
   }
@@ -122,8 +123,9 @@ TEST_F(ForeignFilesTest, OtherModelsAreNamedBeforeTheirTensorsAreListed) {
 TEST_F(ForeignFilesTest, AModelWithoutAnyTokenizerIsRefused) {
   const fs::path model = copy();
   fs::remove_all(model / "tokenizer");
-  expect_failure(run(generate(kVariant, {"--model-path", model.string(), "-o", "x.y4m"})), 3,
-                 "tokenizer/spiece.model");
+  expect_failure(
+      run(generate(kVariant, {"--model-path", model.string(), "-o", "x.y4m", "--overwrite"})), 3,
+      "tokenizer/spiece.model");
 }
 
 TEST_F(ForeignFilesTest, MissingTensorsOfAllBlocksAreOnePattern) {
@@ -181,14 +183,15 @@ TEST_F(ForeignFilesTest, ATextEncoderWithTheTokenizerInItRuns) {
     f.entries.push_back({"spiece_model", "U8", {static_cast<int64_t>(spiece.size())}, spiece});
   });
   const ProcessResult result =
-      run(generate(kVariant, {"--model-path", model.string(), "-o", "x.y4m"}));
+      run(generate(kVariant, {"--model-path", model.string(), "-o", "x.y4m", "--overwrite"}));
   expect_success(result);
   EXPECT_NE(result.err.find("tensor spiece_model is no weight"), std::string::npos) << result.err;
   EXPECT_TRUE(read_text(work() / "x.y4m") == reference);
   // It is the tokenizer of a model that has no other.
   fs::remove_all(model / "tokenizer");
   fs::remove(work() / "x.y4m");
-  expect_success(run(generate(kVariant, {"--model-path", model.string(), "-o", "x.y4m"})));
+  expect_success(
+      run(generate(kVariant, {"--model-path", model.string(), "-o", "x.y4m", "--overwrite"})));
   EXPECT_TRUE(read_text(work() / "x.y4m") == reference);
 }
 

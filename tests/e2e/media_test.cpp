@@ -33,7 +33,8 @@ bool has_notice(const nlohmann::json& report, const std::string& fragment) {
 TEST_F(MediaTest, TransparentImageShowsTheBackgroundAndARunSaysSo) {
   const std::string path = image("rgba.png");
   const auto video_on = [&](const Arguments& extra) {
-    Arguments arguments = {"--image-path", path, "-o", "v.y4m", "--report", "r.json"};
+    Arguments arguments = {"--image-path", path,     "-o",         "v.y4m",
+                           "--report",     "r.json", "--overwrite"};
     arguments.insert(arguments.end(), extra.begin(), extra.end());
     const ProcessResult result = run(generate("ti2v-5b", arguments));
     expect_success(result);
@@ -53,7 +54,7 @@ TEST_F(MediaTest, TransparentImageShowsTheBackgroundAndARunSaysSo) {
 
 TEST_F(MediaTest, BackgroundThatChangesNothingIsSaidOrRefused) {
   expect_success(run(generate("ti2v-5b", {"--image-path", picture(), "-o", "v.y4m", "--background",
-                                          "red", "--report", "r.json"})));
+                                          "red", "--report", "r.json", "--overwrite"})));
   EXPECT_TRUE(has_notice(report(), "--background changes nothing")) << report()["notices"];
   std::filesystem::remove(work() / "r.json");
   std::filesystem::remove(work() / "v.y4m");
@@ -67,8 +68,8 @@ TEST_F(MediaTest, BackgroundThatChangesNothingIsSaidOrRefused) {
 // 64x48 in a video of 64x64.
 TEST_F(MediaTest, FitIsAskedForAndTheRecipeSaysWhich) {
   const auto video_by = [&](const Arguments& extra, const std::string& fit, bool noticed) {
-    Arguments arguments = {"--image-path", picture(), "--size",   "64x64",
-                           "-o",           "v.y4m",   "--report", "r.json"};
+    Arguments arguments = {"--image-path", picture(),  "--size", "64x64",      "-o",
+                           "v.y4m",        "--report", "r.json", "--overwrite"};
     arguments.insert(arguments.end(), extra.begin(), extra.end());
     expect_success(run(generate("ti2v-5b", arguments)));
     EXPECT_EQ(report()["image_fit"], fit);

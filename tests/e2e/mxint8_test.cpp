@@ -144,8 +144,8 @@ TEST_F(Mxint8Test, FloatTensorsComeFromTheOriginal) {
 
 TEST_F(Mxint8Test, TheOtherSchemeIsAContradiction) {
   const auto with = [&](const fs::path& model, const char* scheme) {
-    return run(generate("t2v-a14b",
-                        {"--model-path", model, "--quantization", scheme, "--output", "v.y4m"}));
+    return run(generate("t2v-a14b", {"--model-path", model, "--quantization", scheme, "--output",
+                                     "v.y4m", "--overwrite"}));
   };
   const fs::path int8 = sglang_export("t2v-a14b", kAll), fp8 = sglang_export("t2v-a14b");
   const fs::path mixed = sglang_export("t2v-a14b", kSome);
@@ -171,7 +171,7 @@ TEST_F(Mxint8Test, CodesOfTheOtherTypeAreRefused) {
     return model;
   };
   const auto load = [&](const fs::path& model) {
-    return run(generate("ti2v-5b", {"--model-path", model, "--output", "v.y4m"}));
+    return run(generate("ti2v-5b", {"--model-path", model, "--output", "v.y4m", "--overwrite"}));
   };
   expect_failure(load(relabelled(sglang_export("ti2v-5b"), "W8A8_MXINT8")), 3,
                  "1 of wrong dtype: " + layer + ".weight (expected I8, got F8_E4M3)");

@@ -9,7 +9,7 @@ namespace {
 class ProgressTest : public CliTest {
  protected:
   ProcessOptions options(const std::string& style) const {
-    return command(generate("t2v-a14b", {"--progress", style, "--output", "v.mp4"}));
+    return command(generate("t2v-a14b", {"--progress", style, "--output", "v.mp4", "--overwrite"}));
   }
   // On a terminal of 80 columns that knows colours.
   ProcessOptions terminal(const std::string& style) const {

@@ -80,7 +80,8 @@ TEST_P(QuantizedModel, MixedTypesEqualIgnoredLayers) {
 TEST_P(QuantizedModel, AskingForMxfp8OnAQuantizedModelLoadsItAsItIs) {
   const fs::path path = sglang_export(variant());
   Arguments flags = {"--model-path", path,    "--quantization", "mxfp8",
-                     "--output",     "v.y4m", "--save-latents", "l.safetensors"};
+                     "--output",     "v.y4m", "--save-latents", "l.safetensors",
+                     "--overwrite"};
   if (variant() == "i2v-a14b") flags.insert(flags.end(), {"--image-path", picture()});
   const ProcessResult result = run(generate(variant(), flags));
   expect_success(result);
@@ -101,8 +102,8 @@ class QuantizedGenerate : public QuantizedTest {};
 
 TEST_F(QuantizedGenerate, ReportNamesTheSchemeOfEachLayer) {
   const fs::path path = sglang_export("t2v-a14b", {"--float-layers", "blocks.0.*"});
-  expect_success(
-      run(generate("t2v-a14b", {"--model-path", path, "-o", "v.y4m", "--report", "r.json"})));
+  expect_success(run(generate(
+      "t2v-a14b", {"--model-path", path, "-o", "v.y4m", "--report", "r.json", "--overwrite"})));
   std::map<std::string, std::string> schemes;
   const auto report = read_json(work() / "r.json");
   for (const auto& component : report.at("components")) {
@@ -132,7 +133,7 @@ TEST_F(QuantizedGenerate, IgnoredLayersAreHonoured) {
   const Arguments ignored = {"--model-path", path, "--quantization-ignored-layers", "blocks.0.*"};
   EXPECT_NE(latents("t2v-a14b", ignored), latents("t2v-a14b", {"--model-path", path}));
   Arguments flags = ignored;
-  flags.insert(flags.end(), {"-o", "v.y4m", "--report", "r.json"});
+  flags.insert(flags.end(), {"-o", "v.y4m", "--report", "r.json", "--overwrite"});
   expect_success(run(generate("t2v-a14b", flags)));
   const auto report = read_json(work() / "r.json");
   size_t none = 0, mxfp8 = 0;
