@@ -249,10 +249,12 @@ TEST_F(OutputsTest, FreeSpaceIsLookedAtFirst) {
   fs::create_directory(directory);
   const SmallDisk disk(directory, 1 << 20);
   const Arguments large = {"--size", "512x512", "--num-inference-steps", "1000"};
-  for (Arguments extra : {Arguments{"-o", "disk/v.y4m"},
-                          {"-o", "disk/v.mp4"},
-                          {"-o", "disk/frames/"},
-                          {"-o", "v.mp4", "--save-latents", "disk/l", "--num-frames", "201"}}) {
+  const std::vector<Arguments> targets = {
+      {"-o", "disk/v.y4m"},
+      {"-o", "disk/v.mp4"},
+      {"-o", "disk/frames/"},
+      {"-o", "v.mp4", "--save-latents", "disk/l", "--num-frames", "201"}};
+  for (Arguments extra : targets) {
     extra.insert(extra.end(), large.begin(), large.end());
     const ProcessResult result = run(generate("t2v-a14b", extra));
     expect_refused(result, 7, " will be written, but the file system has only ");
