@@ -396,9 +396,9 @@ class Recogniser {
   std::vector<Named> tensors_;
 };
 
-// A model of the expected kind that mxvideo has.
+// A model that mxvideo has, and of the expected kind where one is.
 bool explains_nothing(const ModelFamily& family, const Checkpoint& checkpoint) {
-  return family.runs && family.component == checkpoint.component();
+  return family.runs && (!checkpoint.component() || family.component == checkpoint.component());
 }
 
 }  // namespace

@@ -37,6 +37,8 @@ void use_threads(int asked, Progress& progress) {
   const int possible = possible_threads(wanted);
   if (possible >= wanted) return;
   set_num_threads(possible);
+  // The pool's threads are made now, before a video encoder takes what is left.
+  parallel_for(possible, 1, [](int64_t, int64_t) {});
   progress.line("note: the system lets this process have " + count_of(possible, "thread") +
                 " instead of " + std::to_string(wanted) +
                 " (a limit on processes, such as ulimit -u or a container's, or no memory)");

@@ -25,7 +25,7 @@ const BadCommand kCommands[] = {
     {"flag_without_command", {"--paint"}, "there is no flag --paint"},
     {"flag_before_no_command",
      {"--fps", "16"},
-     "name the command first: it is a flag of generate, evaluate, compare and 1 more"},
+     "name the command first: it is a flag of generate, decode, evaluate and 2 more"},
     {"flag_mistyped", {"generate", "--promt", "x"}, "did you mean '--prompt'?"},
     {"flag_with_underscore", {"generate", "--num_frames", "5"}, "did you mean '--num-frames'?"},
     {"flag_by_a_word", {"generate", "--frames", "5"}, "did you mean '--num-frames'?"},

@@ -16,6 +16,7 @@ struct BadModel {
   std::string message;
   Arguments extra = {};
   int exit_code = 3;
+  std::vector<std::string> kept = {};  // what the run had finished before it failed
 };
 
 void PrintTo(const BadModel& bad, std::ostream* stream) { *stream << bad.name; }
@@ -122,7 +123,7 @@ std::vector<BadModel> damaged_indexes() {
       {"no_second_expert", kT2v, [](const fs::path& m) { fs::remove_all(m / "transformer_2"); },
        "component 'transformer_2': no folder"},
       {"no_tokenizer", kT2v, [](const fs::path& m) { fs::remove_all(m / "tokenizer"); },
-       "tokenizer/spiece.model"},
+       "tokenizer: no tokenizer: expected spiece.model or tokenizer.json"},
       {"folder_is_file", kT2v,
        [](const fs::path& m) {
          fs::remove_all(m / "vae");
@@ -336,7 +337,8 @@ std::vector<BadModel> nan_weights() {
        tensors("vae/" + kWeights, [](TensorFile& f) { f.fill_nan("decoder.conv_out.bias"); }),
        "NaN",
        {},
-       6},
+       6,
+       {"latents.safetensors", "report.json"}},
   };
 }
 
@@ -351,7 +353,9 @@ TEST_P(BadModelTest, OneLineAndNothingWritten) {
                      "--report",     "report.json", "--save-latents", "latents.safetensors"};
   extra.insert(extra.end(), bad.extra.begin(), bad.extra.end());
   if (bad.variant == std::string(kI2v)) extra.insert(extra.end(), {"--image-path", picture()});
-  expect_failure(run(generate(bad.variant, extra)), bad.exit_code, bad.message);
+  const ProcessResult result = run(generate(bad.variant, extra));
+  for (const std::string& name : bad.kept) EXPECT_TRUE(fs::remove(work() / name)) << name;
+  expect_failure(result, bad.exit_code, bad.message);
 }
 
 const auto kName = [](const auto& each) { return each.param.name; };
@@ -363,5 +367,5 @@ INSTANTIATE_TEST_SUITE_P(Shards, BadModelTest, testing::ValuesIn(damaged_shards(
 INSTANTIATE_TEST_SUITE_P(Tokenizers, BadModelTest, testing::ValuesIn(damaged_tokenizers()), kName);
 INSTANTIATE_TEST_SUITE_P(Nan, BadModelTest, testing::ValuesIn(nan_weights()), kName);
 
-}  // namespace
+}  // namespace mxvideo::test
 }  // namespace mxvideo::test

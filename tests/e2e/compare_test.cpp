@@ -158,7 +158,7 @@ TEST_F(CompareTest, RefusesBeforeAnyRun) {
   refuse({"--schemes", "none"}, 2, "a reference and at least one more scheme");
   refuse({"--schemes", "none,fp4"}, 2, "fp4");
   refuse({"--schemes", "none,none"}, 2, "listed twice");
-  refuse({"--output", "-"}, 2, "the report is a file");
+  refuse({"--output", "-"}, 2, "expected a name ending in .html, got '-'");
   refuse({"--output", "missing/r.html"}, 7, "there is no directory missing");
   refuse({"--output", "r.json"}, 2, "expected a name ending in .html, got 'r.json'");
   refuse({"--report", "r.html"}, 2, "expected a name ending in .json, got 'r.html'");

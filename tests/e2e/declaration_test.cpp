@@ -165,7 +165,7 @@ TEST_F(DeclarationTest, KeysThatChangeTheMeaningAreRefusedAndListed) {
            Refused{auto_round({{"act_bits", 8}, {"act_dynamic", false}}),
                    "act_dynamic: expected true, got false"},
            Refused{auto_round({{"bits", 4}}), "bits: expected 8, got 4"},
-           Refused{{{"quant_method", "modelopt"}, {"quant_algo", "FP8"}}, "got FP8"},
+           Refused{{{"quant_method", "modelopt"}, {"quant_algo", "FP8"}}, "FP8"},
            Refused{{{"quant_method", "mxfp8"}, {"rotation", "hadamard"}},
                    "unknown key rotation: \"hadamard\""},
        }) {

@@ -125,7 +125,7 @@ TEST_F(ForeignFilesTest, AModelWithoutAnyTokenizerIsRefused) {
   fs::remove_all(model / "tokenizer");
   expect_failure(
       run(generate(kVariant, {"--model-path", model.string(), "-o", "x.y4m", "--overwrite"})), 3,
-      "tokenizer/spiece.model");
+      "tokenizer: no tokenizer: expected spiece.model");
 }
 
 TEST_F(ForeignFilesTest, MissingTensorsOfAllBlocksAreOnePattern) {

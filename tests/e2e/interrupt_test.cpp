@@ -142,7 +142,7 @@ TEST_F(InterruptTest, NoMemory) {
   if (!require_plain_memory("a limited address space")) GTEST_SKIP();
   ProcessOptions options =
       command(generate("t2v-a14b", {"--size", "4096x4096", "--num-frames", "401", "--threads", "1",
-                                    "--allow-overcommit", "--output", "v.mp4"}));
+                                    "--allow-overcommit", "--output", "v.y4m"}));
   options.address_space_limit = int64_t{1} << 30;
   expect_failure(run_process(options), 5, "out_of_memory");
 }

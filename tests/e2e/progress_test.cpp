@@ -80,8 +80,8 @@ TEST_F(ProgressTest, SummarySpeaksOfQuantizationOnlyWhereThereIsSome) {
   EXPECT_TRUE(has(none, "\npeak memory ")) << none;
   EXPECT_TRUE(has(none, "; total time ")) << none;
   EXPECT_GT(read_json(work() / "r.json").at("total_seconds"), 0);
-  const std::string mx =
-      errors_of(command(generate("t2v-a14b", {"--output", "v.mp4", "--quantization", "mxfp8"})));
+  const std::string mx = errors_of(command(
+      generate("t2v-a14b", {"--output", "v.mp4", "--overwrite", "--quantization", "mxfp8"})));
   EXPECT_TRUE(has(mx, " linear layers quantized; transformer weights ")) << mx;
 }
 
