@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <string>
@@ -34,8 +35,10 @@ void use_available_processors() {
 void use_threads(int asked, Progress& progress) {
   if (asked > 0) set_num_threads(asked);
   const int wanted = num_threads();
-  const int possible = possible_threads(wanted);
-  if (possible >= wanted) return;
+  const int found = possible_threads(wanted);
+  if (found >= wanted) return;
+  // One is left for what else makes threads: the pool ends and makes its own again as loops need.
+  const int possible = std::max(1, found - 1);
   set_num_threads(possible);
   // The pool's threads are made now, before a video encoder takes what is left.
   parallel_for(possible, 1, [](int64_t, int64_t) {});

@@ -19,7 +19,7 @@ struct MemoryPart {
 };
 
 // One stage of RunReport. The part "process" (binary, libraries and the code that they generate,
-// thread stacks, tokenizer) is measured on this process while the plan is made.
+// thread stacks, tokenizer) is measured on this process when the plan is made.
 struct StagePlan {
   std::string name;
   std::vector<MemoryPart> parts;  // none empty

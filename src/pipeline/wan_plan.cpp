@@ -99,12 +99,17 @@ struct WanPipeline::PlanRun {
                                .schemes = {}});
     return result;
   }
+  // What the process holds besides. A run makes this plan before its first stage, so every stage
+  // has all that planning loaded and generated.
+  void count_process() {
+    const int64_t bytes = resident_bytes();
+    for (StagePlan& stage : plan.stages) stage.parts.push_back({.name = "process", .bytes = bytes});
+  }
   void add(std::string name, std::vector<MemoryPart> parts) {
     plan.stages.push_back(stage(std::move(name), std::move(parts)));
   }
   StagePlan stage(std::string name, std::vector<MemoryPart> parts) const {
     parts.push_back({.name = "latents, text and condition", .bytes = held});
-    parts.push_back({.name = "process", .bytes = resident_bytes()});
     return make_stage(std::move(name), std::move(parts));
   }
   // A component that two stages load says its lines once.
@@ -330,6 +335,7 @@ MemoryPlan WanPipeline::plan(const GenerateRequest& request) const {
   plan_condition(run);
   plan_denoise(run);
   plan_decode(run);
+  run.count_process();
   return std::move(run.plan);
 }
 

@@ -367,5 +367,5 @@ INSTANTIATE_TEST_SUITE_P(Shards, BadModelTest, testing::ValuesIn(damaged_shards(
 INSTANTIATE_TEST_SUITE_P(Tokenizers, BadModelTest, testing::ValuesIn(damaged_tokenizers()), kName);
 INSTANTIATE_TEST_SUITE_P(Nan, BadModelTest, testing::ValuesIn(nan_weights()), kName);
 
-}  // namespace mxvideo::test
+}  // namespace
 }  // namespace mxvideo::test
