@@ -6,7 +6,6 @@
 
 #include "base/checked.h"
 #include "base/error.h"
-#include "base/format.h"
 #include "checkpoint/quote.h"
 
 namespace mxvideo::convert {
@@ -96,7 +95,5 @@ int64_t parse_byte_size(std::string_view text) {
   fail();
   return 0;
 }
-
-std::string format_bytes(int64_t bytes) { return mxvideo::format_bytes(bytes); }
 
 }  // namespace mxvideo::convert

@@ -33,8 +33,6 @@ bool has_two_experts(checkpoint::WanVariant variant);
 // "5GB", "500 MB", "64KiB", "1000000": decimal units, binary ones with an i. Throws
 // Code::kInvalidArgument, also for zero.
 int64_t parse_byte_size(std::string_view text);
-// "14.97 GB", "36 B".
-std::string format_bytes(int64_t bytes);
 
 // What a long run tells its caller; all optional. Called from the calling thread.
 struct ConvertHooks {
