@@ -105,10 +105,10 @@ std::unique_ptr<WanPipeline> save_quantized(const GenerateOptions& options,
 }
 
 // Before the work: what the run needs against what this machine has.
-void check_resources(const GenerateOptions& options, GenerateRequest& request,
-                     const RunOutputs& outputs, Progress& progress) {
+void check_resources(const GenerateOptions& options, const WanPipeline& model,
+                     GenerateRequest& request, const RunOutputs& outputs, Progress& progress) {
   const ResourceCheck check{.allow_overcommit = options.allow_overcommit, .progress = &progress};
-  const convert::PlanReport plan = plan_run(options, request);
+  const convert::PlanReport plan = plan_run(options, model, request);
   check.memory(plan);
   outputs.check_space(plan.disk, check);
 }
@@ -176,9 +176,9 @@ void generate(const GenerateOptions& options, const CancellationToken& cancellat
   const pipeline::ResolvedRequest resolved = model->resolve(request);
   RunOutputs outputs(options, *model, resolved);
   progress.line(describe(*model, resolved));
-  if (options.dry_run) return print_plan(options, std::move(request));
+  if (options.dry_run) return print_plan(options, *model, std::move(request));
   outputs.open();
-  check_resources(options, request, outputs, progress);
+  check_resources(options, *model, request, outputs, progress);
   if (!options.save_quantized.empty()) {
     model = save_quantized(options, *model, progress, cancellation);
   }

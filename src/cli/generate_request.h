@@ -18,10 +18,12 @@ void apply_cfg_scale(const GenerateOptions& options, checkpoint::WanVariant vari
                      pipeline::GenerateRequest& request, Progress& progress);
 
 // What the request needs. `request` is changed on the way and restored.
-convert::PlanReport plan_run(const GenerateOptions& options, pipeline::GenerateRequest& request);
+convert::PlanReport plan_run(const GenerateOptions& options, const pipeline::WanPipeline& model,
+                             pipeline::GenerateRequest& request);
 
 // Prints what the request needs, as a table or as JSON. Throws Code::kOutOfMemory when it does not
 // fit, after printing.
-void print_plan(const GenerateOptions& options, pipeline::GenerateRequest request);
+void print_plan(const GenerateOptions& options, const pipeline::WanPipeline& model,
+                pipeline::GenerateRequest request);
 
 }  // namespace mxvideo::cli

@@ -121,23 +121,24 @@ void plan(const GenerateOptions& options) {
   apply_run_flags(options);
   Progress progress(options.progress);
   pipeline::GenerateRequest request = make_request(options);
-  const checkpoint::WanVariant variant = pipeline::WanPipeline(pipeline_options(options)).variant();
-  apply_cfg_scale(options, variant, request, progress);
-  assume_image(options, variant, request);
-  print_plan(options, std::move(request));
+  const pipeline::WanPipeline model(pipeline_options(options));
+  apply_cfg_scale(options, model.variant(), request, progress);
+  assume_image(options, model.variant(), request);
+  print_plan(options, model, std::move(request));
 }
 
 }  // namespace
 
-convert::PlanReport plan_run(const GenerateOptions& options, pipeline::GenerateRequest& request) {
-  return convert::plan_generation({.pipeline = pipeline_options(options),
-                                   .video = video_file(options),
-                                   .save_latents = !options.save_latents_path.empty()},
-                                  request, available_memory());
+convert::PlanReport plan_run(const GenerateOptions& options, const pipeline::WanPipeline& model,
+                             pipeline::GenerateRequest& request) {
+  return convert::plan_generation(
+      model, {.video = video_file(options), .save_latents = !options.save_latents_path.empty()},
+      request, available_memory());
 }
 
-void print_plan(const GenerateOptions& options, pipeline::GenerateRequest request) {
-  const PlanReport report = plan_run(options, request);
+void print_plan(const GenerateOptions& options, const pipeline::WanPipeline& model,
+                pipeline::GenerateRequest request) {
+  const PlanReport report = plan_run(options, model, request);
   if (options.json) {
     std::cout << to_text(convert::plan_json(report)) << "\n";
   } else {

@@ -75,8 +75,7 @@ struct Candidate {
 };
 
 // From the least loss to the largest.
-std::vector<Candidate> candidates(const PlanOptions& options, const MemoryPlan& plan) {
-  const std::string& scheme = options.pipeline.quantization.scheme;
+std::vector<Candidate> candidates(const std::string& scheme, const MemoryPlan& plan) {
   const bool can_quantize = (scheme.empty() || scheme == "none") && !plan.quantized;
   const bool can_tile = !plan.vae_tiling;
   std::vector<Candidate> list;
@@ -120,8 +119,9 @@ void apply_change(Candidate& candidate, const MemoryPlan& plan, int64_t pixel_mu
   while (candidate.flags.ends_with(' ')) candidate.flags.pop_back();
 }
 
-std::vector<std::string> find_cures(const PlanOptions& options, GenerateRequest& request,
-                                    const MemoryPlan& plan, const AvailableMemory& available) {
+std::vector<std::string> find_cures(const pipeline::PipelineOptions& source, VideoFile video,
+                                    GenerateRequest& request, const MemoryPlan& plan,
+                                    const AvailableMemory& available) {
   const auto width = request.width, height = request.height, frames = request.num_frames;
   const VaeTilingMode tiling = request.vae_tiling;
   const auto restore = [&] {
@@ -131,16 +131,15 @@ std::vector<std::string> find_cures(const PlanOptions& options, GenerateRequest&
     request.vae_tiling = tiling;
   };
   std::vector<std::string> cures;
-  for (Candidate candidate : candidates(options, plan)) {
+  for (Candidate candidate : candidates(source.quantization.scheme, plan)) {
     if (!cures.empty()) break;
     restore();
-    pipeline::PipelineOptions pipeline_options = options.pipeline;
+    pipeline::PipelineOptions pipeline_options = source;
     if (candidate.quantize) pipeline_options.quantization.scheme = "mxfp8";
     try {
       const pipeline::WanPipeline model(std::move(pipeline_options));
       apply_change(candidate, plan, model.pixel_multiple(), request);
-      if (fits(plan_memory(model, request, options.video), available))
-        cures.push_back(candidate.flags);
+      if (fits(plan_memory(model, request, video), available)) cures.push_back(candidate.flags);
     } catch (const Error& error) {
       // A change that this model does not take is no cure.
       if (error.code() != Code::kUnsupported && error.code() != Code::kInvalidArgument) throw;
@@ -172,14 +171,15 @@ Json component_json(const pipeline::ComponentPlan& component) {
 
 }  // namespace
 
-PlanReport plan_generation(const PlanOptions& options, GenerateRequest& request,
-                           const AvailableMemory& available) {
-  const pipeline::WanPipeline model(options.pipeline);
+PlanReport plan_generation(const pipeline::WanPipeline& model, const PlanOptions& options,
+                           GenerateRequest& request, const AvailableMemory& available) {
   PlanReport report;
   report.memory = plan_memory(model, request, options.video);
   report.available = available;
   report.fits = fits(report.memory, available);
-  if (!report.fits) report.cures = find_cures(options, request, report.memory, available);
+  if (!report.fits) {
+    report.cures = find_cures(model.options(), options.video, request, report.memory, available);
+  }
   report.disk = plan_disk(options, report.memory);
   return report;
 }

@@ -33,14 +33,13 @@ struct PlanReport {
 enum class VideoFile : uint8_t { kMp4, kWebp, kY4m, kPng };
 
 struct PlanOptions {
-  pipeline::PipelineOptions pipeline;
   VideoFile video = VideoFile::kMp4;
   bool save_latents = false;
 };
 
 // `request` is changed on the way and restored. Throws as WanPipeline and WanPipeline::plan().
-PlanReport plan_generation(const PlanOptions& options, pipeline::GenerateRequest& request,
-                           const AvailableMemory& available);
+PlanReport plan_generation(const pipeline::WanPipeline& model, const PlanOptions& options,
+                           pipeline::GenerateRequest& request, const AvailableMemory& available);
 
 nlohmann::ordered_json plan_json(const PlanReport& report);
 
