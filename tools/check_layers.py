@@ -21,6 +21,8 @@ def violations(source: pathlib.Path) -> list[str]:
     for folder in sorted(path.name for path in source.iterdir() if path.is_dir()):
         if folder not in order:
             found.append(f"src/{folder}: not in tools/layers.txt")
+    found += [f"tools/layers.txt: there is no src/{name}" for name in names
+              if not (source / name).is_dir()]
     for path in sorted(source.rglob("*")):
         if path.suffix not in {".h", ".cpp", ".inc"}:
             continue

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Writes src/tokenizer/html_entities.inc from Python's table of HTML5 character references.
+"""Writes src/tokenizer/repair/html_entities.inc from Python's table of HTML5 character references.
 
 Each entry is NAME=CODEPOINTS (hexadecimal, comma between two), or NAME!CODEPOINTS for the names that HTML5
-also accepts without the semicolon. Run: tools/make_html_entities.py > src/tokenizer/html_entities.inc
+also accepts without the semicolon. Run: tools/make_html_entities.py > src/tokenizer/repair/html_entities.inc
 """
 
 from html.entities import html5

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Writes src/tokenizer/mojibake_tables.inc: character classes and single-byte code pages.
+"""Writes src/tokenizer/repair/mojibake_tables.inc: character classes and single-byte code pages.
 
 The classes are the data of ftfy 6.3.1 (Apache-2.0, Robyn Speer), taken from the installed package and
 evaluated character by character; the code pages are Python's. Run with ftfy installed:
-tools/make_mojibake_tables.py > src/tokenizer/mojibake_tables.inc
+tools/make_mojibake_tables.py > src/tokenizer/repair/mojibake_tables.inc
 """
 
 import re
@@ -11,7 +11,7 @@ import re
 import ftfy
 from ftfy import badness, chardata
 
-# Bit numbers; src/tokenizer/mojibake.cpp names them in the same order.
+# Bit numbers; src/tokenizer/repair/mojibake.cpp names them in the same order.
 CLASSES = ["common", "c1", "bad", "law", "currency", "start_punctuation", "end_punctuation", "numeric",
            "kaomoji", "upper_accented", "lower_accented", "upper_common", "lower_common", "box"]
 CLUES = ["utf8_first_of_2", "utf8_first_of_3", "utf8_first_of_4", "utf8_continuation",

@@ -6,10 +6,10 @@
 #include <iostream>
 #include <sstream>
 
-#include "base/cpu_features.h"
 #include "base/error.h"
 #include "base/parallel.h"
-#include "bench/roof_probe.h"
+#include "base/system/cpu_features.h"
+#include "bench/roof/roof_probe.h"
 #include "kernel_bench/registry.h"
 
 namespace mxvideo::bench {

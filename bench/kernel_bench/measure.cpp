@@ -5,7 +5,7 @@
 
 #include "base/median.h"
 #include "bench/dense_product.h"
-#include "bench/roof_probe.h"
+#include "bench/roof/roof_probe.h"
 #include "bench/stopwatch.h"
 
 namespace mxvideo::bench {

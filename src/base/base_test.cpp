@@ -9,13 +9,13 @@
 #include <thread>
 #include <vector>
 
-#include "base/atomic_file.h"
 #include "base/checked.h"
-#include "base/cpu_features.h"
 #include "base/error.h"
-#include "base/mapped_file.h"
-#include "base/memory_usage.h"
+#include "base/file/atomic_file.h"
+#include "base/file/mapped_file.h"
 #include "base/parallel.h"
+#include "base/system/cpu_features.h"
+#include "base/system/memory_usage.h"
 #include "support/test_support.h"
 
 namespace mxvideo {

@@ -9,10 +9,10 @@
 #include <span>
 #include <vector>
 
-#include "base/descriptor.h"
 #include "base/error.h"
-#include "base/hex.h"
-#include "base/system_error.h"
+#include "base/file/descriptor.h"
+#include "base/system/system_error.h"
+#include "base/text/hex.h"
 
 namespace mxvideo {
 namespace {

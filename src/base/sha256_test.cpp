@@ -9,7 +9,7 @@
 #include <string>
 #include <string_view>
 
-#include "base/atomic_file.h"
+#include "base/file/atomic_file.h"
 #include "support/test_support.h"
 
 namespace mxvideo {

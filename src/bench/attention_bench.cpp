@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <cmath>
 
-#include "base/memory_usage.h"
 #include "base/parallel.h"
-#include "evaluation/signal_error.h"
+#include "base/signal_error.h"
+#include "base/system/memory_usage.h"
 #include "kernels/attention/attention.h"
 #include "kernels/registry.h"
 #include "tokenizer/umt5_tokenizer.h"
@@ -48,7 +48,7 @@ void measure(AttentionRow& row, const BenchOptions& options) {
   args.products = AttentionProducts::kFp32;
   args.out = exact.data();
   kernels::attention(args, context);
-  evaluation::SignalError error;
+  SignalError error;
   error.add(exact, out, width);
   row.sqnr_db = error.sqnr_db();
 }

@@ -4,8 +4,8 @@
 #include <memory>
 
 #include "base/error.h"
-#include "base/nearest_name.h"
 #include "base/parallel.h"
+#include "base/text/nearest_name.h"
 #include "bench/dense_product.h"
 #include "formats/half.h"
 #include "quantization/quantization_config.h"

@@ -1,7 +1,7 @@
 #include "bench/load_bench.h"
 
-#include "base/memory_usage.h"
 #include "base/parallel.h"
+#include "base/system/memory_usage.h"
 #include "bench/loaded_transformer.h"
 
 namespace mxvideo::bench {

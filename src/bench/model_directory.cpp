@@ -6,8 +6,8 @@
 #include <utility>
 
 #include "base/error.h"
-#include "base/system_error.h"
-#include "checkpoint/json.h"
+#include "base/system/system_error.h"
+#include "base/text/json.h"
 #include "synthetic/model_preset.h"
 #include "synthetic/random_model.h"
 
@@ -34,7 +34,7 @@ ModelDirectory ModelDirectory::make(const ModelLocation& location, const char* c
   if (!location.model_path.empty()) {
     const bool whole = fs::exists(location.model_path / component / "config.json");
     result.path_ = whole ? location.model_path / component : location.model_path;
-    result.config_ = checkpoint::read_json_file(config_file());
+    result.config_ = read_json_file(config_file());
     return result;
   }
   if (location.keep.empty()) {
@@ -43,7 +43,7 @@ ModelDirectory ModelDirectory::make(const ModelLocation& location, const char* c
     result.path_ = location.keep / component;
   }
   if (fs::exists(config_file())) {
-    result.config_ = checkpoint::read_json_file(config_file());
+    result.config_ = read_json_file(config_file());
     if (result.config_ != nlohmann::json(config)) {
       throw Error(Code::kInvalidArgument, "--keep " + location.keep.string() +
                                               ": expected the model of this bench, got another");

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "base/cpu_features.h"
 #include "base/parallel.h"
+#include "base/system/cpu_features.h"
 #include "kernels/common/context.h"
 
 namespace mxvideo::bench {

@@ -9,7 +9,7 @@
 #include <string>
 
 #include "base/cancellation.h"
-#include "bench/roof_probe.h"
+#include "bench/roof/roof_probe.h"
 #include "bench/timing.h"
 #include "kernels/registry.h"
 

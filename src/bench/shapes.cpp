@@ -6,8 +6,8 @@
 #include <sstream>
 
 #include "base/error.h"
-#include "base/glob.h"
-#include "base/nearest_name.h"
+#include "base/text/glob.h"
+#include "base/text/nearest_name.h"
 #include "bench/builtin_shapes.h"
 #include "formats/mx_block.h"
 

@@ -5,9 +5,9 @@
 #include <memory>
 #include <string_view>
 
-#include "base/atomic_file.h"
-#include "base/memory_usage.h"
+#include "base/file/atomic_file.h"
 #include "base/parallel.h"
+#include "base/system/memory_usage.h"
 #include "bench/kernel_clock.h"
 #include "bench/loaded_transformer.h"
 #include "checkpoint/safetensors_writer.h"

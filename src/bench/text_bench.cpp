@@ -1,7 +1,7 @@
 #include "bench/text_bench.h"
 
-#include "base/memory_usage.h"
 #include "base/parallel.h"
+#include "base/system/memory_usage.h"
 #include "checkpoint/checkpoint.h"
 #include "models/umt5/umt5_encoder.h"
 

@@ -1,8 +1,8 @@
 #include "bench/vae_bench.h"
 
 #include "base/error.h"
-#include "base/memory_usage.h"
 #include "base/parallel.h"
+#include "base/system/memory_usage.h"
 #include "checkpoint/checkpoint.h"
 #include "models/wan_vae/wan_vae.h"
 

@@ -8,10 +8,10 @@
 
 #include "base/checked.h"
 #include "base/error.h"
-#include "base/mapped_file.h"
+#include "base/file/file_kind.h"
+#include "base/file/mapped_file.h"
+#include "base/text/quote.h"
 #include "checkpoint/containment.h"
-#include "checkpoint/file_kind.h"
-#include "checkpoint/quote.h"
 #include "checkpoint/safetensors.h"
 #include "checkpoint/shard_index.h"
 

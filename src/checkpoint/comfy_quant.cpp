@@ -4,8 +4,8 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/text/json.h"
 #include "checkpoint/declaration/declared_keys.h"
-#include "checkpoint/json.h"
 
 namespace mxvideo::checkpoint {
 namespace {

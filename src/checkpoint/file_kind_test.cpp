@@ -1,15 +1,15 @@
-#include "checkpoint/file_kind.h"
+#include "base/file/file_kind.h"
 
 #include <gtest/gtest.h>
 
 #include <string>
 #include <vector>
 
-#include "base/atomic_file.h"
+#include "base/file/atomic_file.h"
+#include "base/text/json.h"
 #include "checkpoint/checkpoint.h"
-#include "checkpoint/checkpoint_test_support.h"
-#include "checkpoint/json.h"
 #include "checkpoint/shard_index.h"
+#include "support/expect_error.h"
 #include "support/test_support.h"
 
 namespace mxvideo::checkpoint {

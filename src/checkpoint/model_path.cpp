@@ -4,12 +4,12 @@
 #include <limits>
 #include <optional>
 
-#include "base/atomic_file.h"
 #include "base/error.h"
-#include "base/nearest_name.h"
+#include "base/file/atomic_file.h"
+#include "base/text/json.h"
+#include "base/text/nearest_name.h"
+#include "base/text/quote.h"
 #include "checkpoint/containment.h"
-#include "checkpoint/json.h"
-#include "checkpoint/quote.h"
 #include "checkpoint/shard_index.h"
 #include "checkpoint/snapshot.h"
 

@@ -5,9 +5,9 @@
 #include <nlohmann/json.hpp>
 #include <vector>
 
-#include "base/atomic_file.h"
-#include "checkpoint/checkpoint_test_support.h"
+#include "base/file/atomic_file.h"
 #include "checkpoint/containment.h"
+#include "support/expect_error.h"
 #include "support/test_support.h"
 
 namespace mxvideo::checkpoint {

@@ -3,12 +3,12 @@
 #include <algorithm>
 #include <vector>
 
-#include "base/atomic_file.h"
 #include "base/error.h"
-#include "checkpoint/json.h"
-#include "checkpoint/key_map.h"
-#include "checkpoint/quote.h"
+#include "base/file/atomic_file.h"
+#include "base/text/json.h"
+#include "base/text/quote.h"
 #include "checkpoint/safetensors.h"
+#include "checkpoint/wan/key_map.h"
 
 namespace mxvideo::checkpoint {
 namespace {

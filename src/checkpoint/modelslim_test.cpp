@@ -2,8 +2,8 @@
 
 #include <gtest/gtest.h>
 
-#include "base/atomic_file.h"
-#include "checkpoint/checkpoint_test_support.h"
+#include "base/file/atomic_file.h"
+#include "support/expect_error.h"
 #include "support/test_support.h"
 
 namespace mxvideo::checkpoint {

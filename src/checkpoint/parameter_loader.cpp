@@ -6,8 +6,8 @@
 #include <utility>
 
 #include "base/error.h"
-#include "checkpoint/model_family.h"
-#include "checkpoint/quote.h"
+#include "base/text/quote.h"
+#include "checkpoint/wan/model_family.h"
 #include "formats/e8m0.h"
 
 namespace mxvideo::checkpoint {

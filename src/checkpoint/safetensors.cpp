@@ -9,9 +9,9 @@
 #include <utility>
 
 #include "base/error.h"
-#include "checkpoint/file_kind.h"
-#include "checkpoint/json.h"
-#include "checkpoint/quote.h"
+#include "base/file/file_kind.h"
+#include "base/text/json.h"
+#include "base/text/quote.h"
 
 namespace mxvideo::checkpoint {
 namespace {

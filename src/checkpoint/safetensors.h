@@ -17,7 +17,7 @@
 #include <string_view>
 #include <vector>
 
-#include "base/mapped_file.h"
+#include "base/file/mapped_file.h"
 #include "tensor/tensor.h"
 
 namespace mxvideo::checkpoint {

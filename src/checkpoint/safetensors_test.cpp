@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
-#include "base/atomic_file.h"
-#include "checkpoint/checkpoint_test_support.h"
+#include "base/file/atomic_file.h"
 #include "checkpoint/safetensors_writer.h"
+#include "support/expect_error.h"
 #include "support/test_support.h"
 
 namespace mxvideo::checkpoint {

@@ -12,7 +12,7 @@
 #include "base/background_job.h"
 #include "base/checked.h"
 #include "base/error.h"
-#include "checkpoint/quote.h"
+#include "base/text/quote.h"
 #include "checkpoint/safetensors.h"
 
 namespace mxvideo::checkpoint {

@@ -18,7 +18,7 @@
 #include <string>
 #include <vector>
 
-#include "base/atomic_file.h"
+#include "base/file/atomic_file.h"
 #include "base/sha256.h"
 #include "tensor/tensor.h"
 
@@ -95,7 +95,7 @@ struct NamedTensor {
   TensorView view;
 };
 
-// Writes atomically (base/atomic_file.h).
+// Writes atomically (base/file/atomic_file.h).
 void write_safetensors(const std::filesystem::path& path, std::span<const NamedTensor> tensors,
                        const std::map<std::string, std::string>& metadata = {});
 // Into a file that is open and empty; commits it.

@@ -8,9 +8,9 @@
 #include <string_view>
 #include <thread>
 
-#include "base/atomic_file.h"
-#include "checkpoint/checkpoint_test_support.h"
+#include "base/file/atomic_file.h"
 #include "checkpoint/safetensors.h"
+#include "support/expect_error.h"
 #include "support/test_support.h"
 
 namespace mxvideo::checkpoint {

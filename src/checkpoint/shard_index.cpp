@@ -5,10 +5,10 @@
 #include <cmath>
 #include <limits>
 
-#include "base/atomic_file.h"
 #include "base/error.h"
-#include "checkpoint/json.h"
-#include "checkpoint/quote.h"
+#include "base/file/atomic_file.h"
+#include "base/text/json.h"
+#include "base/text/quote.h"
 #include "checkpoint/safetensors.h"
 
 namespace mxvideo::checkpoint {

@@ -4,8 +4,8 @@
 
 #include <vector>
 
-#include "checkpoint/checkpoint_test_support.h"
 #include "checkpoint/containment.h"
+#include "support/expect_error.h"
 #include "support/test_support.h"
 
 namespace mxvideo::checkpoint {

@@ -9,11 +9,11 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/text/json.h"
+#include "base/text/quote.h"
 #include "checkpoint/containment.h"
-#include "checkpoint/json.h"
-#include "checkpoint/model_index.h"
-#include "checkpoint/quote.h"
 #include "checkpoint/shard_index.h"
+#include "checkpoint/wan/model_index.h"
 
 namespace mxvideo::checkpoint {
 namespace {

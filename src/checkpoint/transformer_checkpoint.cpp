@@ -7,16 +7,16 @@
 #include <vector>
 
 #include "base/error.h"
-#include "base/format.h"
+#include "base/text/format.h"
+#include "base/text/quote.h"
 #include "checkpoint/comfy_quant.h"
 #include "checkpoint/declaration/comfy_declaration.h"
 #include "checkpoint/declaration/config_declaration.h"
 #include "checkpoint/declaration/declared_keys.h"
 #include "checkpoint/declaration/modelslim_declaration.h"
 #include "checkpoint/declaration/stored_layers.h"
-#include "checkpoint/model_family.h"
 #include "checkpoint/modelslim.h"
-#include "checkpoint/quote.h"
+#include "checkpoint/wan/model_family.h"
 #include "formats/mx_block.h"
 
 namespace mxvideo::checkpoint {

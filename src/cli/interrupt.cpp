@@ -5,7 +5,7 @@
 #include <atomic>
 #include <csignal>
 
-#include "base/temporary_name.h"
+#include "base/file/temporary_name.h"
 
 namespace mxvideo::cli {
 namespace {

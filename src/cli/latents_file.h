@@ -6,7 +6,7 @@
 #include <filesystem>
 #include <string>
 
-#include "base/atomic_file.h"
+#include "base/file/atomic_file.h"
 #include "tensor/tensor.h"
 
 namespace mxvideo::cli {

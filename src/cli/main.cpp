@@ -8,14 +8,14 @@
 #include <system_error>
 #include <vector>
 
-#include "base/system_error.h"
+#include "base/system/system_error.h"
+#include "base/text/quote.h"
 #include "base/version.h"
-#include "checkpoint/quote.h"
-#include "cli/command_line.h"
-#include "cli/commands.h"
-#include "cli/environment.h"
+#include "cli/commands/commands.h"
 #include "cli/exit_code.h"
-#include "cli/help_text.h"
+#include "cli/flags/command_line.h"
+#include "cli/flags/environment.h"
+#include "cli/flags/help_text.h"
 #include "cli/interrupt.h"
 #include "cli/progress.h"
 #include "cli/threads.h"
@@ -34,8 +34,7 @@ struct Entry {
 // One line whatever the message quotes: names may hold line breaks and escape sequences.
 int fail(Code code, std::string_view message) {
   constexpr size_t kMaxBytes = 16384;
-  std::cerr << "mxvideo: " << code_name(code) << ": " << checkpoint::printable(message, kMaxBytes)
-            << "\n";
+  std::cerr << "mxvideo: " << code_name(code) << ": " << printable(message, kMaxBytes) << "\n";
   return exit_code(code);
 }
 
@@ -84,7 +83,7 @@ void show(const std::vector<std::string>& notices, const CommandLine& line) {
   if (flags.quiet) return;
   Progress progress(flags);
   for (const std::string& notice : notices) {
-    progress.line("note: " + checkpoint::printable(notice));
+    progress.line("note: " + printable(notice));
   }
 }
 

@@ -11,9 +11,9 @@
 #include <optional>
 #include <utility>
 
-#include "base/atomic_file.h"
 #include "base/error.h"
-#include "base/system_error.h"
+#include "base/file/atomic_file.h"
+#include "base/system/system_error.h"
 #include "media/video_sink.h"
 
 namespace mxvideo::cli {
@@ -154,7 +154,7 @@ std::vector<std::string> output_format_names() {
 }
 
 void choose_encoding(OutputTarget& target, const media::EncodingChoice& choice,
-                     pipeline::ImageSize size) {
+                     media::ImageSize size) {
   const std::optional<media::Container> container = container_of(target.format);
   if (container) {
     media::resolve_encoding(*container, choice, size);
@@ -166,7 +166,7 @@ void choose_encoding(OutputTarget& target, const media::EncodingChoice& choice,
   target.encoding = choice;
 }
 
-nlohmann::ordered_json encoding_json(const OutputTarget& target, pipeline::ImageSize size) {
+nlohmann::ordered_json encoding_json(const OutputTarget& target, media::ImageSize size) {
   const std::optional<media::Container> container = container_of(target.format);
   if (!container) return nullptr;
   const media::Encoding encoding = media::resolve_encoding(*container, target.encoding, size);
@@ -272,7 +272,7 @@ void VideoOutput::open(Existing existing) {
   }
 }
 
-std::string VideoOutput::prepare(pipeline::ImageSize size, double fps,
+std::string VideoOutput::prepare(media::ImageSize size, double fps,
                                  const std::map<std::string, std::string>& metadata) {
   if (const std::optional<media::Container> container = container_of(target_.format)) {
     sink_ = media::open_video_file(

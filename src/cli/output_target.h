@@ -15,7 +15,7 @@
 #include <utility>
 #include <vector>
 
-#include "base/atomic_file.h"
+#include "base/file/atomic_file.h"
 #include "media/video_encoding.h"
 #include "media/video_sink.h"
 #include "tensor/tensor.h"
@@ -48,10 +48,10 @@ void check_writable(const std::string& path);
 // Takes the wish for the target, after checking it against the format and the size. Throws
 // Code::kInvalidArgument when the format has no codec to choose, else as media::resolve_encoding().
 void choose_encoding(OutputTarget& target, const media::EncodingChoice& choice,
-                     pipeline::ImageSize size);
+                     media::ImageSize size);
 
 // Codec, pixel format and quality of the target, decided; null for the other formats.
-nlohmann::ordered_json encoding_json(const OutputTarget& target, pipeline::ImageSize size);
+nlohmann::ordered_json encoding_json(const OutputTarget& target, media::ImageSize size);
 
 // What a command reads and writes. No output may be an input or another output, however it is
 // spelled: files are compared by device and inode, links followed.
@@ -97,7 +97,7 @@ class VideoOutput {
   // Where the video lies after write(); "-": standard output.
   const std::string& path() const { return target_.path; }
   // Makes the encoder. Returns a line for the user or "".
-  std::string prepare(pipeline::ImageSize size, double fps,
+  std::string prepare(media::ImageSize size, double fps,
                       const std::map<std::string, std::string>& metadata);
   // video [frames, height, width, 3] in [-1, 1], after prepare(): encodes and commits.
   void write(const Tensor& video);

@@ -13,8 +13,8 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
-#include "base/format.h"
-#include "cli/validators.h"
+#include "base/text/format.h"
+#include "cli/flags/validators.h"
 
 namespace mxvideo::cli {
 namespace {

@@ -7,9 +7,9 @@
 #include <map>
 
 #include "base/error.h"
-#include "base/format.h"
-#include "base/memory_usage.h"
-#include "convert/directory_tools.h"
+#include "base/system/memory_usage.h"
+#include "base/text/format.h"
+#include "convert/output/directory_tools.h"
 
 namespace mxvideo::cli {
 
@@ -22,7 +22,7 @@ void ResourceCheck::report(Code code, const std::string& message) const {
   progress->line("note: " + message + "; going on all the same");
 }
 
-void ResourceCheck::memory(const convert::PlanReport& plan) const {
+void ResourceCheck::memory(const audit::PlanReport& plan) const {
   if (!plan.fits) report(Code::kOutOfMemory, memory_shortage(plan));
 }
 
@@ -62,7 +62,7 @@ void ResourceCheck::space(std::span<const Need> needs) const {
   }
 }
 
-std::string memory_shortage(const convert::PlanReport& plan) {
+std::string memory_shortage(const audit::PlanReport& plan) {
   return fmt::format(
       "the run needs {}, {} are available ({}); {}", format_bytes(plan.memory.peak_bytes()),
       format_bytes(plan.available.bytes + plan.memory.process_bytes), plan.available.source,

@@ -6,8 +6,8 @@
 #include <span>
 #include <string>
 
+#include "audit/fit.h"
 #include "cli/progress.h"
-#include "convert/plan.h"
 
 namespace mxvideo::cli {
 
@@ -17,7 +17,7 @@ struct ResourceCheck {
   Progress* progress = nullptr;
 
   // Throws Code::kOutOfMemory with the cure.
-  void memory(const convert::PlanReport& plan) const;
+  void memory(const audit::PlanReport& plan) const;
   // `needed` bytes beyond what this process has. Throws Code::kOutOfMemory.
   void memory(int64_t needed) const;
 
@@ -33,6 +33,6 @@ struct ResourceCheck {
 };
 
 // What is wrong with a plan that does not fit, and what would help.
-std::string memory_shortage(const convert::PlanReport& plan);
+std::string memory_shortage(const audit::PlanReport& plan);
 
 }  // namespace mxvideo::cli

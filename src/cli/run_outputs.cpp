@@ -56,7 +56,7 @@ void RunOutputs::open() {
   latents_ = paths_.open(options_.save_latents_path);
 }
 
-void RunOutputs::check_space(const convert::DiskPlan& disk, const ResourceCheck& check) const {
+void RunOutputs::check_space(const audit::DiskPlan& disk, const ResourceCheck& check) const {
   constexpr int64_t kMostReportBytes = 256 << 10;
   std::vector<ResourceCheck::Need> needs = {
       {options_.save_latents_path, disk.latents},

@@ -6,10 +6,10 @@
 #include <optional>
 #include <string>
 
-#include "cli/generate_options.h"
+#include "audit/fit.h"
+#include "cli/flags/generate_options.h"
 #include "cli/output_target.h"
 #include "cli/resources.h"
-#include "convert/plan.h"
 #include "pipeline/wan_pipeline.h"
 
 namespace mxvideo::cli {
@@ -23,7 +23,7 @@ class RunOutputs {
   // Opens every file.
   void open();
   // Whether the bytes of `disk` fit.
-  void check_space(const convert::DiskPlan& disk, const ResourceCheck& check) const;
+  void check_space(const audit::DiskPlan& disk, const ResourceCheck& check) const;
   // Makes the encoder; `recipe` goes into the video. Returns a line for the user or "".
   std::string prepare(const pipeline::ResolvedRequest& request, const std::string& recipe);
   // Does nothing unless latents are wanted.
@@ -43,7 +43,7 @@ class RunOutputs {
   OutputPaths paths_;
   bool chosen_ = false;  // the name of the video is ours
   OutputTarget target_;
-  pipeline::ImageSize size_;
+  media::ImageSize size_;
   std::optional<VideoOutput> video_;
   std::unique_ptr<AtomicFile> latents_, report_;
   std::string recipe_;

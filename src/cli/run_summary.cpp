@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "base/format.h"
+#include "base/text/format.h"
 
 namespace mxvideo::cli {
 

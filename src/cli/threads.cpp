@@ -7,10 +7,10 @@
 #include <filesystem>
 #include <string>
 
-#include "base/available_processors.h"
 #include "base/background_job.h"
-#include "base/format.h"
 #include "base/parallel.h"
+#include "base/system/available_processors.h"
+#include "base/text/format.h"
 
 namespace mxvideo::cli {
 namespace {

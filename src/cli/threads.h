@@ -11,7 +11,7 @@ namespace mxvideo::cli {
 void use_threads(int asked, Progress& progress);
 
 // As many threads as the affinity mask and the control groups allow at one time
-// (base/available_processors.h). OMP_NUM_THREADS in the environment wins.
+// (base/system/available_processors.h). OMP_NUM_THREADS in the environment wins.
 void use_available_processors();
 
 // Keeps threads that wait for others from spinning for milliseconds: where another process runs

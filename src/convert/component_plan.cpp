@@ -7,8 +7,8 @@
 #include <set>
 
 #include "base/error.h"
+#include "base/text/quote.h"
 #include "checkpoint/comfy_quant.h"
-#include "checkpoint/quote.h"
 
 namespace mxvideo::convert {
 namespace {
@@ -33,8 +33,8 @@ void check_names(const ComponentPlan& component) {
   for (const OutputLayer& layer : component.layers) {
     for (const TensorSpec& spec : target_tensors(layer)) {
       if (names.insert(spec.name).second) continue;
-      throw Error(Code::kCorruptFile, component.component + ": two tensors become '" +
-                                          checkpoint::printable(spec.name) + "'");
+      throw Error(Code::kCorruptFile,
+                  component.component + ": two tensors become '" + printable(spec.name) + "'");
     }
   }
 }

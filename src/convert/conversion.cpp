@@ -7,9 +7,9 @@
 
 #include "base/checked.h"
 #include "base/error.h"
+#include "base/text/quote.h"
 #include "base/version.h"
 #include "checkpoint/containment.h"
-#include "checkpoint/quote.h"
 #include "convert/shard_writer.h"
 
 namespace mxvideo::convert {
@@ -118,7 +118,7 @@ void note_linked(const std::vector<std::string>& names, const ConvertHooks& hook
   hooks.note((names.size() == 1 ? "1 weight file is a hard link to the source, not a copy: "
                                 : std::to_string(names.size()) +
                                       " weight files are hard links to the source, not copies: ") +
-             checkpoint::name_list(names) + "; --copy copies");
+             name_list(names) + "; --copy copies");
 }
 
 // Layers whose weight holds codes of this format.

@@ -13,7 +13,7 @@
 #include "convert/component_plan.h"
 #include "convert/layout.h"
 #include "convert/model_source.h"
-#include "convert/output_directory.h"
+#include "convert/output/output_directory.h"
 #include "convert/quantization_report.h"
 
 namespace mxvideo::convert {

@@ -12,6 +12,7 @@
 #include "checkpoint/safetensors_writer.h"
 #include "convert/quantize.h"
 #include "convert/repack.h"
+#include "support/expect_error.h"
 
 namespace mxvideo::convert::test {
 
@@ -45,7 +46,6 @@ QuantizeOptions quantize_options(const std::filesystem::path& model,
 RepackOptions repack_options(const std::filesystem::path& quant,
                              const std::filesystem::path& output, Layout layout);
 
-// Runs `action`, which must throw an Error of this code whose message holds `fragment`.
-void expect_error_with(Code code, const std::string& fragment, const std::function<void()>& action);
+using mxvideo::test::expect_error_with;
 
 }  // namespace mxvideo::convert::test

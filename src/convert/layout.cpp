@@ -6,7 +6,7 @@
 
 #include "base/checked.h"
 #include "base/error.h"
-#include "checkpoint/quote.h"
+#include "base/text/quote.h"
 
 namespace mxvideo::convert {
 namespace {
@@ -48,7 +48,7 @@ Layout parse_layout(std::string_view name) {
   if (name == "modelslim" || name == "original") return Layout::kModelSlim;
   if (name == "diffusers") return Layout::kDiffusers;
   if (name == "comfy") return Layout::kComfy;
-  throw Error(Code::kInvalidArgument, "--layout: unknown layout '" + checkpoint::printable(name) +
+  throw Error(Code::kInvalidArgument, "--layout: unknown layout '" + printable(name) +
                                           "'; expected modelslim, diffusers or comfy");
 }
 
@@ -69,7 +69,7 @@ WanVariant parse_model_type(std::string_view name) {
     if (name == model_type_name(variant)) return variant;
   }
   throw Error(Code::kInvalidArgument,
-              "--model-type: unknown type '" + checkpoint::printable(name) +
+              "--model-type: unknown type '" + printable(name) +
                   "'; expected Wan2.2-T2V-A14B, Wan2.2-I2V-A14B or Wan2.2-TI2V-5B");
 }
 
@@ -77,7 +77,7 @@ bool has_two_experts(WanVariant variant) { return variant != WanVariant::kTI2V; 
 
 int64_t parse_byte_size(std::string_view text) {
   const auto fail = [&] {
-    throw Error(Code::kInvalidArgument, "'" + checkpoint::printable(text) +
+    throw Error(Code::kInvalidArgument, "'" + printable(text) +
                                             "' is no size; expected a number and a unit, such as "
                                             "5GB, 500MB or 64KiB");
   };

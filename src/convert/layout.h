@@ -9,7 +9,7 @@
 #include <string_view>
 
 #include "base/cancellation.h"
-#include "checkpoint/model_index.h"
+#include "checkpoint/wan/model_index.h"
 
 namespace mxvideo::convert {
 

@@ -4,10 +4,10 @@
 #include <utility>
 
 #include "base/error.h"
-#include "checkpoint/expert_files.h"
-#include "checkpoint/json.h"
-#include "checkpoint/model_family.h"
-#include "checkpoint/quote.h"
+#include "base/text/json.h"
+#include "base/text/quote.h"
+#include "checkpoint/wan/expert_files.h"
+#include "checkpoint/wan/model_family.h"
 #include "convert/layout.h"
 
 namespace mxvideo::convert {
@@ -62,7 +62,7 @@ Located locate(const ModelInputs& inputs) {
 // Another model is said to be one before anything is asked of its variant, experts or flags.
 void refuse_other_model(const TransformerSource& source) {
   if (source.quantized()) return;  // an export may omit tensors that its original has
-  const auto family = checkpoint::recognise_family(source.opened.checkpoint);
+  const auto family = recognise_family(source.opened.checkpoint);
   if (family && !family->runs) check_transformer_tensors(source, source.config.sizes);
 }
 
@@ -84,19 +84,17 @@ WanVariant variant_of(const TransformerSource& source, const Located& located) {
     return checkpoint::detect_variant(*located.index, source.config.json, source.config.origin);
   }
   if (!source.config.of_wan_model) return by_channels;
-  const nlohmann::json config = checkpoint::read_json_file(source.config.file);
-  const std::string type =
-      checkpoint::JsonFields(config, source.config.origin).string("model_type");
+  const nlohmann::json config = read_json_file(source.config.file);
+  const std::string type = JsonFields(config, source.config.origin).string("model_type");
   const WanVariant declared = type == "i2v"    ? WanVariant::kI2V
                               : type == "ti2v" ? WanVariant::kTI2V
                                                : WanVariant::kT2V;
   const bool known = type == "t2v" || type == "i2v" || type == "ti2v";
   const bool stacked = by_channels == WanVariant::kI2V;
   if (!known || stacked != (declared == WanVariant::kI2V)) {
-    throw Error(Code::kCorruptFile, source.config.origin + ": model_type '" +
-                                        checkpoint::printable(type) + "' does not fit " +
-                                        std::to_string(source.config.sizes.in_channels) +
-                                        " input channels");
+    throw Error(Code::kCorruptFile,
+                source.config.origin + ": model_type '" + printable(type) + "' does not fit " +
+                    std::to_string(source.config.sizes.in_channels) + " input channels");
   }
   return declared;
 }

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "checkpoint/model_index.h"
+#include "checkpoint/wan/model_index.h"
 #include "convert/transformer_source.h"
 
 namespace mxvideo::convert {

@@ -4,9 +4,9 @@
 #include <array>
 #include <cmath>
 
+#include "audit/inspect.h"
+#include "audit/verify.h"
 #include "convert/convert_test_support.h"
-#include "convert/inspect.h"
-#include "convert/verify.h"
 #include "support/test_support.h"
 
 namespace mxvideo::convert {

@@ -7,7 +7,7 @@
 #include <limits>
 
 #include "base/error.h"
-#include "checkpoint/quote.h"
+#include "base/text/quote.h"
 #include "formats/mx_block.h"
 
 namespace mxvideo::convert {
@@ -146,7 +146,7 @@ void check_min_sqnr(const std::vector<LayerReport>& reports, double min_sqnr_db)
   if (bad.empty()) return;
   throw Error(Code::kMismatch,
               fmt::format("{} of {} layers have an SQNR below {:g} dB: {}", bad.size(),
-                          reports.size(), min_sqnr_db, checkpoint::name_list(bad)) +
+                          reports.size(), min_sqnr_db, name_list(bad)) +
                   "; nothing was committed");
 }
 

@@ -5,9 +5,9 @@
 #include <utility>
 
 #include "base/error.h"
-#include "base/glob.h"
-#include "base/nearest_name.h"
-#include "checkpoint/quote.h"
+#include "base/text/glob.h"
+#include "base/text/nearest_name.h"
+#include "base/text/quote.h"
 #include "convert/run_files.h"
 #include "convert/target_layout.h"
 #include "quantization/quantization_config.h"
@@ -49,12 +49,12 @@ void check_globs(const ModelSource& model, const std::vector<std::string>& globs
     const bool used = std::ranges::any_of(
         layers, [&](const std::string& layer) { return glob_match(glob, layer); });
     if (used) continue;
-    unused.push_back("'" + checkpoint::printable(glob) + "' (the nearest is " +
-                     nearest_to_glob(glob, layers) + ")");
+    unused.push_back("'" + printable(glob) + "' (the nearest is " + nearest_to_glob(glob, layers) +
+                     ")");
   }
   if (unused.empty()) return;
   throw Error(Code::kInvalidArgument,
-              "--quantization-ignored-layers: no layer matches " + checkpoint::name_list(unused));
+              "--quantization-ignored-layers: no layer matches " + name_list(unused));
 }
 
 void refuse_quantized(const ModelSource& model) {

@@ -5,7 +5,7 @@
 #include <cstring>
 
 #include "base/parallel.h"
-#include "checkpoint/key_map.h"
+#include "checkpoint/wan/key_map.h"
 #include "convert/convert_test_support.h"
 #include "support/test_support.h"
 

@@ -7,7 +7,7 @@
 #include <cerrno>
 
 #include "base/error.h"
-#include "base/system_error.h"
+#include "base/system/system_error.h"
 #include "checkpoint/safetensors.h"
 
 namespace mxvideo::convert {

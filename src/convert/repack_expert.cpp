@@ -5,8 +5,8 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/text/quote.h"
 #include "checkpoint/comfy_quant.h"
-#include "checkpoint/quote.h"
 #include "convert/target_layout.h"
 
 namespace mxvideo::convert {
@@ -105,7 +105,7 @@ void check_description(const RepackExpert& expert) {
   throw Error(Code::kCorruptFile, declaration.origin + ": " + std::to_string(absent.size()) +
                                       " names are no tensors of " +
                                       expert.source->opened.checkpoint.description() + ": " +
-                                      checkpoint::name_list(absent));
+                                      name_list(absent));
 }
 
 // The description that the source came with, or one made of its layers; canonical.
@@ -191,8 +191,8 @@ class ExpertPlanner {
     throw Error(Code::kUnsupported,
                 expert_.source->opened.quantization.origin + ": " + std::to_string(refused.size()) +
                     (refused.size() == 1 ? " layer" : " layers") + " cannot go into --layout " +
-                    std::string(layout_name(layout_)) + ": " + checkpoint::name_list(refused, 5) +
-                    "; " + reason);
+                    std::string(layout_name(layout_)) + ": " + name_list(refused, 5) + "; " +
+                    reason);
   }
 
   // The source's, without what speaks of its layout.
@@ -321,9 +321,8 @@ void verify_expert(const RepackExpert& expert, const std::filesystem::path& weig
     problems.push_back("the description differs");
   }
   if (problems.empty()) return;
-  throw Error(Code::kMismatch,
-              written.opened.checkpoint.description() +
-                  ": differs from what was repacked: " + checkpoint::name_list(problems));
+  throw Error(Code::kMismatch, written.opened.checkpoint.description() +
+                                   ": differs from what was repacked: " + name_list(problems));
 }
 
 }  // namespace mxvideo::convert

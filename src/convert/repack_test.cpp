@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "checkpoint/key_map.h"
+#include "checkpoint/wan/key_map.h"
 #include "convert/convert_test_support.h"
 #include "convert/repack_expert.h"
 #include "support/test_support.h"

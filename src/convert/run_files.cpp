@@ -4,12 +4,12 @@
 #include <optional>
 
 #include "base/error.h"
+#include "base/text/json.h"
 #include "checkpoint/checkpoint.h"
-#include "checkpoint/json.h"
-#include "checkpoint/model_index.h"
+#include "checkpoint/wan/generation_defaults.h"
+#include "checkpoint/wan/model_index.h"
 #include "models/umt5/umt5_encoder.h"
 #include "models/wan_vae/wan_vae.h"
-#include "pipeline/generation_defaults.h"
 #include "pipeline/scheduler_config.h"
 #include "pipeline/text_tokenizer.h"
 
@@ -32,7 +32,7 @@ RunFile check_file(std::string name, const std::function<std::string()>& open) {
 
 template <class Config>
 Config read_config(const fs::path& path) {
-  return Config::from_json(checkpoint::read_json_file(path), path.string());
+  return Config::from_json(read_json_file(path), path.string());
 }
 
 // Of the text encoder, whose own check says what is wrong with its config.
@@ -85,7 +85,7 @@ std::vector<RunFile> check_run_files(const fs::path& directory) {
   if (files[0].problem.empty() && fs::exists(directory / "generation_config.json")) {
     files.push_back(check_file("generation_config.json", [&] {
       return "sets " +
-             pipeline::read_generation_defaults(directory, checkpoint::variant_of_index(known))
+             checkpoint::read_generation_defaults(directory, checkpoint::variant_of_index(known))
                  .from_model;
     }));
   }

@@ -2,10 +2,10 @@
 
 #include <algorithm>
 
-#include "base/atomic_file.h"
 #include "base/error.h"
-#include "checkpoint/json.h"
-#include "checkpoint/key_map.h"
+#include "base/file/atomic_file.h"
+#include "base/text/json.h"
+#include "checkpoint/wan/key_map.h"
 
 namespace mxvideo::convert {
 namespace {
@@ -57,7 +57,7 @@ std::string wan_model_config(const TransformerConfig& config, WanVariant variant
 
 // The bytes of the file, unless it declares a quantization: the description does that here.
 std::string file_text(const TransformerConfig& config) {
-  std::string text = read_file(config.file, checkpoint::JsonLimits{}.max_bytes);
+  std::string text = read_file(config.file, JsonLimits{}.max_bytes);
   if (text.find(kQuantizationConfig) == std::string::npos) return text;
   auto json = nlohmann::ordered_json::parse(text);
   json.erase(kQuantizationConfig);

@@ -4,10 +4,10 @@
 #include <utility>
 
 #include "base/error.h"
-#include "checkpoint/json.h"
-#include "checkpoint/model_family.h"
-#include "checkpoint/model_index.h"
-#include "checkpoint/quote.h"
+#include "base/text/json.h"
+#include "base/text/quote.h"
+#include "checkpoint/wan/model_family.h"
+#include "checkpoint/wan/model_index.h"
 
 namespace mxvideo::convert {
 namespace {
@@ -21,9 +21,9 @@ constexpr int64_t kWanHeadDim = 128;
 constexpr int64_t kPatchVolume = 4;  // 1·2·2
 
 TransformerConfig read_config(const fs::path& file) {
-  nlohmann::json json = checkpoint::read_json_file(file);
+  nlohmann::json json = read_json_file(file);
   const std::string origin = file.string();
-  const std::string class_name = checkpoint::JsonFields(json, origin).string("_class_name");
+  const std::string class_name = JsonFields(json, origin).string("_class_name");
   const bool of_wan_model = class_name == "WanModel";
   if (of_wan_model) json = checkpoint::transformer_config_from_wan(json, origin);
   const WanTransformerConfig sizes = WanTransformerConfig::from_json(json, origin);
@@ -115,9 +115,9 @@ void refuse_foreign_types(const TransformerSource& source) {
       foreign.push_back(layer + " (" + checkpoint::unsupported_kind(quantized) + ")");
   }
   if (foreign.empty()) return;
-  throw Error(Code::kUnsupported, source.opened.quantization.origin +
-                                      ": layers of a type other than MXFP8 and MXINT8: " +
-                                      checkpoint::name_list(foreign));
+  throw Error(Code::kUnsupported,
+              source.opened.quantization.origin +
+                  ": layers of a type other than MXFP8 and MXINT8: " + name_list(foreign));
 }
 
 }  // namespace

@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
-#include "checkpoint/experts.h"
 #include "checkpoint/transformer_checkpoint.h"
+#include "checkpoint/wan/experts.h"
 #include "models/wan_transformer/wan_transformer.h"
 
 namespace mxvideo::convert {

@@ -4,15 +4,13 @@
 #include <cmath>
 #include <limits>
 
-#include "base/cpu_features.h"
 #include "base/median.h"
 #include "base/parallel.h"
-#include "checkpoint/json.h"
+#include "base/system/cpu_features.h"
+#include "base/text/json.h"
 
 namespace mxvideo::evaluation {
 namespace {
-
-using checkpoint::finite_or_null;
 using Json = nlohmann::ordered_json;
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();

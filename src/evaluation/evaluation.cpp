@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "base/median.h"
-#include "checkpoint/json.h"
+#include "base/text/json.h"
 #include "evaluation/video_fidelity.h"
 
 namespace mxvideo::evaluation {
@@ -54,8 +54,8 @@ Json psnr_json(const std::vector<EvaluatedVideo>& videos) {
     if (video.psnr_db) values.push_back(*video.psnr_db);
   }
   if (values.empty()) return nullptr;
-  return {{"median", checkpoint::finite_or_null(lower_median(values))},
-          {"worst", checkpoint::finite_or_null(std::ranges::min(values))}};
+  return {{"median", finite_or_null(lower_median(values))},
+          {"worst", finite_or_null(std::ranges::min(values))}};
 }
 
 }  // namespace

@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "base/cancellation.h"
-#include "evaluation/clip_content.h"
+#include "evaluation/drawn_clips/clip_content.h"
 #include "evaluation/prompt_set.h"
 #include "media/video_writer.h"
 #include "pipeline/wan_pipeline.h"

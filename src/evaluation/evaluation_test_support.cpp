@@ -23,7 +23,7 @@ Palette palette_of(const json& colors) {
 std::string text_of(const json& value) { return value.is_null() ? "" : value.get<std::string>(); }
 
 // A strip holds the frames side by side.
-media::RgbVideo cut_strip(const pipeline::RgbImage& strip, int64_t frames) {
+media::RgbVideo cut_strip(const media::RgbImage& strip, int64_t frames) {
   media::RgbVideo video{.frames = frames,
                         .size = {.height = strip.size.height, .width = strip.size.width / frames},
                         .pixels = {}};
@@ -46,8 +46,7 @@ GoldenClips read_golden_clips() {
                      .clips = {}};
   for (const json& clip : document["clips"]) {
     const auto file = clip["file"].get<std::string>();
-    const pipeline::RgbImage strip =
-        media::read_image(test::golden_path("evaluation/" + file)).image;
+    const media::RgbImage strip = media::read_image(test::golden_path("evaluation/" + file)).image;
     GoldenClip& golden = result.clips.emplace_back();
     golden.file = file;
     golden.kind = clip["kind"];

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "evaluation/palette.h"
+#include "evaluation/drawn_clips/palette.h"
 #include "media/video_writer.h"
 
 namespace mxvideo::evaluation {

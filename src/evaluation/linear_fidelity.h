@@ -16,8 +16,8 @@
 #include <string>
 #include <vector>
 
+#include "base/signal_error.h"
 #include "convert/quantization_report.h"
-#include "evaluation/signal_error.h"
 #include "quantization/quantization_config.h"
 
 namespace mxvideo::evaluation {

@@ -9,18 +9,15 @@
 #include <string_view>
 
 #include "base/error.h"
-#include "checkpoint/json.h"
-#include "checkpoint/quote.h"
-#include "evaluation/shape_outline.h"
+#include "base/text/json.h"
+#include "base/text/quote.h"
+#include "evaluation/drawn_clips/shape_outline.h"
 
 namespace mxvideo::evaluation {
 namespace {
-
-using checkpoint::JsonFields;
 using nlohmann::json;
 
-constexpr checkpoint::JsonLimits kLimits = {
-    .max_bytes = 4u << 20, .max_depth = 4, .max_values = 1u << 17};
+constexpr JsonLimits kLimits = {.max_bytes = 4u << 20, .max_depth = 4, .max_values = 1u << 17};
 constexpr size_t kMaxPrompts = 10000;
 constexpr size_t kMaxColors = 64;
 constexpr size_t kMaxNameBytes = 64;
@@ -38,12 +35,12 @@ constexpr std::array<std::string_view, 3> kColumns = {"on the left", "in the mid
 void require_known_fields(const json& object, const std::string& origin,
                           std::span<const std::string_view> known) {
   if (!object.is_object()) {
-    fail(origin, "expected an object, got " + checkpoint::describe_json(object));
+    fail(origin, "expected an object, got " + describe_json(object));
   }
   for (const auto& [key, value] : object.items()) {
     if (std::ranges::find(known, key) != known.end()) continue;
-    fail(origin, fmt::format("unknown field '{}'; known: {}", checkpoint::printable(key),
-                             fmt::join(known, ", ")));
+    fail(origin,
+         fmt::format("unknown field '{}'; known: {}", printable(key), fmt::join(known, ", ")));
   }
 }
 
@@ -52,18 +49,18 @@ Palette read_palette(const JsonFields& file, const std::string& field) {
   const std::string origin = file.origin() + ": " + field;
   if (!colors.is_object() || colors.empty() || colors.size() > kMaxColors) {
     fail(origin, "expected an object of 1 to " + std::to_string(kMaxColors) + " colours, got " +
-                     checkpoint::describe_json(colors));
+                     describe_json(colors));
   }
   const JsonFields fields(colors, origin);
   Palette palette;
   for (const auto& [name, value] : colors.items()) {
     if (name.empty() || name.size() > kMaxNameBytes) {
       fail(origin, "expected names of 1 to " + std::to_string(kMaxNameBytes) + " bytes, got '" +
-                       checkpoint::printable(name) + "'");
+                       printable(name) + "'");
     }
     const std::vector<int64_t> rgb = fields.integers(name, 0, 255);
     if (rgb.size() != 3) {
-      fail(origin, checkpoint::printable(name) + ": expected red, green and blue, got " +
+      fail(origin, printable(name) + ": expected red, green and blue, got " +
                        std::to_string(rgb.size()) + " numbers");
     }
     palette.push_back({.name = name,
@@ -79,7 +76,7 @@ std::string read_choice(const JsonFields& fields, const std::string& key,
   std::string value = fields.string(key);
   if (std::ranges::find(known, value) != known.end()) return value;
   fail(fields.origin(), fmt::format("{}: expected one of {}, got '{}'", key, fmt::join(known, ", "),
-                                    checkpoint::printable(value)));
+                                    printable(value)));
 }
 
 std::vector<std::string_view> names_of(const Palette& palette) {
@@ -116,7 +113,7 @@ EvaluationPrompt read_prompt(const json& object, const std::string& origin, cons
 
 PromptSet read_prompt_set(const std::filesystem::path& path) {
   constexpr std::array<std::string_view, 3> kFields = {"colors", "backgrounds", "prompts"};
-  const json document = checkpoint::read_json_file(path, kLimits);
+  const json document = read_json_file(path, kLimits);
   require_known_fields(document, path.string(), kFields);
   const JsonFields fields(document, path.string());
   PromptSet set;
@@ -125,7 +122,7 @@ PromptSet read_prompt_set(const std::filesystem::path& path) {
   const json& prompts = fields.raw("prompts");
   if (!prompts.is_array() || prompts.empty() || prompts.size() > kMaxPrompts) {
     fail(path.string(), "prompts: expected an array of 1 to " + std::to_string(kMaxPrompts) +
-                            " prompts, got " + checkpoint::describe_json(prompts));
+                            " prompts, got " + describe_json(prompts));
   }
   for (size_t i = 0; i < prompts.size(); ++i) {
     const std::string origin = path.string() + ": prompts[" + std::to_string(i) + "]";

@@ -15,7 +15,7 @@
 #include <string>
 #include <vector>
 
-#include "evaluation/palette.h"
+#include "evaluation/drawn_clips/palette.h"
 
 namespace mxvideo::evaluation {
 

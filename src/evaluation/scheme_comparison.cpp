@@ -4,8 +4,8 @@
 #include <utility>
 
 #include "base/error.h"
-#include "base/memory_usage.h"
 #include "base/sha256.h"
+#include "base/system/memory_usage.h"
 #include "pipeline/recipe.h"
 
 namespace mxvideo::evaluation {

@@ -4,7 +4,7 @@
 #include <cctype>
 
 #include "base/error.h"
-#include "base/nearest_name.h"
+#include "base/text/nearest_name.h"
 #include "formats/mx_block.h"
 
 namespace mxvideo::evaluation {

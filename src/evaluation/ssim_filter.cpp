@@ -42,7 +42,7 @@ AVFilterContext* add_filter(AVFilterGraph* graph, const char* filter, const char
 void SsimFilter::Free::operator()(AVFilterGraph* graph) const { avfilter_graph_free(&graph); }
 void SsimFilter::Free::operator()(AVFrame* frame) const { av_frame_free(&frame); }
 
-SsimFilter::SsimFilter(pipeline::ImageSize size) : size_(size), graph_(avfilter_graph_alloc()) {
+SsimFilter::SsimFilter(media::ImageSize size) : size_(size), graph_(avfilter_graph_alloc()) {
   media::silence_ffmpeg();
   if (graph_ == nullptr) throw Error(Code::kOutOfMemory, "SSIM: cannot allocate a filter graph");
   graph_->nb_threads = 1;

@@ -12,14 +12,14 @@ extern "C" {
 #include <libavutil/frame.h>
 }
 
-#include "pipeline/rgb_image.h"
+#include "media/rgb_image.h"
 
 namespace mxvideo::evaluation {
 
 class SsimFilter {
  public:
   // Throws Code::kUnsupported without the filter, Code::kInternal when FFmpeg refuses the graph.
-  explicit SsimFilter(pipeline::ImageSize size);
+  explicit SsimFilter(media::ImageSize size);
 
   // Both [height, width, 3]. Frames come in the order of the video.
   double ssim(std::span<const uint8_t> reference, std::span<const uint8_t> actual);
@@ -32,7 +32,7 @@ class SsimFilter {
   using Frame = std::unique_ptr<AVFrame, Free>;
   Frame make_frame(std::span<const uint8_t> rgb) const;
 
-  pipeline::ImageSize size_;
+  media::ImageSize size_;
   std::unique_ptr<AVFilterGraph, Free> graph_;
   AVFilterContext* inputs_[2] = {nullptr, nullptr};  // owned by the graph
   AVFilterContext* output_ = nullptr;                // likewise

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "base/cpu_features.h"
+#include "base/system/cpu_features.h"
 
 namespace mxvideo::kernels {
 

@@ -6,7 +6,7 @@
 #include "base/error.h"
 #include "media/image_decoders.h"
 #include "media/image_reader.h"
-#include "pipeline/image_resize.h"
+#include "media/image_resize.h"
 
 namespace mxvideo::media {
 namespace {
@@ -74,7 +74,7 @@ DecodedImage decode_avif(std::span<const std::byte> bytes, const std::string& or
   };
   decoder->codecChoice = AVIF_CODEC_CHOICE_DAV1D;  // the one that minds the limit of the size
   decoder->imageSizeLimit = kMaxImagePixels;
-  decoder->imageDimensionLimit = pipeline::kMaxImageSide;
+  decoder->imageDimensionLimit = kMaxImageSide;
   decoder->ignoreExif = AVIF_TRUE;  // its orientation has no say in AVIF
   decoder->ignoreXMP = AVIF_TRUE;
   decoder->strictFlags = AVIF_STRICT_ALPHA_ISPE_REQUIRED;  // as Pillow and Chromium

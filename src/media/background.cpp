@@ -8,7 +8,7 @@ extern "C" {
 #include <span>
 
 #include "base/error.h"
-#include "base/hex.h"
+#include "base/text/hex.h"
 #include "media/frame_converter.h"
 
 namespace mxvideo::media {

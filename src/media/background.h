@@ -5,11 +5,9 @@
 #include <string>
 #include <vector>
 
-#include "pipeline/rgb_image.h"
+#include "media/rgb_image.h"
 
 namespace mxvideo::media {
-
-using pipeline::RgbColor;
 
 inline constexpr RgbColor kBlack = {0, 0, 0};
 

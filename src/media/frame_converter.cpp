@@ -24,8 +24,7 @@ void silence_ffmpeg() { av_log_set_level(AV_LOG_QUIET); }
 void FrameConverter::Free::operator()(SwsContext* context) const { sws_freeContext(context); }
 void FrameConverter::Free::operator()(AVFrame* frame) const { av_frame_free(&frame); }
 
-FrameConverter::FrameConverter(pipeline::ImageSize size, AVPixelFormat format, ColorMatrix matrix,
-                               bool deep)
+FrameConverter::FrameConverter(ImageSize size, AVPixelFormat format, ColorMatrix matrix, bool deep)
     : size_(size), deep_(deep) {
   silence_ffmpeg();
   const int width = static_cast<int>(size.width);

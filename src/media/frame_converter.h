@@ -12,7 +12,7 @@ extern "C" {
 #include <span>
 #include <string>
 
-#include "pipeline/rgb_image.h"
+#include "media/rgb_image.h"
 
 struct SwsContext;
 
@@ -41,8 +41,8 @@ class FrameConverter {
  public:
   // `deep`: frames come with 16 bits per sample. Throws Code::kOutOfMemory when FFmpeg cannot
   // allocate, Code::kIo when it refuses the formats.
-  FrameConverter(pipeline::ImageSize size, AVPixelFormat format,
-                 ColorMatrix matrix = ColorMatrix::kBt709, bool deep = false);
+  FrameConverter(ImageSize size, AVPixelFormat format, ColorMatrix matrix = ColorMatrix::kBt709,
+                 bool deep = false);
 
   // `rgb` is [height, width, 3], bytes or, of a deep converter, 16-bit numbers. The frame is
   // writable and valid until the next call.
@@ -56,7 +56,7 @@ class FrameConverter {
     void operator()(SwsContext* context) const;
     void operator()(AVFrame* frame) const;
   };
-  pipeline::ImageSize size_;
+  ImageSize size_;
   bool deep_;
   std::unique_ptr<SwsContext, Free> context_;
   std::unique_ptr<AVFrame, Free> frame_;

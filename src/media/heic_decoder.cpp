@@ -12,7 +12,7 @@ extern "C" {
 #include "base/error.h"
 #include "media/frame_converter.h"
 #include "media/image_decoders.h"
-#include "pipeline/image_resize.h"
+#include "media/image_resize.h"
 
 namespace mxvideo::media {
 namespace {
@@ -95,7 +95,7 @@ DecodedImage decode_heic(std::span<const std::byte> bytes, const std::string& or
   if (context == nullptr || options == nullptr) {
     throw Error(Code::kOutOfMemory, origin + ": cannot start libheif");
   }
-  heif_context_set_maximum_image_size_limit(context.get(), pipeline::kMaxImageSide);
+  heif_context_set_maximum_image_size_limit(context.get(), kMaxImageSide);
   require(heif_context_read_from_memory_without_copy(context.get(), bytes.data(), bytes.size(),
                                                      nullptr),
           origin);

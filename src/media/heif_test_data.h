@@ -7,7 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "pipeline/rgb_image.h"
+#include "media/rgb_image.h"
 
 namespace mxvideo::media {
 
@@ -16,7 +16,7 @@ struct PatchImage {
   struct {
     int64_t height, width;
   } size;
-  std::array<pipeline::RgbColor, 4> colors;  // top left, top right, bottom left, bottom right
+  std::array<RgbColor, 4> colors;  // top left, top right, bottom left, bottom right
   const char* base64;
 };
 

@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-#include "pipeline/rgb_image.h"
+#include "media/rgb_image.h"
 
 namespace mxvideo::media {
 
@@ -22,7 +22,7 @@ struct OrientationTags {
 };
 
 struct DecodedImage {
-  pipeline::ImageSize size;
+  ImageSize size;
   int channels = 3;              // 3: RGB, 4: RGB and alpha, not premultiplied
   std::vector<uint8_t> samples;  // [height, width, channels]
   OrientationTags orientation;
@@ -43,7 +43,7 @@ DecodedImage decode_avif(std::span<const std::byte> bytes, const std::string& or
 DecodedImage decode_heic(std::span<const std::byte> bytes, const std::string& origin);
 
 // Throws unless both sides are positive and the image is within kMaxImagePixels and
-// pipeline::kMaxImageSide.
+// kMaxImageSide.
 void check_image_size(int64_t width, int64_t height, const std::string& origin);
 
 // The orientation tag of an EXIF block (a TIFF structure, with or without "Exif\0\0" in front);
@@ -53,6 +53,6 @@ std::optional<int> exif_orientation(std::span<const std::byte> exif);
 std::optional<int> xmp_orientation(std::string_view xmp);
 
 // The picture as it should be looked at.
-pipeline::RgbImage upright(pipeline::RgbImage image, int orientation);
+RgbImage upright(RgbImage image, int orientation);
 
 }  // namespace mxvideo::media

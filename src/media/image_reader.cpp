@@ -2,12 +2,12 @@
 
 #include <utility>
 
-#include "base/atomic_file.h"
 #include "base/error.h"
+#include "base/file/atomic_file.h"
 #include "base/sha256.h"
 #include "media/content_kind.h"
 #include "media/image_decoders.h"
-#include "pipeline/image_resize.h"
+#include "media/image_resize.h"
 
 namespace mxvideo::media {
 namespace {
@@ -54,7 +54,7 @@ void check_image_size(int64_t width, int64_t height, const std::string& origin) 
   if (width < 1 || height < 1) {
     throw Error(Code::kCorruptFile, origin + ": image size " + size);
   }
-  constexpr int64_t kMaxSide = pipeline::kMaxImageSide;
+  constexpr int64_t kMaxSide = kMaxImageSide;
   if (width > kMaxSide || height > kMaxSide || width * height > kMaxImagePixels) {
     throw Error(Code::kUnsupported, origin + ": image size: expected at most " +
                                         std::to_string(kMaxImagePixels) + " pixels and sides of " +

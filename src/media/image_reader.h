@@ -16,7 +16,7 @@
 #include <vector>
 
 #include "media/background.h"
-#include "pipeline/rgb_image.h"
+#include "media/rgb_image.h"
 
 namespace mxvideo::media {
 
@@ -24,7 +24,7 @@ inline constexpr int64_t kMaxImagePixels = 40'000'000;
 inline constexpr size_t kMaxImageFileBytes = size_t{256} << 20;
 
 struct InputImage {
-  pipeline::RgbImage image;
+  RgbImage image;
   std::string sha256;        // of the file's bytes
   bool transparent = false;  // the background shows somewhere
   // What was done to the picture that its owner may not expect, one sentence each.

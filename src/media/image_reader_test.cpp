@@ -8,8 +8,8 @@
 #include <string_view>
 #include <vector>
 
-#include "base/atomic_file.h"
-#include "base/memory_usage.h"
+#include "base/file/atomic_file.h"
+#include "base/system/memory_usage.h"
 #include "media/heif_test_data.h"
 #include "media/image_decoders.h"
 #include "media/image_reader_test_data.h"
@@ -24,7 +24,7 @@ std::string file_named(std::string_view name) {
   return file;
 }
 
-pipeline::RgbImage decode(const std::string& file, const std::string& origin = "test") {
+RgbImage decode(const std::string& file, const std::string& origin = "test") {
   return decode_image(std::as_bytes(std::span(file)), origin).image;
 }
 
@@ -34,7 +34,7 @@ Code decode_error(const std::string& file) {
 
 TEST(ImageReader, DecodesToPillowsBytes) {
   for (const EncodedImage& expected : kEncodedImages) {
-    const pipeline::RgbImage image = decode(from_base64(expected.base64), expected.name);
+    const RgbImage image = decode(from_base64(expected.base64), expected.name);
     EXPECT_EQ(image.size.height, expected.size.height) << expected.name;
     EXPECT_EQ(image.size.width, expected.size.width) << expected.name;
     EXPECT_EQ(test::crc32(image.pixels), expected.crc) << expected.name;
@@ -49,7 +49,7 @@ std::string patch_file(std::string_view name) {
   return "";
 }
 
-RgbColor pixel(const pipeline::RgbImage& image, int64_t y, int64_t x) {
+RgbColor pixel(const RgbImage& image, int64_t y, int64_t x) {
   const auto* rgb = image.pixels.data() + (y * image.size.width + x) * 3;
   return {rgb[0], rgb[1], rgb[2]};
 }
@@ -58,7 +58,7 @@ RgbColor pixel(const pipeline::RgbImage& image, int64_t y, int64_t x) {
 TEST(ImageReader, DecodesAvifAndHeicToTheColoursThatWereDrawn) {
   constexpr int kMostOff = 5;  // levels; lossy, and 4:2:0 in limited range
   for (const PatchImage& expected : kPatchImages) {
-    const pipeline::RgbImage image = decode(from_base64(expected.base64), expected.name);
+    const RgbImage image = decode(from_base64(expected.base64), expected.name);
     ASSERT_EQ(image.size.height, expected.size.height) << expected.name;
     ASSERT_EQ(image.size.width, expected.size.width) << expected.name;
     for (size_t i = 0; i < 4; ++i) {
@@ -133,7 +133,7 @@ TEST(ImageReader, RefusesTruncatedFiles) {
 
 void expect_whole_image_or_error(const std::string& file) {
   try {
-    const pipeline::RgbImage result = decode(file);
+    const RgbImage result = decode(file);
     ASSERT_EQ(static_cast<int64_t>(result.pixels.size()),
               result.size.height * result.size.width * 3);
   } catch (const Error& error) {

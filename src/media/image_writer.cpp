@@ -6,8 +6,8 @@
 #include <cctype>
 #include <string>
 
-#include "base/atomic_file.h"
 #include "base/error.h"
+#include "base/file/atomic_file.h"
 
 namespace mxvideo::media {
 
@@ -41,7 +41,7 @@ void insert_texts(std::vector<std::byte>& file, const std::map<std::string, std:
 
 }  // namespace
 
-std::vector<std::byte> encode_png(pipeline::ImageSize size, std::span<const uint8_t> pixels,
+std::vector<std::byte> encode_png(ImageSize size, std::span<const uint8_t> pixels,
                                   const std::map<std::string, std::string>& texts) {
   check(size.height > 0 && size.width > 0 &&
             static_cast<int64_t>(pixels.size()) == size.height * size.width * 3,
@@ -61,7 +61,7 @@ std::vector<std::byte> encode_png(pipeline::ImageSize size, std::span<const uint
   return file;
 }
 
-void write_png(const std::filesystem::path& path, const pipeline::RgbImage& image) {
+void write_png(const std::filesystem::path& path, const RgbImage& image) {
   const std::vector<std::byte> file = encode_png(image.size, image.pixels);
   AtomicFile output(path);
   output.write(file);

@@ -81,7 +81,7 @@ std::optional<int> xmp_orientation(std::string_view xmp) {
   return std::nullopt;
 }
 
-pipeline::RgbImage upright(pipeline::RgbImage image, int orientation) {
+RgbImage upright(RgbImage image, int orientation) {
   if (orientation <= 1 || orientation > 8) return image;
   // Orientations 5 to 8 have the stored rows as columns. Then which axes of the result run
   // backwards through the stored picture:
@@ -99,8 +99,8 @@ pipeline::RgbImage upright(pipeline::RgbImage image, int orientation) {
                                            {true, false}}};
   const Flip flip = kFlips[static_cast<size_t>(orientation)];
   const bool transpose = orientation >= 5;
-  const pipeline::ImageSize stored = image.size;
-  pipeline::RgbImage result{.size = stored, .pixels = {}};
+  const ImageSize stored = image.size;
+  RgbImage result{.size = stored, .pixels = {}};
   if (transpose) std::swap(result.size.height, result.size.width);
   result.pixels.resize(image.pixels.size());
   uint8_t* output = result.pixels.data();

@@ -7,9 +7,9 @@ extern "C" {
 #include <cerrno>
 #include <vector>
 
-#include "base/atomic_file.h"
-#include "base/cpu_features.h"
 #include "base/error.h"
+#include "base/file/atomic_file.h"
+#include "base/system/cpu_features.h"
 #include "media/frame_converter.h"
 #include "media/video_sink.h"
 
@@ -43,7 +43,7 @@ struct Free {
 class VideoEncoder {
  public:
   // Writes to `file`; messages speak of `name`.
-  VideoEncoder(const std::filesystem::path& file, std::string name, pipeline::ImageSize size,
+  VideoEncoder(const std::filesystem::path& file, std::string name, ImageSize size,
                const Encoding& encoding, const VideoOptions& options)
       : name_(std::move(name)), encoding_(encoding), packet_(av_packet_alloc()) {
     if (packet_ == nullptr) throw Error(Code::kOutOfMemory, name_ + ": cannot start FFmpeg");
@@ -81,7 +81,7 @@ class VideoEncoder {
                 name_ + ": " + what + " the video: " + ffmpeg_message(code));
   }
 
-  void open_encoder(pipeline::ImageSize size, double fps) {
+  void open_encoder(ImageSize size, double fps) {
     const int code = try_encoder(size, fps, kEncoderThreads);
     if (code >= 0) return;
     // Of one thread an encoder is the caller's alone: what is left where no more can be made.
@@ -89,7 +89,7 @@ class VideoEncoder {
   }
 
   // Returns what avcodec_open2() does.
-  int try_encoder(pipeline::ImageSize size, double fps, int threads) {
+  int try_encoder(ImageSize size, double fps, int threads) {
     const AVCodec* codec = avcodec_find_encoder_by_name(encoding_.codec.c_str());
     if (codec == nullptr) {
       throw Error(Code::kUnsupported, name_ + ": FFmpeg was built without " + encoding_.codec);
@@ -185,7 +185,7 @@ class VideoEncoder {
 
 class EncoderSink : public VideoSink {
  public:
-  EncoderSink(AtomicFile& file, pipeline::ImageSize size, const Encoding& encoding,
+  EncoderSink(AtomicFile& file, ImageSize size, const Encoding& encoding,
               const VideoOptions& options)
       : deep_(encoding.deep),
         converter_(size, encoding.format, ColorMatrix::kBt709, encoding.deep),
@@ -222,7 +222,7 @@ class EncoderSink : public VideoSink {
 
 }  // namespace
 
-std::unique_ptr<VideoSink> open_video_file(AtomicFile& file, pipeline::ImageSize size,
+std::unique_ptr<VideoSink> open_video_file(AtomicFile& file, ImageSize size,
                                            const VideoOptions& options) {
   check_rate(options.fps);
   const Encoding encoding = resolve_encoding(options.container, options.encoding, size);

@@ -112,8 +112,7 @@ std::string find_preset(const Codec& codec, const std::string& preset) {
 
 }  // namespace
 
-Encoding resolve_encoding(Container container, const EncodingChoice& choice,
-                          pipeline::ImageSize size) {
+Encoding resolve_encoding(Container container, const EncodingChoice& choice, ImageSize size) {
   const Codec& codec = find_codec(container, choice.codec);
   Encoding result{.container = container, .codec = std::string(codec.name)};
   result.format = find_format(codec, choice.pixel_format);

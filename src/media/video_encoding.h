@@ -10,7 +10,7 @@ extern "C" {
 #include <string>
 #include <string_view>
 
-#include "pipeline/rgb_image.h"
+#include "media/rgb_image.h"
 
 namespace mxvideo::media {
 
@@ -39,8 +39,7 @@ struct Encoding {
 
 // Throws Code::kInvalidArgument for names that are not in the table, values out of range, what does
 // not go together, and sides that a subsampled format cannot halve.
-Encoding resolve_encoding(Container container, const EncodingChoice& choice,
-                          pipeline::ImageSize size);
+Encoding resolve_encoding(Container container, const EncodingChoice& choice, ImageSize size);
 
 std::string_view container_name(Container container);  // "mp4", …
 std::string pixel_format_name(AVPixelFormat format);

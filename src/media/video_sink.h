@@ -12,7 +12,7 @@
 #include <span>
 #include <string>
 
-#include "base/atomic_file.h"
+#include "base/file/atomic_file.h"
 #include "media/video_writer.h"
 
 namespace mxvideo::media {
@@ -42,14 +42,13 @@ class VideoSink {
 };
 
 // Each file must outlive its sink.
-std::unique_ptr<VideoSink> open_video_file(AtomicFile& file, pipeline::ImageSize size,
+std::unique_ptr<VideoSink> open_video_file(AtomicFile& file, ImageSize size,
                                            const VideoOptions& options);
-std::unique_ptr<VideoSink> open_webp(AtomicFile& file, pipeline::ImageSize size,
-                                     const WebpOptions& options);
+std::unique_ptr<VideoSink> open_webp(AtomicFile& file, ImageSize size, const WebpOptions& options);
 // `write` receives consecutive pieces and throws to stop.
 std::unique_ptr<VideoSink> open_y4m(std::function<void(std::span<const std::byte>)> write,
-                                    pipeline::ImageSize size, double fps);
-std::unique_ptr<VideoSink> open_png_frames(AtomicDirectory& directory, pipeline::ImageSize size,
+                                    ImageSize size, double fps);
+std::unique_ptr<VideoSink> open_png_frames(AtomicDirectory& directory, ImageSize size,
                                            const Metadata& metadata = {});
 
 }  // namespace mxvideo::media

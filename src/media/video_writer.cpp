@@ -11,8 +11,8 @@ extern "C" {
 #include <cstdio>
 #include <utility>
 
-#include "base/atomic_file.h"
 #include "base/error.h"
+#include "base/file/atomic_file.h"
 #include "base/parallel.h"
 #include "media/frame_converter.h"
 #include "media/image_writer.h"
@@ -27,7 +27,7 @@ class Y4mSink : public VideoSink {
  public:
   using Write = std::function<void(std::span<const std::byte>)>;
 
-  Y4mSink(Write write, pipeline::ImageSize size, double fps)
+  Y4mSink(Write write, ImageSize size, double fps)
       : write_(std::move(write)), converter_(size, AV_PIX_FMT_YUV444P, ColorMatrix::kBt601) {
     const AVRational rate = av_d2q(fps, 240 * 1001);
     header_ = "YUV4MPEG2 W" + std::to_string(size.width) + " H" + std::to_string(size.height) +
@@ -57,7 +57,7 @@ class Y4mSink : public VideoSink {
 
 class PngSink : public VideoSink {
  public:
-  PngSink(AtomicDirectory& directory, pipeline::ImageSize size, const Metadata& metadata)
+  PngSink(AtomicDirectory& directory, ImageSize size, const Metadata& metadata)
       : directory_(directory), size_(size), metadata_(metadata) {}
 
   void add(std::span<const uint8_t> rgb) override {
@@ -71,7 +71,7 @@ class PngSink : public VideoSink {
 
  private:
   AtomicDirectory& directory_;
-  pipeline::ImageSize size_;
+  ImageSize size_;
   Metadata metadata_;
   int64_t frames_ = 0;
 };
@@ -143,7 +143,7 @@ void VideoSink::add_all(const RgbVideo& video) {
 }
 
 std::unique_ptr<VideoSink> open_y4m(std::function<void(std::span<const std::byte>)> write,
-                                    pipeline::ImageSize size, double fps) {
+                                    ImageSize size, double fps) {
   if (!(fps >= 1 && fps <= 240)) {
     throw Error(Code::kInvalidArgument,
                 "frames per second: expected 1 to 240, got " + std::to_string(fps));
@@ -151,7 +151,7 @@ std::unique_ptr<VideoSink> open_y4m(std::function<void(std::span<const std::byte
   return std::make_unique<Y4mSink>(std::move(write), size, fps);
 }
 
-std::unique_ptr<VideoSink> open_png_frames(AtomicDirectory& directory, pipeline::ImageSize size,
+std::unique_ptr<VideoSink> open_png_frames(AtomicDirectory& directory, ImageSize size,
                                            const Metadata& metadata) {
   return std::make_unique<PngSink>(directory, size, metadata);
 }

@@ -15,8 +15,8 @@
 #include <vector>
 
 #include "base/function_ref.h"
+#include "media/rgb_image.h"
 #include "media/video_encoding.h"
-#include "pipeline/rgb_image.h"
 #include "tensor/tensor.h"
 
 namespace mxvideo::media {
@@ -24,7 +24,7 @@ namespace mxvideo::media {
 // RGB bytes, [frames, height, width, 3].
 struct RgbVideo {
   int64_t frames = 0;
-  pipeline::ImageSize size;
+  ImageSize size;
   std::vector<uint8_t> pixels;
 
   std::span<const uint8_t> frame(int64_t index) const;

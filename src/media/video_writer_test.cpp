@@ -23,7 +23,7 @@ extern "C" {
 #include <string>
 #include <vector>
 
-#include "base/atomic_file.h"
+#include "base/file/atomic_file.h"
 #include "media/image_reader.h"
 #include "media/image_writer.h"
 #include "media/video_sink.h"
@@ -41,7 +41,7 @@ void append_smooth_color(double u, double v, std::vector<uint8_t>* pixels) {
 }
 
 // A smooth clip that moves; colours cover most of the cube.
-RgbVideo smooth_clip(int64_t frames, pipeline::ImageSize size) {
+RgbVideo smooth_clip(int64_t frames, ImageSize size) {
   RgbVideo video{.frames = frames, .size = size, .pixels = {}};
   for (int64_t t = 0; t < frames; ++t) {
     for (int64_t y = 0; y < size.height; ++y) {
@@ -315,7 +315,7 @@ TEST_F(VideoWriter, PngImageRoundTrip) {
 TEST_F(VideoWriter, WriteErrorsAreErrorsAndLeaveNothing) {
   const RgbVideo clip = smooth_clip(20, {.height = 96, .width = 96});
   const auto first = clip.frame(0);
-  const pipeline::RgbImage image{.size = clip.size, .pixels = {first.begin(), first.end()}};
+  const RgbImage image{.size = clip.size, .pixels = {first.begin(), first.end()}};
   struct Writer {
     std::string name;
     std::function<void(const fs::path&)> write;
@@ -459,7 +459,7 @@ TEST(RgbVideo, ConvertsAsDiffusersExports) {
   EXPECT_EQ(rgb.pixels,
             (std::vector<uint8_t>{0, 0, 63, 127, 127, 191, 253, 254, 255, 255, 0, 153}));
   EXPECT_EQ(rgb.frames, 1);
-  EXPECT_EQ(rgb.size, (pipeline::ImageSize{2, 2}));
+  EXPECT_EQ(rgb.size, (ImageSize{2, 2}));
 }
 
 TEST(RgbVideo, NanIsAnErrorThatNamesTheFrame) {

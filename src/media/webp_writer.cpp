@@ -7,8 +7,8 @@
 #include <string_view>
 #include <utility>
 
-#include "base/atomic_file.h"
 #include "base/error.h"
+#include "base/file/atomic_file.h"
 #include "media/video_sink.h"
 
 namespace mxvideo::media {
@@ -22,7 +22,7 @@ using Encoder = std::unique_ptr<WebPAnimEncoder, Free>;
 // Owns the pixels that libwebp copies and converts.
 class Picture {
  public:
-  explicit Picture(pipeline::ImageSize size) {
+  explicit Picture(ImageSize size) {
     if (WebPPictureInit(&picture_) == 0) throw Error(Code::kInternal, "libwebp: other version");
     picture_.use_argb = 1;
     picture_.width = static_cast<int>(size.width);
@@ -43,7 +43,7 @@ class Picture {
   WebPPicture picture_{};
 };
 
-void check_options(pipeline::ImageSize size, const WebpOptions& options) {
+void check_options(ImageSize size, const WebpOptions& options) {
   const auto refuse = [](const std::string& message) {
     throw Error(Code::kInvalidArgument, message);
   };
@@ -59,7 +59,7 @@ void check_options(pipeline::ImageSize size, const WebpOptions& options) {
   }
 }
 
-Encoder make_encoder(pipeline::ImageSize size) {
+Encoder make_encoder(ImageSize size) {
   WebPAnimEncoderOptions options;
   if (WebPAnimEncoderOptionsInit(&options) == 0) {
     throw Error(Code::kInternal, "libwebpmux: other version");
@@ -147,7 +147,7 @@ std::vector<std::byte> with_metadata(const WebPData& file, const Metadata& metad
 // Frames to the bytes of a file.
 class Animation {
  public:
-  Animation(pipeline::ImageSize size, const WebpOptions& options)
+  Animation(ImageSize size, const WebpOptions& options)
       : size_(size),
         options_(options),
         encoder_(make_encoder(size)),
@@ -173,7 +173,7 @@ class Animation {
   }
 
  private:
-  pipeline::ImageSize size_;
+  ImageSize size_;
   WebpOptions options_;
   Encoder encoder_;
   WebPConfig config_;
@@ -182,7 +182,7 @@ class Animation {
 
 class WebpSink : public VideoSink {
  public:
-  WebpSink(AtomicFile& file, pipeline::ImageSize size, const WebpOptions& options)
+  WebpSink(AtomicFile& file, ImageSize size, const WebpOptions& options)
       : file_(file), animation_(size, options) {}
   void add(std::span<const uint8_t> rgb) override { animation_.add(rgb); }
   void finish() override { file_.write(animation_.finish()); }
@@ -202,8 +202,7 @@ std::vector<std::byte> encode_webp(const RgbVideo& video, const WebpOptions& opt
   return animation.finish();
 }
 
-std::unique_ptr<VideoSink> open_webp(AtomicFile& file, pipeline::ImageSize size,
-                                     const WebpOptions& options) {
+std::unique_ptr<VideoSink> open_webp(AtomicFile& file, ImageSize size, const WebpOptions& options) {
   check_options(size, options);
   return std::make_unique<WebpSink>(file, size, options);
 }

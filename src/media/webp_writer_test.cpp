@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "base/atomic_file.h"
+#include "base/file/atomic_file.h"
 #include "media/video_writer.h"
 #include "support/test_support.h"
 
@@ -17,7 +17,7 @@ namespace {
 namespace fs = std::filesystem;
 
 // A blue square that moves over a shaded ground, 4 pixels a frame.
-RgbVideo moving_square(int64_t frames, pipeline::ImageSize size) {
+RgbVideo moving_square(int64_t frames, ImageSize size) {
   RgbVideo video{.frames = frames, .size = size, .pixels = {}};
   for (int64_t t = 0; t < frames; ++t) {
     for (int64_t y = 0; y < size.height; ++y) {

@@ -3,9 +3,9 @@
 
 #include <set>
 
+#include "base/text/json.h"
 #include "checkpoint/checkpoint.h"
-#include "checkpoint/json.h"
-#include "checkpoint/key_map.h"
+#include "checkpoint/wan/key_map.h"
 #include "models/umt5/umt5_encoder.h"
 #include "models/wan_transformer/wan_transformer.h"
 #include "models/wan_vae/wan_vae.h"
@@ -20,7 +20,7 @@ std::filesystem::path component(const std::string& variant, const std::string& n
 template <class Config>
 Config read_config(const std::filesystem::path& directory) {
   const auto path = directory / "config.json";
-  return Config::from_json(checkpoint::read_json_file(path), path.string());
+  return Config::from_json(read_json_file(path), path.string());
 }
 
 // Loads what is planned: the plan's bytes are those of the loaded model and of its load.

@@ -66,7 +66,7 @@ void check_images(const GenerateRequest& request, WanVariant variant) {
 }
 
 // Width and height as asked for, from the aspect of the image, or the model's default.
-void resolve_size(const GenerateRequest& request, const GenerationDefaults& defaults,
+void resolve_size(const GenerateRequest& request, const checkpoint::GenerationDefaults& defaults,
                   const ModelRules& rules, ResolvedRequest& resolved) {
   if (request.width.has_value() != request.height.has_value()) {
     invalid("--width and --height must be given together");
@@ -75,9 +75,10 @@ void resolve_size(const GenerateRequest& request, const GenerationDefaults& defa
   resolved.height = request.height.value_or(defaults.height);
   if (!request.width && request.image) {
     const int64_t area = defaults.width * defaults.height;
-    const ImageSize size = rules.variant == WanVariant::kTI2V
-                               ? best_output_size(request.image->size, area, rules.pixel_multiple)
-                               : size_from_area(request.image->size, area, rules.pixel_multiple);
+    const media::ImageSize size =
+        rules.variant == WanVariant::kTI2V
+            ? best_output_size(request.image->size, area, rules.pixel_multiple)
+            : size_from_area(request.image->size, area, rules.pixel_multiple);
     resolved.width = size.width;
     resolved.height = size.height;
   }
@@ -96,7 +97,7 @@ double effective_scale(double scale, std::vector<std::string>& notices) {
 }
 
 void resolve_guidance(const GenerateRequest& request, WanVariant variant,
-                      const GenerationDefaults& defaults, ResolvedRequest& resolved) {
+                      const checkpoint::GenerationDefaults& defaults, ResolvedRequest& resolved) {
   resolved.guidance_scale = request.guidance_scale.value_or(defaults.guidance_scale);
   check_number("--guidance-scale", resolved.guidance_scale, 0, 1000);
   resolved.guidance_scale = effective_scale(resolved.guidance_scale, resolved.notices);
@@ -120,7 +121,7 @@ bool ResolvedRequest::use_guidance() const {
 
 ResolvedRequest resolve_request(const GenerateRequest& request, const ModelRules& rules) {
   const WanVariant variant = rules.variant;
-  const GenerationDefaults& defaults = rules.defaults;
+  const checkpoint::GenerationDefaults& defaults = rules.defaults;
   check_images(request, variant);
   ResolvedRequest resolved;
   resolved.prompt = request.prompt;

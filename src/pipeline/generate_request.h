@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "checkpoint/model_index.h"
-#include "pipeline/generation_defaults.h"
+#include "checkpoint/wan/generation_defaults.h"
+#include "checkpoint/wan/model_index.h"
 #include "pipeline/image_preprocess.h"
 #include "pipeline/unipc_scheduler.h"
 #include "tensor/tensor.h"
@@ -21,10 +21,10 @@ enum class VaeTilingMode : uint8_t { kAuto, kOn, kOff };
 struct GenerateRequest {
   std::string prompt;
   std::optional<std::string> negative_prompt;  // absent: the model's default
-  std::optional<RgbImage> image;               // first frame; makes it image-to-video
-  std::optional<RgbImage> last_image;          // I2V-A14B only
+  std::optional<media::RgbImage> image;        // first frame; makes it image-to-video
+  std::optional<media::RgbImage> last_image;   // I2V-A14B only
   std::optional<ImageFit> image_fit;           // absent: as the reference, see resolve_request()
-  RgbColor image_padding = {0, 0, 0};          // of bars beside an image that is contained
+  media::RgbColor image_padding = {0, 0, 0};   // of bars beside an image that is contained
   // SHA-256 of the files that the images come from; empty: unknown. For the recipe.
   std::string image_sha256, last_image_sha256;
   // What whoever made this request has to say about it; the run says it first.
@@ -74,7 +74,7 @@ struct ModelRules {
   int64_t frame_stride = 4;     // frames = stride·n + 1
   double boundary_ratio = 0;    // of model_index.json
   double flow_shift = 1;        // of scheduler_config.json
-  GenerationDefaults defaults;
+  checkpoint::GenerationDefaults defaults;
 };
 
 // Throws Code::kInvalidArgument naming the nearest valid values; nothing is rounded. Without a wish

@@ -19,7 +19,7 @@ ModelRules rules(WanVariant variant) {
           .frame_stride = 4,
           .boundary_ratio = tiny ? 0.0 : 0.9,
           .flow_shift = tiny ? 5.0 : 3.0,
-          .defaults = family_defaults(variant)};
+          .defaults = checkpoint::family_defaults(variant)};
 }
 
 GenerateRequest small_request() {
@@ -31,7 +31,7 @@ GenerateRequest small_request() {
   return request;
 }
 
-RgbImage image(int64_t width, int64_t height) {
+media::RgbImage image(int64_t width, int64_t height) {
   return {.size = {.height = height, .width = width},
           .pixels = std::vector<uint8_t>(static_cast<size_t>(width * height * 3))};
 }

@@ -5,7 +5,7 @@
 #include <string>
 
 #include "base/error.h"
-#include "pipeline/image_resize.h"
+#include "media/image_resize.h"
 
 namespace mxvideo::pipeline {
 namespace {
@@ -20,16 +20,16 @@ int64_t round_down(double value, int64_t step) {
 // By how much two aspects differ, as a factor >= 1.
 double mismatch(double a, double b) { return std::max(a / b, b / a); }
 
-double aspect(ImageSize size) {
+double aspect(media::ImageSize size) {
   return static_cast<double>(size.width) / static_cast<double>(size.height);
 }
 
-void check_request(ImageSize image, int64_t area, int64_t multiple) {
+void check_request(media::ImageSize image, int64_t area, int64_t multiple) {
   check(image.height > 0 && image.width > 0, "an image has pixels");
   check(area > 0 && multiple > 0, "area and multiple are positive");
 }
 
-[[noreturn]] void too_narrow(ImageSize image, int64_t area, int64_t multiple) {
+[[noreturn]] void too_narrow(media::ImageSize image, int64_t area, int64_t multiple) {
   throw Error(Code::kInvalidArgument,
               "image of " + std::to_string(image.width) + "x" + std::to_string(image.height) +
                   ": too long and narrow for a video of " + std::to_string(area) +
@@ -38,7 +38,7 @@ void check_request(ImageSize image, int64_t area, int64_t multiple) {
 
 }  // namespace
 
-Tensor to_signed_tensor(const RgbImage& image) {
+Tensor to_signed_tensor(const media::RgbImage& image) {
   const int64_t plane = image.size.height * image.size.width;
   check(static_cast<int64_t>(image.pixels.size()) == plane * kChannels,
         "image holds height * width * 3 bytes");
@@ -54,13 +54,13 @@ Tensor to_signed_tensor(const RgbImage& image) {
   return tensor;
 }
 
-ImageSize best_output_size(ImageSize image, int64_t area, int64_t multiple) {
+media::ImageSize best_output_size(media::ImageSize image, int64_t area, int64_t multiple) {
   check_request(image, area, multiple);
   const double wanted = aspect(image);
   const auto pixels = static_cast<double>(area);
   const double ideal_width = std::pow(pixels * wanted, 0.5);
-  ImageSize by_width{.width = round_down(ideal_width, multiple)};
-  ImageSize by_height{.height = round_down(pixels / ideal_width, multiple)};
+  media::ImageSize by_width{.width = round_down(ideal_width, multiple)};
+  media::ImageSize by_height{.height = round_down(pixels / ideal_width, multiple)};
   if (by_width.width == 0 || by_height.height == 0) too_narrow(image, area, multiple);
   by_width.height = round_down(pixels / static_cast<double>(by_width.width), multiple);
   by_height.width = round_down(pixels / static_cast<double>(by_height.height), multiple);
@@ -70,31 +70,32 @@ ImageSize best_output_size(ImageSize image, int64_t area, int64_t multiple) {
   return width_is_nearer ? by_width : by_height;
 }
 
-ImageSize size_from_area(ImageSize image, int64_t area, int64_t multiple) {
+media::ImageSize size_from_area(media::ImageSize image, int64_t area, int64_t multiple) {
   check_request(image, area, multiple);
   const double ratio = static_cast<double>(image.height) / static_cast<double>(image.width);
   const auto pixels = static_cast<double>(area);
-  const ImageSize size{.height = round_down(std::nearbyint(std::sqrt(pixels * ratio)), multiple),
-                       .width = round_down(std::nearbyint(std::sqrt(pixels / ratio)), multiple)};
+  const media::ImageSize size{
+      .height = round_down(std::nearbyint(std::sqrt(pixels * ratio)), multiple),
+      .width = round_down(std::nearbyint(std::sqrt(pixels / ratio)), multiple)};
   if (size.height == 0 || size.width == 0) too_narrow(image, area, multiple);
   return size;
 }
 
-RgbImage cover_and_crop(const RgbImage& image, ImageSize target) {
+media::RgbImage cover_and_crop(const media::RgbImage& image, media::ImageSize target) {
   check(image.size.height > 0 && image.size.width > 0, "an image has pixels");
   check(target.height > 0 && target.width > 0, "a target has pixels");
   const auto height = static_cast<double>(image.size.height);
   const auto width = static_cast<double>(image.size.width);
   const double scale = std::max(static_cast<double>(target.width) / width,
                                 static_cast<double>(target.height) / height);
-  const ImageSize covering{.height = static_cast<int64_t>(std::nearbyint(height * scale)),
-                           .width = static_cast<int64_t>(std::nearbyint(width * scale))};
-  const RgbImage scaled = resize(image, covering, ResampleFilter::kLanczos);
+  const media::ImageSize covering{.height = static_cast<int64_t>(std::nearbyint(height * scale)),
+                                  .width = static_cast<int64_t>(std::nearbyint(width * scale))};
+  const media::RgbImage scaled = media::resize(image, covering, media::ResampleFilter::kLanczos);
   const int64_t left = (covering.width - target.width) / 2;
   const int64_t top = (covering.height - target.height) / 2;
   check(left >= 0 && top >= 0, "the scaled image covers the target");
 
-  RgbImage result{.size = target, .pixels = {}};
+  media::RgbImage result{.size = target, .pixels = {}};
   result.pixels.reserve(static_cast<size_t>(target.height * target.width * kChannels));
   for (int64_t y = 0; y < target.height; ++y) {
     const uint8_t* row = scaled.pixels.data() + ((top + y) * covering.width + left) * kChannels;
@@ -103,7 +104,8 @@ RgbImage cover_and_crop(const RgbImage& image, ImageSize target) {
   return result;
 }
 
-RgbImage contain_and_pad(const RgbImage& image, ImageSize target, const RgbColor& padding) {
+media::RgbImage contain_and_pad(const media::RgbImage& image, media::ImageSize target,
+                                const media::RgbColor& padding) {
   check(image.size.height > 0 && image.size.width > 0, "an image has pixels");
   check(target.height > 0 && target.width > 0, "a target has pixels");
   const auto height = static_cast<double>(image.size.height);
@@ -113,12 +115,12 @@ RgbImage contain_and_pad(const RgbImage& image, ImageSize target, const RgbColor
   const auto side = [scale](double length) {
     return std::max<int64_t>(static_cast<int64_t>(std::nearbyint(length * scale)), 1);
   };
-  const ImageSize inside{.height = side(height), .width = side(width)};
-  const RgbImage scaled = resize(image, inside, ResampleFilter::kLanczos);
+  const media::ImageSize inside{.height = side(height), .width = side(width)};
+  const media::RgbImage scaled = media::resize(image, inside, media::ResampleFilter::kLanczos);
   const int64_t left = (target.width - inside.width) / 2;
   const int64_t top = (target.height - inside.height) / 2;
 
-  RgbImage result{.size = target, .pixels = {}};
+  media::RgbImage result{.size = target, .pixels = {}};
   result.pixels.reserve(static_cast<size_t>(target.height * target.width * kChannels));
   for (int64_t i = 0; i < target.height * target.width; ++i) {
     result.pixels.insert(result.pixels.end(), padding.begin(), padding.end());
@@ -151,10 +153,11 @@ ImageFit parse_image_fit(std::string_view name) {
               "expected stretch, cover or contain, got '" + std::string(name) + "'");
 }
 
-RgbImage fit_image(const RgbImage& image, ImageSize target, ImageFit fit, const RgbColor& padding) {
+media::RgbImage fit_image(const media::RgbImage& image, media::ImageSize target, ImageFit fit,
+                          const media::RgbColor& padding) {
   switch (fit) {
     case ImageFit::kStretch:
-      return resize(image, target, ResampleFilter::kLanczos);
+      return media::resize(image, target, media::ResampleFilter::kLanczos);
     case ImageFit::kCover:
       return cover_and_crop(image, target);
     case ImageFit::kContain:

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "pipeline/image_resize.h"
+#include "media/image_resize.h"
 #include "support/golden_file.h"
 #include "support/test_support.h"
 
@@ -21,8 +21,10 @@ TEST(ImagePreprocess, HasTheBitsOfDiffusersVideoProcessor) {
     const std::string input = name.substr(0, name.find('.')) + ".input";
     const auto from = golden.shape(input);
     const auto to = golden.shape(name);
-    const RgbImage image{.size = {.height = from[0], .width = from[1]}, .pixels = golden.u8(input)};
-    const Tensor tensor = to_signed_tensor(resize(image, {to[2], to[3]}, ResampleFilter::kLanczos));
+    const media::RgbImage image{.size = {.height = from[0], .width = from[1]},
+                                .pixels = golden.u8(input)};
+    const Tensor tensor =
+        to_signed_tensor(media::resize(image, {to[2], to[3]}, media::ResampleFilter::kLanczos));
     EXPECT_EQ(tensor.shape(), Shape({3, to[2], to[3]}));
     const auto expected = golden.u32(name);
     const auto actual = tensor.values();
@@ -39,11 +41,11 @@ TEST(ImagePreprocess, HasTheBitsOfDiffusersVideoProcessor) {
 
 // Values printed by Python running the formulas of the engines.
 struct SizeCase {
-  ImageSize image;
-  ImageSize best_720p;  // area 1280 * 704, multiple 32
-  ImageSize best_tiny;  // area 96 * 64, multiple 32
-  ImageSize area_720p;  // area 1280 * 720, multiple 16
-  ImageSize area_480p;  // area 832 * 480, multiple 16
+  media::ImageSize image;
+  media::ImageSize best_720p;  // area 1280 * 704, multiple 32
+  media::ImageSize best_tiny;  // area 96 * 64, multiple 32
+  media::ImageSize area_720p;  // area 1280 * 720, multiple 16
+  media::ImageSize area_480p;  // area 832 * 480, multiple 16
 };
 constexpr int64_t kArea1280x704 = int64_t{1280} * 704;
 constexpr int64_t kArea96x64 = int64_t{96} * 64;
@@ -78,12 +80,13 @@ TEST(ImagePreprocess, RefusesImagesThatFitNoSize) {
   EXPECT_EQ(code([] { best_output_size({1, 30000}, kArea1280x704, 32); }), Code::kInvalidArgument);
   EXPECT_EQ(code([] { best_output_size({30000, 1}, kArea1280x704, 32); }), Code::kInvalidArgument);
   EXPECT_EQ(code([] { size_from_area({1, 30000}, kArea1280x704, 16); }), Code::kInvalidArgument);
-  const RgbImage strip{.size = {.height = 1, .width = 1000}, .pixels = std::vector<uint8_t>(3000)};
+  const media::RgbImage strip{.size = {.height = 1, .width = 1000},
+                              .pixels = std::vector<uint8_t>(3000)};
   EXPECT_EQ(code([&] { cover_and_crop(strip, {64, 64}); }), Code::kInvalidArgument);
 }
 
-RgbImage formula_image(ImageSize size) {
-  RgbImage image{.size = size, .pixels = {}};
+media::RgbImage formula_image(media::ImageSize size) {
+  media::RgbImage image{.size = size, .pixels = {}};
   for (int64_t y = 0; y < size.height; ++y) {
     for (int64_t x = 0; x < size.width; ++x) {
       for (int64_t c = 0; c < 3; ++c) {
@@ -97,14 +100,14 @@ RgbImage formula_image(ImageSize size) {
 // CRC-32 of what Pillow's resize and crop made of the same image.
 TEST(ImagePreprocess, CoverAndCropHasPillowsBytes) {
   struct Case {
-    ImageSize image, target;
+    media::ImageSize image, target;
     uint32_t crc;
   };
   for (const Case& c :
        {Case{{61, 97}, {32, 64}, 0x60760a51u}, Case{{97, 61}, {32, 64}, 0x6b60e624u},
         Case{{20, 30}, {64, 96}, 0x23ff0dbdu}, Case{{64, 96}, {64, 96}, 0x46e2906bu},
         Case{{33, 200}, {32, 32}, 0x83b1511cu}}) {
-    const RgbImage result = cover_and_crop(formula_image(c.image), c.target);
+    const media::RgbImage result = cover_and_crop(formula_image(c.image), c.target);
     EXPECT_EQ(result.size, c.target);
     EXPECT_EQ(test::crc32(result.pixels), c.crc);
   }
@@ -113,28 +116,29 @@ TEST(ImagePreprocess, CoverAndCropHasPillowsBytes) {
 // The same, pasted into the centre of a picture of the padding's colour.
 TEST(ImagePreprocess, ContainAndPadHasPillowsBytes) {
   struct Case {
-    ImageSize image, target;
+    media::ImageSize image, target;
     uint32_t crc;
   };
-  constexpr RgbColor kPadding = {200, 100, 50};
+  constexpr media::RgbColor kPadding = {200, 100, 50};
   for (const Case& c :
        {Case{{61, 97}, {32, 64}, 0x4997b04bu}, Case{{97, 61}, {32, 64}, 0x381943dcu},
         Case{{20, 30}, {64, 96}, 0x23ff0dbdu}, Case{{64, 96}, {64, 96}, 0x46e2906bu},
         Case{{33, 200}, {32, 32}, 0xa15d460cu}, Case{{1, 1000}, {64, 64}, 0xe419b339u},
         Case{{50, 7}, {33, 31}, 0xbe5e90e3u}}) {
-    const RgbImage result = contain_and_pad(formula_image(c.image), c.target, kPadding);
+    const media::RgbImage result = contain_and_pad(formula_image(c.image), c.target, kPadding);
     EXPECT_EQ(result.size, c.target);
     EXPECT_EQ(test::crc32(result.pixels), c.crc) << c.image.width << "x" << c.image.height;
   }
 }
 
 TEST(ImagePreprocess, FitsByTheWordsOfCss) {
-  const RgbImage image = formula_image({61, 97});
-  const ImageSize target{32, 64};
+  const media::RgbImage image = formula_image({61, 97});
+  const media::ImageSize target{32, 64};
   const auto fitted = [&](const char* name) {
     return fit_image(image, target, parse_image_fit(name), {1, 2, 3}).pixels;
   };
-  EXPECT_EQ(fitted("stretch"), resize(image, target, ResampleFilter::kLanczos).pixels);
+  EXPECT_EQ(fitted("stretch"),
+            media::resize(image, target, media::ResampleFilter::kLanczos).pixels);
   EXPECT_EQ(fitted("cover"), cover_and_crop(image, target).pixels);
   EXPECT_EQ(fitted("contain"), contain_and_pad(image, target, {1, 2, 3}).pixels);
   EXPECT_EQ(test::expect_error([] { parse_image_fit("fill"); }).code(), Code::kInvalidArgument);

@@ -4,9 +4,9 @@
 #include <set>
 
 #include "base/error.h"
-#include "checkpoint/expert_files.h"
-#include "checkpoint/experts.h"
 #include "checkpoint/transformer_checkpoint.h"
+#include "checkpoint/wan/expert_files.h"
+#include "checkpoint/wan/experts.h"
 #include "pipeline/wan_pipeline.h"
 
 namespace mxvideo::pipeline {

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "checkpoint/checkpoint.h"
-#include "checkpoint/model_index.h"
+#include "checkpoint/wan/model_index.h"
 
 namespace mxvideo::pipeline {
 

@@ -1,7 +1,7 @@
 #include "pipeline/recipe.h"
 
-#include "base/cpu_features.h"
 #include "base/parallel.h"
+#include "base/system/cpu_features.h"
 #include "base/version.h"
 
 namespace mxvideo::pipeline {
@@ -18,7 +18,7 @@ Json quantization_json(const WanPipeline& model) {
   return json;
 }
 
-Json image_json(const std::optional<RgbImage>& image, const std::string& sha256) {
+Json image_json(const std::optional<media::RgbImage>& image, const std::string& sha256) {
   if (!image) return nullptr;
   Json json = {{"width", image->size.width}, {"height", image->size.height}};
   if (!sha256.empty()) json["sha256"] = sha256;

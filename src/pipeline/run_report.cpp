@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "base/memory_usage.h"
+#include "base/system/memory_usage.h"
 
 namespace mxvideo::pipeline {
 namespace {

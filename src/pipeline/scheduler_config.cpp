@@ -6,13 +6,11 @@
 #include <string_view>
 
 #include "base/error.h"
-#include "checkpoint/json.h"
-#include "checkpoint/quote.h"
+#include "base/text/json.h"
+#include "base/text/quote.h"
 
 namespace mxvideo::pipeline {
 namespace {
-
-using checkpoint::JsonFields;
 
 // Read below, or without effect on a solver with flow sigmas whose last sigma is zero.
 constexpr std::array<std::string_view, 31> kKnownFields = {"_class_name",
@@ -57,8 +55,7 @@ void require_string(const JsonFields& fields, const char* field, const std::stri
                     const std::string& expected) {
   const std::string got = fields.string_or(field, fallback);
   if (got != expected) {
-    unsupported(fields, field, nlohmann::json(expected).dump(),
-                "'" + checkpoint::printable(got) + "'");
+    unsupported(fields, field, nlohmann::json(expected).dump(), "'" + printable(got) + "'");
   }
 }
 
@@ -71,7 +68,7 @@ void require_boolean(const JsonFields& fields, const char* field, bool fallback,
 
 void require_null(const JsonFields& fields, const char* field) {
   if (!fields.has(field)) return;
-  unsupported(fields, field, "null", checkpoint::describe_json(fields.raw(field)));
+  unsupported(fields, field, "null", describe_json(fields.raw(field)));
 }
 
 // A field that a later version added may change the sampling, unless it is switched off.
@@ -79,8 +76,7 @@ void refuse_unknown_fields(const nlohmann::json& json, const JsonFields& fields)
   for (const auto& [name, value] : json.items()) {
     if (std::find(kKnownFields.begin(), kKnownFields.end(), name) != kKnownFields.end()) continue;
     if (value.is_null() || value == false || (value.is_structured() && value.empty())) continue;
-    unsupported(fields, checkpoint::printable(name), "a known field, or null or false",
-                checkpoint::describe_json(value));
+    unsupported(fields, printable(name), "a known field, or null or false", describe_json(value));
   }
 }
 

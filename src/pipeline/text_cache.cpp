@@ -6,8 +6,8 @@
 #include <utility>
 #include <vector>
 
-#include "base/atomic_file.h"
 #include "base/error.h"
+#include "base/file/atomic_file.h"
 #include "base/sha256.h"
 #include "checkpoint/safetensors.h"
 #include "checkpoint/safetensors_writer.h"

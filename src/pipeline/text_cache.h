@@ -3,7 +3,7 @@
 // One safetensors file per embedding, named after the SHA-256 of its key. The key is everything on
 // which the bits depend: the token ids and an identity of what encodes them (TextEncoderSource). It
 // stands in the file's metadata in full, beside the SHA-256 of the data; a file in which anything
-// differs is not used. Files appear whole (base/atomic_file.h), so that processes may share a
+// differs is not used. Files appear whole (base/file/atomic_file.h), so that processes may share a
 // directory; methods are thread-safe.
 #pragma once
 

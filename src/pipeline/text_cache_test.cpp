@@ -11,8 +11,8 @@
 #include <set>
 #include <thread>
 
-#include "base/atomic_file.h"
 #include "base/error.h"
+#include "base/file/atomic_file.h"
 #include "checkpoint/safetensors_writer.h"
 #include "support/golden_file.h"
 #include "support/test_support.h"

@@ -6,10 +6,10 @@
 #include <fstream>
 #include <set>
 
-#include "base/cpu_features.h"
 #include "base/error.h"
 #include "base/sha256.h"
-#include "base/system_error.h"
+#include "base/system/cpu_features.h"
+#include "base/system/system_error.h"
 #include "base/version.h"
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/safetensors.h"

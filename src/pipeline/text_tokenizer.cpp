@@ -5,7 +5,7 @@
 #include <optional>
 
 #include "checkpoint/checkpoint.h"
-#include "checkpoint/key_map.h"
+#include "checkpoint/wan/key_map.h"
 
 namespace mxvideo::pipeline {
 namespace {

@@ -3,7 +3,7 @@
 // Source: ComfyUI comfy/text_encoders/spiece_tokenizer.py, wan.py.
 #pragma once
 
-#include "checkpoint/model_index.h"
+#include "checkpoint/wan/model_index.h"
 #include "tokenizer/umt5_tokenizer.h"
 
 namespace mxvideo::pipeline {

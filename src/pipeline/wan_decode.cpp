@@ -3,8 +3,8 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/text/json.h"
 #include "checkpoint/checkpoint.h"
-#include "checkpoint/json.h"
 #include "pipeline/wan_run.h"
 
 namespace mxvideo::pipeline {
@@ -16,7 +16,7 @@ constexpr int64_t kTilingPixels = int64_t{1024} * 1024;
 
 models::WanVaeConfig read_config(const std::filesystem::path& directory) {
   const std::filesystem::path path = directory / "config.json";
-  return models::WanVaeConfig::from_json(checkpoint::read_json_file(path), path.string());
+  return models::WanVaeConfig::from_json(read_json_file(path), path.string());
 }
 
 kernels::Context make_context(const DecodeOptions& options) {
@@ -67,7 +67,7 @@ Tensor decode_latents(WanRun& run, const VaeFiles& files) {
 LatentDecoder::LatentDecoder(DecodeOptions options)
     : options_(std::move(options)), config_(read_config(options_.vae)) {}
 
-ImageSize LatentDecoder::frame_size(const Shape& latents) const {
+media::ImageSize LatentDecoder::frame_size(const Shape& latents) const {
   return {.height = latents[2] * config_.scale_factor_spatial,
           .width = latents[3] * config_.scale_factor_spatial};
 }
@@ -77,7 +77,7 @@ int64_t LatentDecoder::frames(const Shape& latents) const {
 }
 
 bool LatentDecoder::tiling(const Shape& latents) const {
-  const ImageSize size = frame_size(latents);
+  const media::ImageSize size = frame_size(latents);
   return uses_vae_tiling(options_.tiling, size.width, size.height);
 }
 

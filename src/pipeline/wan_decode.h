@@ -36,7 +36,7 @@ class LatentDecoder {
   // Reads the config, no weights.
   explicit LatentDecoder(DecodeOptions options);
 
-  ImageSize frame_size(const Shape& latents) const;
+  media::ImageSize frame_size(const Shape& latents) const;
   int64_t frames(const Shape& latents) const;
   bool tiling(const Shape& latents) const;
   // Throws Code::kInvalidArgument unless latents [z, frames, h, w] have the channels of this VAE.

@@ -5,7 +5,7 @@
 #include <sstream>
 
 #include "base/error.h"
-#include "base/memory_usage.h"
+#include "base/system/memory_usage.h"
 #include "pipeline/image_condition.h"
 #include "pipeline/numerics_guard.h"
 #include "pipeline/unipc_scheduler.h"

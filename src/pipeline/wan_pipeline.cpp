@@ -4,16 +4,16 @@
 #include <utility>
 
 #include "base/error.h"
-#include "base/glob.h"
-#include "base/memory_usage.h"
-#include "base/nearest_name.h"
+#include "base/system/memory_usage.h"
+#include "base/text/glob.h"
+#include "base/text/json.h"
+#include "base/text/nearest_name.h"
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/declaration/scale_order.h"
-#include "checkpoint/experts.h"
-#include "checkpoint/json.h"
-#include "checkpoint/key_map.h"
+#include "checkpoint/wan/experts.h"
+#include "checkpoint/wan/key_map.h"
+#include "media/image_resize.h"
 #include "pipeline/image_condition.h"
-#include "pipeline/image_resize.h"
 #include "pipeline/open_model.h"
 #include "pipeline/torch_random.h"
 #include "pipeline/wan_decode.h"
@@ -32,7 +32,7 @@ constexpr double kNoticedStretch = 1.05;
 template <class Config>
 Config read_config(const std::filesystem::path& directory, const char* file = "config.json") {
   const std::filesystem::path path = directory / file;
-  return Config::from_json(checkpoint::read_json_file(path), path.string());
+  return Config::from_json(read_json_file(path), path.string());
 }
 
 // Refuses what the tokenizer would, with the flag in front.
@@ -53,7 +53,8 @@ WanPipeline::WanPipeline(PipelineOptions options)
       vae_config_(read_config<models::WanVaeConfig>(directory_.path("vae"))),
       scheduler_config_(
           read_config<SchedulerConfig>(directory_.path("scheduler"), "scheduler_config.json")),
-      defaults_(read_generation_defaults(options_.model_directory, directory_.variant)) {
+      defaults_(
+          checkpoint::read_generation_defaults(options_.model_directory, directory_.variant)) {
   std::vector<Checkpoint> files;
   for (const char* component : {checkpoint::kHighNoiseExpert, checkpoint::kLowNoiseExpert}) {
     if (directory_.has(component)) experts_.push_back(plan_expert(component, files));
@@ -202,8 +203,8 @@ Shape WanPipeline::latent_shape(const ResolvedRequest& request) const {
           request.width / vae_config_.scale_factor_spatial};
 }
 
-Tensor WanPipeline::prepare_image(WanRun& run, const RgbImage& image) const {
-  const ImageSize target{.height = run.request.height, .width = run.request.width};
+Tensor WanPipeline::prepare_image(WanRun& run, const media::RgbImage& image) const {
+  const media::ImageSize target{.height = run.request.height, .width = run.request.width};
   const double aspect =
       static_cast<double>(image.size.width) / static_cast<double>(image.size.height);
   const double stretch =

@@ -20,8 +20,8 @@
 #include "base/cancellation.h"
 #include "base/function_ref.h"
 #include "checkpoint/checkpoint.h"
-#include "checkpoint/key_map.h"
-#include "checkpoint/model_index.h"
+#include "checkpoint/wan/key_map.h"
+#include "checkpoint/wan/model_index.h"
 #include "kernels/common/context.h"
 #include "models/umt5/umt5_encoder.h"
 #include "models/wan_transformer/wan_transformer.h"
@@ -98,7 +98,7 @@ class WanPipeline {
 
   checkpoint::WanVariant variant() const { return directory_.variant; }
   const PipelineOptions& options() const { return options_; }
-  const GenerationDefaults& defaults() const { return defaults_; }
+  const checkpoint::GenerationDefaults& defaults() const { return defaults_; }
   // Width and height are multiples of it.
   int64_t pixel_multiple() const;
   const std::vector<WanExpert>& experts() const { return experts_; }  // one or two
@@ -134,7 +134,7 @@ class WanPipeline {
   void keep_text(WanRun& run, const TextCache& cache, std::span<const int32_t> ids,
                  const Tensor& rows) const;
   void encode_prompts(WanRun& run) const;
-  Tensor prepare_image(WanRun& run, const RgbImage& image) const;
+  Tensor prepare_image(WanRun& run, const media::RgbImage& image) const;
   VaeFiles vae_files() const;
   void encode_condition(WanRun& run) const;
   // 0: transformer, 1: transformer_2.
@@ -162,7 +162,7 @@ class WanPipeline {
   models::Umt5Config text_config_;
   models::WanVaeConfig vae_config_;
   SchedulerConfig scheduler_config_;
-  GenerationDefaults defaults_;
+  checkpoint::GenerationDefaults defaults_;
 };
 
 }  // namespace mxvideo::pipeline

@@ -6,9 +6,9 @@
 #include <algorithm>
 #include <fstream>
 
-#include "base/atomic_file.h"
+#include "base/file/atomic_file.h"
 #include "base/parallel.h"
-#include "checkpoint/json.h"
+#include "base/text/json.h"
 #include "pipeline/recipe.h"
 #include "pipeline/wan_decode.h"
 #include "support/golden_file.h"
@@ -19,7 +19,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-RgbImage golden_image(const test::GoldenFile& golden, const std::string& name) {
+media::RgbImage golden_image(const test::GoldenFile& golden, const std::string& name) {
   const std::vector<int64_t> shape = golden.shape(name);
   return {.size = {.height = shape[0], .width = shape[1]}, .pixels = golden.u8(name)};
 }
@@ -300,7 +300,7 @@ TEST(WanPipeline, RefusesComponentsThatDoNotFitTogether) {
   const fs::path model = temporary.path() / "model";
   fs::copy(test::golden_path("models/ti2v-5b"), model, fs::copy_options::recursive);
   const fs::path config = model / "transformer" / "config.json";
-  nlohmann::json json = checkpoint::read_json_file(config);
+  nlohmann::json json = read_json_file(config);
   json["text_dim"] = 128;
   write_file_atomically(config, json.dump());
   const Error error = test::expect_error(

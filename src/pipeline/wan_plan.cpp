@@ -4,9 +4,9 @@
 #include <optional>
 
 #include "base/error.h"
-#include "base/memory_usage.h"
+#include "base/system/memory_usage.h"
 #include "checkpoint/checkpoint.h"
-#include "checkpoint/key_map.h"
+#include "checkpoint/wan/key_map.h"
 #include "kernels/warm_up.h"
 #include "pipeline/memory_plan.h"
 #include "pipeline/text_tokenizer.h"

@@ -7,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-#include "checkpoint/key_map.h"
+#include "checkpoint/wan/key_map.h"
 #include "kernels/common/context.h"
 #include "pipeline/wan_pipeline.h"
 #include "tokenizer/umt5_tokenizer.h"

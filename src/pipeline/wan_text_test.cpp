@@ -4,9 +4,9 @@
 #include <algorithm>
 #include <fstream>
 
-#include "base/atomic_file.h"
 #include "base/error.h"
-#include "checkpoint/json.h"
+#include "base/file/atomic_file.h"
+#include "base/text/json.h"
 #include "pipeline/wan_pipeline.h"
 #include "pipeline/wan_run.h"
 #include "support/golden_file.h"
@@ -21,8 +21,8 @@ namespace fs = std::filesystem;
 // padding and zeroes their rows; here only the prompt is encoded.
 TEST(WanText, PromptAloneGivesTheRowsOfThePaddedAndMaskedPrompt) {
   const std::string directory = test::golden_path("models/t2v-a14b/text_encoder");
-  models::Umt5Encoder encoder(models::Umt5Config::from_json(
-      checkpoint::read_json_file(directory + "/config.json"), directory));
+  models::Umt5Encoder encoder(
+      models::Umt5Config::from_json(read_json_file(directory + "/config.json"), directory));
   checkpoint::ParameterLoader loader;
   encoder.declare_parameters(loader);
   loader.load(checkpoint::Checkpoint::open_directory(directory));

@@ -6,9 +6,9 @@
 #include <utility>
 
 #include "base/error.h"
-#include "base/format.h"
-#include "base/glob.h"
-#include "checkpoint/quote.h"
+#include "base/text/format.h"
+#include "base/text/glob.h"
+#include "base/text/quote.h"
 #include "quantization/mx_linear.h"
 #include "quantization/mx_offline.h"
 #include "quantization/unquantized.h"
@@ -90,7 +90,7 @@ class DeclaredQuantization final : public QuantizationConfig {
     if (const std::string* glob = find_ignoring_glob(options_.ignored_layers, layer)) {
       reason = ignored_reason(*glob);
     } else if (!found->second.weight_only.empty()) {
-      reason = "declared '" + checkpoint::printable(found->second.weight_only) + "'";
+      reason = "declared '" + printable(found->second.weight_only) + "'";
     }
     if (!reason.empty()) {
       return std::make_unique<DequantizedMxLinear>(layer, shape, declared_.scale_layout, element,
@@ -134,7 +134,7 @@ void refuse_unknown_types(const checkpoint::QuantizationDeclaration& declared) {
   std::string what;
   for (const auto& [kind, layers] : layers_of_kind) {
     what += (what.empty() ? "" : "; ") + kind + " (" + count_of(std::ssize(layers), "layer") +
-            ": " + checkpoint::name_list(layers, 5) + ")";
+            ": " + name_list(layers, 5) + ")";
   }
   throw Error(Code::kUnsupported, declared.origin + ": expected layers " +
                                       std::string(known_types(declared.source)) + ", got " + what);
@@ -177,8 +177,8 @@ std::vector<std::string> weight_only_notices(const QuantizationOptions& options,
   for (const auto& [declaration, sum] : sums) {
     const int64_t stored = sum.weights + sum.weights / formats::kMxBlockSize;
     notices.push_back(
-        declared.origin + ": '" + checkpoint::printable(declaration) +
-        "': " + count_of(sum.layers, "layer") + (sum.layers == 1 ? " multiplies" : " multiply") +
+        declared.origin + ": '" + printable(declaration) + "': " + count_of(sum.layers, "layer") +
+        (sum.layers == 1 ? " multiplies" : " multiply") +
         " activations that are not quantized by weights decoded while loading: " +
         format_bytes(sum.weights * 2) + " in memory for " + format_bytes(stored) + " in the files");
   }
@@ -190,8 +190,7 @@ std::string attention_notice(const checkpoint::QuantizationDeclaration& declared
   for (const auto& [name, type] : declared.attention) ++blocks_of_type[type];
   std::string types;
   for (const auto& [type, count] : blocks_of_type) {
-    types += (types.empty() ? "" : ", ") + std::to_string(count) + " x " +
-             checkpoint::printable(type, 64);
+    types += (types.empty() ? "" : ", ") + std::to_string(count) + " x " + printable(type, 64);
   }
   return declared.origin + " declares quantized attention (" + types +
          "); it is computed in fp32, which needs neither its scales nor its rotations";

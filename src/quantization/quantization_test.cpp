@@ -6,7 +6,7 @@
 #include <random>
 
 #include "base/error.h"
-#include "base/glob.h"
+#include "base/text/glob.h"
 #include "checkpoint/safetensors_writer.h"
 #include "formats/e4m3.h"
 #include "formats/e8m0.h"

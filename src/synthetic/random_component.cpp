@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "base/atomic_file.h"
 #include "base/error.h"
+#include "base/file/atomic_file.h"
 #include "base/parallel.h"
 #include "checkpoint/safetensors_writer.h"
 #include "formats/half.h"

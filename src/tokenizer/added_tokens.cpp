@@ -6,12 +6,10 @@
 #include <limits>
 
 #include "base/error.h"
-#include "checkpoint/json.h"
+#include "base/text/json.h"
 
 namespace mxvideo::tokenizer {
 namespace {
-
-using checkpoint::JsonFields;
 using PieceIds = std::unordered_map<std::string, int32_t>;
 
 constexpr size_t kMaxTokens = 4096;
@@ -53,7 +51,7 @@ std::string token_text(const nlohmann::json& value, const std::string& origin) {
 }
 
 std::vector<std::string> parse_special_tokens_map(const std::filesystem::path& path) {
-  const nlohmann::json json = checkpoint::read_json_file(path);
+  const nlohmann::json json = read_json_file(path);
   const JsonFields fields(json, path.string());
   std::vector<std::string> names;
   for (const char* key : {"bos_token", "eos_token", "unk_token", "pad_token"}) {
@@ -102,7 +100,7 @@ AddedTokens::AddedTokens(std::vector<AddedToken> tokens) : tokens_(std::move(tok
 AddedTokens AddedTokens::read(const std::filesystem::path& directory, const PieceIds& piece_ids) {
   const std::filesystem::path config = directory / "tokenizer_config.json";
   if (std::filesystem::exists(config)) {
-    const nlohmann::json json = checkpoint::read_json_file(config);
+    const nlohmann::json json = read_json_file(config);
     const JsonFields fields(json, config.string());
     if (fields.has("added_tokens_decoder")) {
       return AddedTokens(

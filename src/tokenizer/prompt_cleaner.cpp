@@ -1,8 +1,8 @@
 #include "tokenizer/prompt_cleaner.h"
 
 #include "base/error.h"
-#include "tokenizer/html_entities.h"
-#include "tokenizer/text_fixer.h"
+#include "tokenizer/repair/html_entities.h"
+#include "tokenizer/repair/text_fixer.h"
 #include "tokenizer/unicode_text.h"
 
 namespace mxvideo::tokenizer {

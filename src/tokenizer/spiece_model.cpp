@@ -6,8 +6,8 @@
 #include <unordered_set>
 
 #include "base/error.h"
-#include "base/mapped_file.h"
-#include "checkpoint/file_kind.h"
+#include "base/file/file_kind.h"
+#include "base/file/mapped_file.h"
 #include "tokenizer/unicode_text.h"
 
 namespace mxvideo::tokenizer {
@@ -208,7 +208,7 @@ void SpieceModel::check(const std::string& origin) const {
 SpieceModel SpieceModel::read(const std::filesystem::path& path) {
   const MappedFile file(path);
   const auto bytes = file.bytes();
-  checkpoint::refuse_in_place_of_binary(bytes, path.string());
+  refuse_in_place_of_binary(bytes, path.string());
   if (bytes.size() > static_cast<size_t>(kMaxFileBytes)) {
     throw Error(Code::kCorruptFile, path.string() + ": " + std::to_string(bytes.size()) +
                                         " bytes, expected a SentencePiece model of at most " +

@@ -5,19 +5,17 @@
 #include <array>
 #include <limits>
 
-#include "base/atomic_file.h"
 #include "base/error.h"
-#include "checkpoint/json.h"
-#include "checkpoint/quote.h"
+#include "base/file/atomic_file.h"
+#include "base/text/json.h"
+#include "base/text/quote.h"
 
 namespace mxvideo::tokenizer {
 namespace {
-
-using checkpoint::JsonFields;
 using nlohmann::json;
 
 // That of UMT5-XXL has 17 MB.
-constexpr checkpoint::JsonLimits kLimits = {.max_bytes = size_t{64} << 20};
+constexpr JsonLimits kLimits = {.max_bytes = size_t{64} << 20};
 constexpr std::string_view kWordStart = "\u2581";
 constexpr std::string_view kEnd = "</s>";
 
@@ -70,7 +68,7 @@ std::string read_normalizer(const json& normalizer, const std::string& origin) {
       if (!table.empty()) unsupported(origin, "two Precompiled steps");
       table = decode_base64(fields.string("precompiled_charsmap"), origin);
     } else if (!only_touches_blanks(fields)) {
-      unsupported(origin, "step " + checkpoint::printable(fields.string("type")));
+      unsupported(origin, "step " + printable(fields.string("type")));
     }
   }
   return table;
@@ -86,7 +84,7 @@ void check_pre_tokenizer(const json& pre_tokenizer, const std::string& origin) {
                         fields.boolean_or("add_prefix_space", true);
     if (type != "Metaspace" || !prefix || fields.string("replacement") != kWordStart ||
         !fields.boolean_or("split", true)) {
-      unsupported(origin, "step " + checkpoint::printable(step->dump()));
+      unsupported(origin, "step " + printable(step->dump()));
     }
     marked = true;
   }
@@ -104,8 +102,8 @@ void check_post_processor(const json& post_processor, const std::string& origin)
 
 SentencePiece read_piece(const json& entry, const std::string& origin) {
   if (!entry.is_array() || entry.size() != 2 || !entry[0].is_string() || !entry[1].is_number()) {
-    throw Error(Code::kCorruptFile, origin + ": expected pairs of a piece and its score, got " +
-                                        checkpoint::describe_json(entry));
+    throw Error(Code::kCorruptFile,
+                origin + ": expected pairs of a piece and its score, got " + describe_json(entry));
   }
   return {.text = entry[0].get<std::string>(), .score = entry[1].get<float>(), .unknown = false};
 }
@@ -113,7 +111,7 @@ SentencePiece read_piece(const json& entry, const std::string& origin) {
 SpieceModel read_model(const json& model, const std::string& origin) {
   const JsonFields fields(model, origin);
   const std::string type = fields.string_or("type", "Unigram");
-  if (type != "Unigram") unsupported(origin, "type " + checkpoint::printable(type));
+  if (type != "Unigram") unsupported(origin, "type " + printable(type));
   if (fields.boolean_or("byte_fallback", false)) unsupported(origin, "byte_fallback");
   const json& vocabulary = fields.raw("vocab");
   if (!vocabulary.is_array() || vocabulary.empty() || vocabulary.size() > SpieceModel::kMaxPieces) {
@@ -146,7 +144,7 @@ std::vector<AddedToken> read_added_tokens(const json& list, const std::string& o
 }  // namespace
 
 TokenizerJson parse_tokenizer_json(std::string_view text, const std::string& origin) {
-  const json root = checkpoint::parse_json(text, origin, kLimits);
+  const json root = parse_json(text, origin, kLimits);
   const JsonFields fields(root, origin);
   TokenizerJson result{.model = read_model(fields.raw("model"), origin + ": model"),
                        .added_tokens = {}};

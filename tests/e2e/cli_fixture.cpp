@@ -105,7 +105,7 @@ void CliTest::expect_success(const ProcessResult& result) {
 
 fs::path CliTest::picture() const {
   constexpr int64_t kHeight = 48, kWidth = 64;
-  pipeline::RgbImage image{.size = {.height = kHeight, .width = kWidth}, .pixels = {}};
+  media::RgbImage image{.size = {.height = kHeight, .width = kWidth}, .pixels = {}};
   for (int64_t i = 0; i < kHeight * kWidth * 3; ++i) {
     image.pixels.push_back(static_cast<uint8_t>(i * 37 / 11));
   }

@@ -2,8 +2,8 @@
 // tensors, never that of the BF16 model.
 #include <gtest/gtest.h>
 
-#include "base/memory_usage.h"
 #include "base/parallel.h"
+#include "base/system/memory_usage.h"
 #include "checkpoint/checkpoint.h"
 #include "models/wan_transformer/wan_transformer.h"
 #include "support/test_support.h"

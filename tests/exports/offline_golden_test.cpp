@@ -7,11 +7,11 @@
 #include <fstream>
 #include <set>
 
-#include "base/mapped_file.h"
+#include "base/file/mapped_file.h"
 #include "checkpoint/checkpoint.h"
-#include "checkpoint/key_map.h"
 #include "checkpoint/modelslim.h"
 #include "checkpoint/safetensors_writer.h"
+#include "checkpoint/wan/key_map.h"
 #include "formats/mx_block.h"
 #include "formats/scale_layout.h"
 #include "support/golden_file.h"

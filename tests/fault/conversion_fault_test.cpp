@@ -10,7 +10,7 @@
 #include <cstring>
 #include <iostream>
 
-#include "base/atomic_file.h"
+#include "base/file/atomic_file.h"
 #include "fault/conversion_fixture.h"
 #include "support/fault_injection.h"
 

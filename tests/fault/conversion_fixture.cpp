@@ -5,9 +5,9 @@
 #include <algorithm>
 #include <csignal>
 
-#include "base/atomic_file.h"
+#include "base/file/atomic_file.h"
 #include "base/sha256.h"
-#include "convert/output_directory.h"
+#include "convert/output/output_directory.h"
 
 namespace mxvideo::test {
 

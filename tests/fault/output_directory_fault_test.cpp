@@ -7,9 +7,9 @@
 #include <csignal>
 #include <cstdlib>
 
-#include "base/atomic_file.h"
+#include "base/file/atomic_file.h"
 #include "base/sha256.h"
-#include "convert/output_directory.h"
+#include "convert/output/output_directory.h"
 #include "support/fault_injection.h"
 #include "support/test_support.h"
 

@@ -8,7 +8,7 @@
 
 #include "base/error.h"
 #include "checkpoint/safetensors_writer.h"
-#include "convert/output_directory.h"
+#include "convert/output/output_directory.h"
 
 namespace mxvideo {
 namespace {

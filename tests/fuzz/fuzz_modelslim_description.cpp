@@ -8,8 +8,8 @@
 #include <string_view>
 
 #include "base/error.h"
-#include "checkpoint/key_map.h"
 #include "checkpoint/modelslim.h"
+#include "checkpoint/wan/key_map.h"
 
 namespace {
 

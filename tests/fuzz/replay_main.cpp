@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "base/atomic_file.h"
+#include "base/file/atomic_file.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size);
 

@@ -3,7 +3,7 @@
 #include <stdexcept>
 #include <utility>
 
-#include "base/atomic_file.h"
+#include "base/file/atomic_file.h"
 #include "support/test_support.h"
 
 namespace mxvideo::test {

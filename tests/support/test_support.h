@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
-#include "base/cpu_features.h"
 #include "base/error.h"
+#include "base/system/cpu_features.h"
 
 namespace mxvideo::test {
 

@@ -5,8 +5,8 @@
 #include <iostream>
 #include <set>
 
-#include "base/atomic_file.h"
 #include "base/error.h"
+#include "base/file/atomic_file.h"
 #include "synthetic/model_preset.h"
 #include "synthetic/random_model.h"
 #include "tokenizer_files.h"

@@ -7,8 +7,8 @@
 #include <unordered_map>
 #include <vector>
 
-#include "base/atomic_file.h"
 #include "base/error.h"
+#include "base/file/atomic_file.h"
 
 namespace mxvideo::tools {
 namespace {

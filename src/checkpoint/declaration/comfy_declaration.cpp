@@ -3,10 +3,10 @@
 #include <algorithm>
 
 #include "base/error.h"
-#include "base/format.h"
+#include "base/text/format.h"
+#include "base/text/quote.h"
 #include "checkpoint/comfy_quant.h"
 #include "checkpoint/declaration/declared_keys.h"
-#include "checkpoint/quote.h"
 #include "checkpoint/safetensors.h"
 
 namespace mxvideo::checkpoint {

@@ -4,7 +4,7 @@
 
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/declaration/quantization_declaration.h"
-#include "checkpoint/key_map.h"
+#include "checkpoint/wan/key_map.h"
 
 namespace mxvideo::checkpoint {
 

@@ -6,12 +6,12 @@
 #include <utility>
 
 #include "base/error.h"
-#include "base/format.h"
+#include "base/text/format.h"
+#include "base/text/json.h"
+#include "base/text/quote.h"
 #include "checkpoint/declaration/config_scheme.h"
 #include "checkpoint/declaration/declared_keys.h"
 #include "checkpoint/declaration/stored_layers.h"
-#include "checkpoint/json.h"
-#include "checkpoint/quote.h"
 #include "checkpoint/safetensors.h"
 
 namespace mxvideo::checkpoint {

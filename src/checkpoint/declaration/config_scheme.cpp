@@ -4,9 +4,9 @@
 #include <utility>
 
 #include "base/error.h"
-#include "base/glob.h"
-#include "checkpoint/key_map.h"
-#include "checkpoint/quote.h"
+#include "base/text/glob.h"
+#include "base/text/quote.h"
+#include "checkpoint/wan/key_map.h"
 
 namespace mxvideo::checkpoint {
 namespace {

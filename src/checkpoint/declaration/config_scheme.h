@@ -9,8 +9,8 @@
 #include <string_view>
 #include <vector>
 
+#include "base/text/json.h"
 #include "checkpoint/declaration/quantization_declaration.h"
-#include "checkpoint/json.h"
 
 namespace mxvideo::checkpoint {
 

@@ -4,10 +4,10 @@
 
 #include <cstring>
 
-#include "base/atomic_file.h"
-#include "checkpoint/checkpoint_test_support.h"
+#include "base/file/atomic_file.h"
 #include "checkpoint/safetensors_writer.h"
 #include "checkpoint/transformer_checkpoint.h"
+#include "support/expect_error.h"
 #include "support/test_support.h"
 
 namespace mxvideo::checkpoint {

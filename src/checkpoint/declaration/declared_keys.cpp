@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "checkpoint/quote.h"
+#include "base/text/quote.h"
 
 namespace mxvideo::checkpoint {
 namespace {

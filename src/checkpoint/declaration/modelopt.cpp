@@ -1,9 +1,9 @@
 #include <array>
 
 #include "base/error.h"
+#include "base/text/quote.h"
 #include "checkpoint/declaration/config_scheme.h"
 #include "checkpoint/declaration/declared_keys.h"
-#include "checkpoint/quote.h"
 
 namespace mxvideo::checkpoint {
 namespace {

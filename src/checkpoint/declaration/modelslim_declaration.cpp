@@ -3,12 +3,12 @@
 #include <algorithm>
 #include <array>
 
-#include "base/format.h"
+#include "base/text/format.h"
+#include "base/text/quote.h"
 #include "checkpoint/declaration/config_scheme.h"
 #include "checkpoint/declaration/declared_keys.h"
 #include "checkpoint/declaration/stored_layers.h"
 #include "checkpoint/modelslim.h"
-#include "checkpoint/quote.h"
 
 namespace mxvideo::checkpoint {
 namespace {

@@ -1,6 +1,6 @@
 #include "checkpoint/declaration/quantization_declaration.h"
 
-#include "checkpoint/quote.h"
+#include "base/text/quote.h"
 
 namespace mxvideo::checkpoint {
 

@@ -6,7 +6,7 @@
 #include <cstdio>
 #include <vector>
 
-#include "base/format.h"
+#include "base/text/format.h"
 #include "formats/mx_block.h"
 #include "formats/scale_layout.h"
 

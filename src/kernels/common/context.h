@@ -9,7 +9,7 @@
 #include <string>
 #include <utility>
 
-#include "base/cpu_features.h"
+#include "base/system/cpu_features.h"
 
 namespace mxvideo::kernels {
 

@@ -8,8 +8,8 @@
 #include <span>
 #include <string>
 
-#include "base/cpu_features.h"
 #include "base/error.h"
+#include "base/system/cpu_features.h"
 #include "kernels/common/context.h"
 
 namespace mxvideo::kernels {

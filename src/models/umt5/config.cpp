@@ -1,7 +1,7 @@
 #include <string>
 
 #include "base/error.h"
-#include "checkpoint/json.h"
+#include "base/text/json.h"
 #include "models/umt5/umt5_encoder.h"
 
 namespace mxvideo::models {
@@ -14,8 +14,7 @@ constexpr int64_t kMaxHeads = 4096;
 constexpr int64_t kMaxBuckets = 4096;
 constexpr int64_t kMaxDistance = 1 << 20;
 
-void require(const checkpoint::JsonFields& fields, const std::string& key,
-             const std::string& expected) {
+void require(const JsonFields& fields, const std::string& key, const std::string& expected) {
   const std::string value = fields.string_or(key, expected);
   if (value != expected) {
     throw Error(Code::kUnsupported, fields.origin() + ": " + key + " is '" + value +
@@ -26,7 +25,7 @@ void require(const checkpoint::JsonFields& fields, const std::string& key,
 }  // namespace
 
 Umt5Config Umt5Config::from_json(const nlohmann::json& json, const std::string& origin) {
-  const checkpoint::JsonFields fields(json, origin);
+  const JsonFields fields(json, origin);
   require(fields, "model_type", "umt5");
   require(fields, "feed_forward_proj", "gated-gelu");
   require(fields, "dense_act_fn", "gelu_new");

@@ -11,8 +11,8 @@
 #include <string>
 
 #include "base/parallel.h"
+#include "base/text/json.h"
 #include "checkpoint/checkpoint.h"
-#include "checkpoint/json.h"
 #include "checkpoint/safetensors_writer.h"
 #include "support/golden_file.h"
 #include "support/test_support.h"
@@ -30,7 +30,7 @@ std::string directory(const std::string& variant) {
 
 Umt5Config load_config(const std::string& variant) {
   const std::string path = directory(variant) + "/config.json";
-  return Umt5Config::from_json(checkpoint::read_json_file(path), path);
+  return Umt5Config::from_json(read_json_file(path), path);
 }
 
 Umt5Encoder load(const std::string& variant) {
@@ -264,9 +264,7 @@ TEST(Umt5Encoder, StopsWhenCancelledAndReportsProgress) {
   EXPECT_EQ(done, (std::vector<int64_t>{1}));
 }
 
-nlohmann::json good_config() {
-  return checkpoint::read_json_file(directory("t2v-a14b") + "/config.json");
-}
+nlohmann::json good_config() { return read_json_file(directory("t2v-a14b") + "/config.json"); }
 
 TEST(Umt5Config, ReadsEveryField) {
   const Umt5Config config = Umt5Config::from_json(good_config(), "c");

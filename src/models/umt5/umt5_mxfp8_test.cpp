@@ -6,8 +6,8 @@
 #include <nlohmann/json.hpp>
 
 #include "base/parallel.h"
+#include "base/text/json.h"
 #include "checkpoint/checkpoint.h"
-#include "checkpoint/json.h"
 #include "models/umt5/umt5_encoder.h"
 #include "support/golden_file.h"
 #include "support/test_support.h"
@@ -21,7 +21,7 @@ Umt5Encoder load(const std::string& scheme, checkpoint::LoadPlan* plan = nullptr
   const std::string directory = test::golden_path("models/t2v-a14b/text_encoder");
   const auto quantization =
       quantization::make_quantization_config({.scheme = scheme, .ignored_layers = {}, .mx = {}});
-  const auto json = checkpoint::read_json_file(directory + "/config.json");
+  const auto json = read_json_file(directory + "/config.json");
   Umt5Encoder encoder(Umt5Config::from_json(json, directory), *quantization);
   const auto files = checkpoint::Checkpoint::open_directory(directory);
   checkpoint::ParameterLoader loader;

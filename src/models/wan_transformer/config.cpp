@@ -1,13 +1,11 @@
 #include <string>
 
 #include "base/error.h"
-#include "checkpoint/json.h"
+#include "base/text/json.h"
 #include "models/wan_transformer/wan_transformer.h"
 
 namespace mxvideo::models {
 namespace {
-
-using checkpoint::JsonFields;
 
 // Larger than any published Wan by a factor of eight or more; a hostile config stops here.
 constexpr int64_t kMaxChannels = 4096;

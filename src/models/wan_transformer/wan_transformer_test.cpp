@@ -8,7 +8,7 @@
 #include <set>
 
 #include "base/parallel.h"
-#include "checkpoint/json.h"
+#include "base/text/json.h"
 #include "models/wan_transformer/weights.h"
 #include "support/golden_file.h"
 #include "support/test_support.h"
@@ -24,8 +24,8 @@ using checkpoint::ParameterLoader;
 std::unique_ptr<WanTransformer> load(const std::string& directory,
                                      const quantization::QuantizationOptions& options) {
   const std::string path = test::golden_path(directory);
-  const auto config = WanTransformerConfig::from_json(
-      checkpoint::read_json_file(path + "/config.json"), path + "/config.json");
+  const auto config =
+      WanTransformerConfig::from_json(read_json_file(path + "/config.json"), path + "/config.json");
   const auto scheme = quantization::make_quantization_config(options);
   auto model = std::make_unique<WanTransformer>(config, *scheme);
   ParameterLoader loader;

@@ -3,7 +3,7 @@
 
 #include "base/error.h"
 #include "base/parallel.h"
-#include "checkpoint/json.h"
+#include "base/text/json.h"
 #include "models/wan_vae/wan_vae.h"
 
 namespace mxvideo::models {
@@ -16,7 +16,7 @@ constexpr int64_t kMaxStages = 8;
   throw Error(Code::kCorruptFile, origin + ": " + message);
 }
 
-std::vector<float> latent_statistics(const checkpoint::JsonFields& fields, const std::string& key,
+std::vector<float> latent_statistics(const JsonFields& fields, const std::string& key,
                                      int64_t z_dim) {
   const std::vector<double> numbers = fields.numbers(key);
   if (static_cast<int64_t>(numbers.size()) != z_dim) {
@@ -110,7 +110,7 @@ void scale_channels(const WanVaeConfig& config, Tensor& latents, bool normalize)
 }  // namespace
 
 WanVaeConfig WanVaeConfig::from_json(const nlohmann::json& json, const std::string& origin) {
-  const checkpoint::JsonFields fields(json, origin);
+  const JsonFields fields(json, origin);
   if (fields.string_or("_class_name", "AutoencoderKLWan") != "AutoencoderKLWan") {
     refuse(origin, "_class_name is \"" + fields.string("_class_name") +
                        "\", expected \"AutoencoderKLWan\"");

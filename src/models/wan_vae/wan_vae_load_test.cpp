@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "base/text/json.h"
 #include "checkpoint/checkpoint.h"
-#include "checkpoint/json.h"
 #include "models/wan_vae/wan_vae_test_support.h"
 #include "support/test_support.h"
 
@@ -64,7 +64,7 @@ TEST(WanVaeConfig, RefusesFieldsThatCannotBe) {
       {"2.2", "patch_size", nullptr},
   };
   for (const BadField& bad : cases) {
-    nlohmann::json json = checkpoint::read_json_file(vae_directory(bad.form) + "/config.json");
+    nlohmann::json json = read_json_file(vae_directory(bad.form) + "/config.json");
     json[bad.field] = bad.value;
     const std::string what = std::string(bad.field) + " = " + bad.value.dump();
     SCOPED_TRACE(what);

@@ -5,8 +5,8 @@
 #include <map>
 #include <memory>
 
+#include "base/text/json.h"
 #include "checkpoint/checkpoint.h"
-#include "checkpoint/json.h"
 #include "support/test_support.h"
 
 namespace mxvideo::models {
@@ -17,7 +17,7 @@ std::string vae_directory(const std::string& form) {
 
 WanVaeConfig load_vae_config(const std::string& form) {
   const std::string path = vae_directory(form) + "/config.json";
-  return WanVaeConfig::from_json(checkpoint::read_json_file(path), path);
+  return WanVaeConfig::from_json(read_json_file(path), path);
 }
 
 namespace {

@@ -1,0 +1,46 @@
+// Whether a generation fits this machine, and what would make it fit. Reads configs, headers and
+// the tokenizer; no weights. Not thread-safe: it uses the thread pool.
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "base/system/memory_usage.h"
+#include "pipeline/memory_plan.h"
+#include "pipeline/wan_pipeline.h"
+
+namespace mxvideo::audit {
+
+// Bytes that a run writes.
+struct DiskPlan {
+  int64_t video = 0;  // estimate for H.264 and WebP, exact for y4m, an upper bound for PNG
+  int64_t video_at_most = 0;
+  int64_t latents = 0;
+  int64_t text_cache = 0;  // embeddings that are not there yet
+};
+
+struct PlanReport {
+  pipeline::MemoryPlan memory;
+  AvailableMemory available;  // beyond what this process has now
+  bool fits = false;
+  // When it does not fit: the smallest changes that would make it fit, as flags; empty: none found.
+  std::vector<std::string> cures;
+  DiskPlan disk;
+};
+
+enum class VideoFile : uint8_t { kMp4, kWebp, kY4m, kPng };
+
+struct PlanOptions {
+  VideoFile video = VideoFile::kMp4;
+  bool save_latents = false;
+};
+
+// `request` is changed on the way and restored. Throws as WanPipeline and WanPipeline::plan().
+PlanReport plan_generation(const pipeline::WanPipeline& model, const PlanOptions& options,
+                           pipeline::GenerateRequest& request, const AvailableMemory& available);
+
+nlohmann::ordered_json plan_json(const PlanReport& report);
+
+}  // namespace mxvideo::audit
