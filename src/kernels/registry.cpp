@@ -8,10 +8,21 @@
 #include "kernels/elementwise/elementwise.h"
 #include "kernels/gemm_mx/gemm_mx.h"
 #include "kernels/layer_norm/layer_norm.h"
+#include "kernels/layout/blend.h"
+#include "kernels/layout/channel_affine.h"
+#include "kernels/layout/copy_nd.h"
+#include "kernels/layout/fill.h"
+#include "kernels/layout/fold.h"
+#include "kernels/layout/gather_rows.h"
 #include "kernels/matmul/matmul.h"
 #include "kernels/quantize_mx/quantize_mx.h"
 #include "kernels/rms_norm/rms_norm.h"
 #include "kernels/rope/rope.h"
+#include "kernels/sampler/all_finite.h"
+#include "kernels/sampler/guidance.h"
+#include "kernels/sampler/unipc_step.h"
+#include "kernels/tables/rope_tables.h"
+#include "kernels/tables/time_sinusoid.h"
 
 namespace mxvideo::kernels {
 namespace {
@@ -40,15 +51,26 @@ std::string expected(const std::vector<std::string>& names, const std::string& g
 }  // namespace
 
 std::vector<OpInfo> registered_ops() {
-  return {describe("attention", attention_rows()),
+  return {describe("all_finite", all_finite_rows()),
+          describe("attention", attention_rows()),
           describe("attention_int8", attention_rows(AttentionProducts::kInt8)),
+          describe("blend", blend_rows()),
+          describe("channel_affine", channel_affine_rows()),
+          describe("copy_nd", copy_nd_rows()),
           describe("elementwise", elementwise_rows()),
+          describe("fill", fill_rows()),
+          describe("fold", fold_rows()),
+          describe("gather_rows", gather_rows_rows()),
           describe("gemm_mx", gemm_mx_rows()),
+          describe("guidance", guidance_rows()),
           describe("layer_norm", layer_norm_rows()),
           describe("matmul", matmul_rows()),
           describe("quantize_mx", quantize_mx_rows()),
           describe("rms_norm", rms_norm_rows()),
-          describe("rope", rope_rows())};
+          describe("rope", rope_rows()),
+          describe("rope_tables", rope_tables_rows()),
+          describe("time_sinusoid", time_sinusoid_rows()),
+          describe("unipc_step", unipc_step_rows())};
 }
 
 void check_row_runs(const std::string& op, const std::string& row) {

@@ -1,0 +1,36 @@
+// The tables and entries of the operations between two forward passes.
+#include "kernels/common/launch_row.h"
+#include "kernels/sampler/rows.h"
+
+namespace mxvideo::kernels {
+namespace {
+
+constexpr Row<AllFiniteArgs> kAllFiniteRows[] = {
+    {"reference", kCpuNone, accept_all<AllFiniteArgs>, all_finite_reference},
+};
+constexpr Row<GuidanceArgs> kGuidanceRows[] = {
+    {"reference", kCpuNone, accept_all<GuidanceArgs>, guidance_reference},
+};
+constexpr Row<UniPcStepArgs> kUniPcStepRows[] = {
+    {"reference", kCpuNone, accept_all<UniPcStepArgs>, unipc_step_reference},
+};
+
+}  // namespace
+
+std::span<const Row<AllFiniteArgs>> all_finite_rows() { return kAllFiniteRows; }
+std::span<const Row<GuidanceArgs>> guidance_rows() { return kGuidanceRows; }
+std::span<const Row<UniPcStepArgs>> unipc_step_rows() { return kUniPcStepRows; }
+
+void all_finite(const AllFiniteArgs& args, Context& context) {
+  launch_row("all_finite", all_finite_rows(), args, context);
+}
+
+void guidance(const GuidanceArgs& args, Context& context) {
+  launch_row("guidance", guidance_rows(), args, context);
+}
+
+void unipc_step(const UniPcStepArgs& args, Context& context) {
+  launch_row("unipc_step", unipc_step_rows(), args, context);
+}
+
+}  // namespace mxvideo::kernels
