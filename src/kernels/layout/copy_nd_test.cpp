@@ -86,7 +86,7 @@ TEST(CopyNd, CopiesLongRuns) {
 // The patches of the transformer: torch's view(c, t, pt, h, ph, w, pw).permute(1, 3, 5, 0, 2, 4,
 // 6).
 TEST(CopyNd, TakesVideoApartIntoPatches) {
-  const int64_t c = 3, t = 2, pt = 2, h = 3, ph = 2, w = 4, pw = 2;
+  const int64_t c = 3, t = 2, pt = 2, h = 3, ph = 2, w = 40, pw = 2;
   const std::vector<float> x = numbers(c * t * pt * h * ph * w * pw);
   std::vector<float> expected;
   for (int64_t token = 0; token < t * h * w; ++token) {
