@@ -130,7 +130,7 @@ void consider_vae(const models::WanVaeConfig& config, const Published& published
   MemoryTrace trace;
   models::WanVaePlanRun run{.context = &context, .trace = &trace};
   if (published.width * published.height > kUntiledPixels) run.tiling = models::WanVaeTiling();
-  const PlannedTensor video = vae.plan_decode(latents, run);
+  vae.plan_decode(latents, run);
   peak.consider("decode", trace.peak() + f32_bytes(latents));
 }
 

@@ -46,7 +46,8 @@ Json bench_vae(const VaeBench& request, const BenchOptions& options) {
   reset_peak_resident_bytes();
   options.say("vae: decoding " + std::to_string(request.frames) + " frames");
   const auto decode = [&] {
-    vae.decode(latents, {.context = &context, .cancellation = options.cancellation});
+    vae.decode(latents, {.context = &context, .cancellation = options.cancellation},
+               [](const media::FramePart&) {});
   };
   const double seconds = time_in_turns({decode}, options.timing())[0];
   Json json = {{"op", "vae"},

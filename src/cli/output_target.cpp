@@ -275,26 +275,33 @@ void VideoOutput::open(Existing existing) {
 std::string VideoOutput::prepare(media::ImageSize size, double fps,
                                  const std::map<std::string, std::string>& metadata) {
   if (const std::optional<media::Container> container = container_of(target_.format)) {
-    sink_ = media::open_video_file(
+    video_ = media::open_video_file(
         *file_, size,
         {.fps = fps, .container = *container, .encoding = target_.encoding, .metadata = metadata});
   } else if (target_.format == OutputFormat::kWebp) {
-    sink_ = media::open_webp(*file_, size, {.fps = fps, .metadata = metadata});
+    video_ = media::open_webp(*file_, size, {.fps = fps, .metadata = metadata});
   } else if (target_.format == OutputFormat::kPngFrames) {
-    sink_ = media::open_png_frames(*frames_, size, metadata);
+    video_ = media::open_png_frames(*frames_, size, metadata);
   } else if (file_ == nullptr) {
-    sink_ = media::open_y4m(write_standard_output, size, fps);
+    video_ = media::open_y4m(write_standard_output, size, fps);
   } else {
-    sink_ = media::open_y4m([this](std::span<const std::byte> bytes) { file_->write(bytes); }, size,
-                            fps);
+    video_ = media::open_y4m([this](std::span<const std::byte> bytes) { file_->write(bytes); },
+                             size, fps);
   }
-  return sink_->notice();
+  sink_.emplace(*video_);
+  return video_->notice();
 }
 
-void VideoOutput::write(const Tensor& video) {
-  check(sink_ != nullptr, "a video output is prepared before it is written");
-  sink_->add_all(video);
+void VideoOutput::add(const media::FramePart& part) {
+  check(sink_.has_value(), "a video output is prepared before it is written");
+  sink_->add(part);
+}
+
+void VideoOutput::commit() {
+  check(sink_.has_value(), "a video output is prepared before it is written");
+  sink_->finish();
   sink_.reset();
+  video_.reset();
   if (file_ != nullptr) {
     file_->commit();
     target_.path = file_->path().string();

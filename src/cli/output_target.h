@@ -10,15 +10,16 @@
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <tuple>
 #include <utility>
 #include <vector>
 
 #include "base/file/atomic_file.h"
+#include "media/frame_sink.h"
 #include "media/video_encoding.h"
 #include "media/video_sink.h"
-#include "tensor/tensor.h"
 
 namespace mxvideo::cli {
 
@@ -94,13 +95,15 @@ class VideoOutput {
   VideoOutput(OutputTarget target, Existing existing, bool chosen);
 
   const OutputTarget& target() const { return target_; }
-  // Where the video lies after write(); "-": standard output.
+  // Where the video lies after commit(); "-": standard output.
   const std::string& path() const { return target_.path; }
   // Makes the encoder. Returns a line for the user or "".
   std::string prepare(media::ImageSize size, double fps,
                       const std::map<std::string, std::string>& metadata);
-  // video [frames, height, width, 3] in [-1, 1], after prepare(): encodes and commits.
-  void write(const Tensor& video);
+  // After prepare(): encodes frames as they come.
+  void add(const media::FramePart& part);
+  // After the last of them: finishes the file and puts it in place.
+  void commit();
 
  private:
   void open(Existing existing);
@@ -109,7 +112,8 @@ class VideoOutput {
   OutputTarget target_;
   std::unique_ptr<AtomicFile> file_;
   std::unique_ptr<AtomicDirectory> frames_;
-  std::unique_ptr<media::VideoSink> sink_;
+  std::unique_ptr<media::VideoSink> video_;
+  std::optional<media::FrameSink> sink_;
 };
 
 }  // namespace mxvideo::cli

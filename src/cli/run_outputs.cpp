@@ -82,8 +82,8 @@ void RunOutputs::save_latents(const Tensor& latents) {
   latents_path_ = latents_->path().string();
 }
 
-void RunOutputs::write_video(const Tensor& video) {
-  video_->write(video);
+void RunOutputs::commit_video() {
+  video_->commit();
   video_path_ = video_->path();
 }
 

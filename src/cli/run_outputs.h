@@ -28,9 +28,10 @@ class RunOutputs {
   std::string prepare(const pipeline::ResolvedRequest& request, const std::string& recipe);
   // Does nothing unless latents are wanted.
   void save_latents(const Tensor& latents);
-  // The video, then the report with where it lies, whether or not that could be written. Throws
-  // what went wrong first, after all is done.
-  void write_video(const Tensor& video);
+  // The video, as it is decoded, then the report with where it lies, whether or not that could be
+  // written. Throws what went wrong first, after all is done.
+  void add_frames(const media::FramePart& part) { video_->add(part); }
+  void commit_video();
   void write_report(nlohmann::ordered_json& report);
 
   // "" until the video is written.

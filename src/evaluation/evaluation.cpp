@@ -7,6 +7,7 @@
 
 #include "base/median.h"
 #include "base/text/json.h"
+#include "evaluation/rgb_run.h"
 #include "evaluation/video_fidelity.h"
 
 namespace mxvideo::evaluation {
@@ -79,7 +80,6 @@ std::vector<SchemeEvaluation> evaluate_schemes(
                                           hooks.notice(line);
                                         }
                                       },
-                                  .on_step = {},
                                   .cancellation = hooks.cancellation};
   const PromptSet& set = request.prompts;
   const auto total =
@@ -97,8 +97,7 @@ std::vector<SchemeEvaluation> evaluate_schemes(
       media::RgbVideo first;
       for (size_t scheme = 0; scheme < schemes.size(); ++scheme) {
         const auto start = std::chrono::steady_clock::now();
-        media::RgbVideo video =
-            media::to_rgb_video(schemes[scheme]->generate(request.base, run).video);
+        media::RgbVideo video = RgbRun(*schemes[scheme], request.base, run).video;
         if (hooks.on_video) hooks.on_video(scheme, prompt, seed, video);
         EvaluatedVideo evaluated{.prompt = prompt,
                                  .seed = seed,

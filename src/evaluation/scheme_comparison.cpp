@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/sha256.h"
 #include "base/system/memory_usage.h"
+#include "evaluation/rgb_run.h"
 #include "pipeline/recipe.h"
 
 namespace mxvideo::evaluation {
@@ -110,11 +111,11 @@ std::string SchemeComparison::run_measured(const SchemeVariant& scheme,
               step.dim(step.shape().rank() - 1));
     result.steps.push_back(error);
   };
-  const GenerateResult generated = model.generate(request, run);
+  RgbRun recorded(model, request, run);
   latents.recorded = true;
-  result.video = media::to_rgb_video(generated.video);
+  result.video = std::move(recorded.video);
   for (const LayerFidelity* layer : fidelity.layers()) result.layers.push_back(*layer);
-  return hash_of(generated.latents);
+  return hash_of(recorded.result.latents);
 }
 
 ComparisonResult SchemeComparison::run(const GenerateRequest& request,

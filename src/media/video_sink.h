@@ -11,6 +11,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
 
 #include "base/file/atomic_file.h"
 #include "media/video_writer.h"
@@ -36,9 +37,18 @@ class VideoSink {
 
   // Every frame, then finish().
   void add_all(const RgbVideo& video);
-  // F32 [frames, height, width, 3] in [-1, 1]: bytes as to_rgb_video() makes them, or to a deep
-  // sink (clamp(v * 0.5 + 0.5, 0, 1) * 65535), rounded. Throws as to_rgb_video() too.
-  void add_all(const Tensor& video);
+};
+
+// Keeps the frames in memory.
+class RgbCollector : public VideoSink {
+ public:
+  explicit RgbCollector(ImageSize size) { video_.size = size; }
+  void add(std::span<const uint8_t> rgb) override;
+  void finish() override {}
+  RgbVideo take() { return std::move(video_); }
+
+ private:
+  RgbVideo video_;
 };
 
 // Each file must outlive its sink.

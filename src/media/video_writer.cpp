@@ -4,16 +4,12 @@ extern "C" {
 #include <libavutil/rational.h>
 }
 
-#include <algorithm>
 #include <array>
-#include <atomic>
-#include <cmath>
 #include <cstdio>
 #include <utility>
 
 #include "base/error.h"
 #include "base/file/atomic_file.h"
-#include "base/parallel.h"
 #include "media/frame_converter.h"
 #include "media/image_writer.h"
 #include "media/video_sink.h"
@@ -76,56 +72,11 @@ class PngSink : public VideoSink {
   int64_t frames_ = 0;
 };
 
-float to_unit(float value) { return std::clamp(value * 0.5f + 0.5f, 0.0f, 1.0f); }
-
-[[noreturn]] void refuse_nan(int64_t frame) {
-  throw Error(Code::kNumerics, "video: NaN in frame " + std::to_string(frame));
-}
-
 }  // namespace
 
 std::span<const uint8_t> RgbVideo::frame(int64_t index) const {
   const auto bytes = static_cast<size_t>(size.height * size.width * 3);
   return std::span(pixels).subspan(static_cast<size_t>(index) * bytes, bytes);
-}
-
-RgbVideo to_rgb_video(const Tensor& video) {
-  check(video.shape().rank() == 4 && video.dim(3) == 3, "video is [frames, height, width, 3]");
-  RgbVideo result{.frames = video.dim(0),
-                  .size = {.height = video.dim(1), .width = video.dim(2)},
-                  .pixels = std::vector<uint8_t>(static_cast<size_t>(video.count()))};
-  const int64_t frame_values = video.dim(1) * video.dim(2) * 3;
-  const float* values = video.f32();
-  std::atomic<int64_t> bad_frame{-1};
-  parallel_for(result.frames, 1, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin * frame_values; i < end * frame_values; ++i) {
-      const float unit = to_unit(values[i]);
-      if (std::isnan(unit)) {
-        bad_frame = i / frame_values;
-        return;
-      }
-      result.pixels[static_cast<size_t>(i)] = static_cast<uint8_t>(unit * 255.0f);
-    }
-  });
-  if (bad_frame >= 0) refuse_nan(bad_frame);
-  return result;
-}
-
-void VideoSink::add_all(const Tensor& video) {
-  if (!deep()) return add_all(to_rgb_video(video));
-  check(video.shape().rank() == 4 && video.dim(3) == 3, "video is [frames, height, width, 3]");
-  const int64_t frame_values = video.dim(1) * video.dim(2) * 3;
-  std::vector<uint16_t> frame(static_cast<size_t>(frame_values));
-  for (int64_t t = 0; t < video.dim(0); ++t) {
-    const float* values = video.f32() + t * frame_values;
-    for (int64_t i = 0; i < frame_values; ++i) {
-      const float unit = to_unit(values[i]);
-      if (std::isnan(unit)) refuse_nan(t);
-      frame[static_cast<size_t>(i)] = static_cast<uint16_t>(std::lrint(unit * 65535.0f));
-    }
-    add_deep(frame);
-  }
-  finish();
 }
 
 void VideoSink::add_deep(std::span<const uint16_t>) {
@@ -135,6 +86,11 @@ void VideoSink::add_deep(std::span<const uint16_t>) {
 void check_frames(const RgbVideo& video) {
   if (video.frames >= 1) return;
   throw Error(Code::kInvalidArgument, "video: expected at least one frame");
+}
+
+void RgbCollector::add(std::span<const uint8_t> rgb) {
+  video_.pixels.insert(video_.pixels.end(), rgb.begin(), rgb.end());
+  ++video_.frames;
 }
 
 void VideoSink::add_all(const RgbVideo& video) {

@@ -17,7 +17,6 @@
 #include "base/function_ref.h"
 #include "media/rgb_image.h"
 #include "media/video_encoding.h"
-#include "tensor/tensor.h"
 
 namespace mxvideo::media {
 
@@ -29,11 +28,6 @@ struct RgbVideo {
 
   std::span<const uint8_t> frame(int64_t index) const;
 };
-
-// F32 [frames, height, width, 3] in [-1, 1] to bytes as diffusers' postprocess_video() and
-// export_to_video() do: clamp(v * 0.5 + 0.5, 0, 1) * 255, in fp32, truncated (SGLang truncates
-// too; PIL output of diffusers rounds). Throws Code::kNumerics naming the frame on NaN.
-RgbVideo to_rgb_video(const Tensor& video);
 
 // Throws Code::kInvalidArgument when there is none.
 void check_frames(const RgbVideo& video);

@@ -24,9 +24,9 @@ extern "C" {
 #include <vector>
 
 #include "base/file/atomic_file.h"
+#include "media/frame_sink.h"
 #include "media/image_reader.h"
 #include "media/image_writer.h"
-#include "media/video_sink.h"
 #include "support/test_support.h"
 
 namespace mxvideo::media {
@@ -445,29 +445,12 @@ TEST_F(VideoWriter, TenBitsComeFromTheVideoAndNotFromBytes) {
   AtomicFile file(directory_ / "ramp.mkv");
   const VideoOptions options{.container = Container::kMkv,
                              .encoding = {.codec = "ffv1", .pixel_format = "yuv444p10le"}};
-  open_video_file(file, {.height = 16, .width = kWidth}, options)->add_all(video);
+  const auto sink = open_video_file(file, {.height = 16, .width = kWidth}, options);
+  FrameSink frames(*sink);
+  frames.add({.values = video, .video = video.shape()});
+  frames.finish();
   file.commit();
   EXPECT_GT(luma_values(directory_ / "ramp.mkv"), 800u);  // 64 to 940 in limited range
-}
-
-// (v * 0.5 + 0.5) clamped, * 255, truncated: numbers from numpy in fp32.
-TEST(RgbVideo, ConvertsAsDiffusersExports) {
-  const std::vector<float> values = {-1,    -0.999f, -0.5f, 0,    0.003f, 0.5f,
-                                     0.99f, 0.9999f, 1,     1.5f, -7,     0.2f};
-  const Tensor video = Tensor::from_values({1, 2, 2, 3}, values);
-  const RgbVideo rgb = to_rgb_video(video);
-  EXPECT_EQ(rgb.pixels,
-            (std::vector<uint8_t>{0, 0, 63, 127, 127, 191, 253, 254, 255, 255, 0, 153}));
-  EXPECT_EQ(rgb.frames, 1);
-  EXPECT_EQ(rgb.size, (ImageSize{2, 2}));
-}
-
-TEST(RgbVideo, NanIsAnErrorThatNamesTheFrame) {
-  Tensor video = Tensor::zeros({3, 1, 2, 3});
-  video.f32()[13] = std::numeric_limits<float>::quiet_NaN();
-  const Error error = test::expect_error([&] { to_rgb_video(video); });
-  EXPECT_EQ(error.code(), Code::kNumerics);
-  EXPECT_NE(std::string(error.what()).find("frame 2"), std::string::npos) << error.what();
 }
 
 }  // namespace

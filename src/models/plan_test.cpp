@@ -69,8 +69,8 @@ TEST_P(VaePlanTest, DecodeAllocatesWhatIsPlanned) {
   vae.plan_decode(c.latents, {.context = &planned, .trace = &trace, .tiling = c.tiling});
   const Tensor latents = Tensor::zeros(c.latents);
   const int64_t weights = vae.weight_bytes();
-  const int64_t growth =
-      measured([&] { vae.decode(latents, {.context = &ran, .tiling = c.tiling}); });
+  const int64_t growth = measured(
+      [&] { vae.decode(latents, {.context = &ran, .tiling = c.tiling}, [](const auto&) {}); });
   EXPECT_EQ(trace.peak(), growth + weights);
   EXPECT_EQ(trace.live(), 0);
   for (const auto& [choice, calls] : ran.choices) {

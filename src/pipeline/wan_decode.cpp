@@ -27,6 +27,10 @@ kernels::Context make_context(const DecodeOptions& options) {
 
 }  // namespace
 
+int64_t sink_bytes(const Shape& video, bool tiling) {
+  return (tiling ? video[0] : 1) * video[1] * video[2] * video[3];
+}
+
 bool uses_vae_tiling(VaeTilingMode mode, int64_t width, int64_t height) {
   if (mode == VaeTilingMode::kAuto) return width * height > kTilingPixels;
   return mode == VaeTilingMode::kOn;
@@ -55,30 +59,27 @@ models::WanVaeRun vae_run(WanRun& run, const char* phase) {
   return vae_run;
 }
 
-Tensor decode_latents(WanRun& run, const VaeFiles& files) {
+void decode_latents(WanRun& run, const VaeFiles& files) {
   const std::unique_ptr<models::WanVae> vae =
       load_vae(run, files, {.encoder = false, .decoder = true});
   const StageTimer timer(run.report, "decode");
   Tensor latents = run.latents.clone();
   models::denormalize_latents(files.config, latents);
-  return vae->decode(latents, vae_run(run, "decode"));
+  vae->decode(latents, vae_run(run, "decode"), [&](const media::FramePart& part) {
+    if (run.hooks.on_frames) run.hooks.on_frames(part);
+  });
 }
 
 LatentDecoder::LatentDecoder(DecodeOptions options)
     : options_(std::move(options)), config_(read_config(options_.vae)) {}
 
-media::ImageSize LatentDecoder::frame_size(const Shape& latents) const {
-  return {.height = latents[2] * config_.scale_factor_spatial,
-          .width = latents[3] * config_.scale_factor_spatial};
-}
-
-int64_t LatentDecoder::frames(const Shape& latents) const {
-  return (latents[1] - 1) * config_.scale_factor_temporal + 1;
+Shape LatentDecoder::video_shape(const Shape& latents) const {
+  return models::decoded_shape(config_, latents);
 }
 
 bool LatentDecoder::tiling(const Shape& latents) const {
-  const media::ImageSize size = frame_size(latents);
-  return uses_vae_tiling(options_.tiling, size.width, size.height);
+  const Shape video = video_shape(latents);
+  return uses_vae_tiling(options_.tiling, video[2], video[1]);
 }
 
 void LatentDecoder::check_latents(const Shape& latents, const std::string& origin) const {
@@ -92,20 +93,22 @@ int64_t LatentDecoder::planned_bytes(const Shape& latents) const {
   const models::WanVae vae(config_, {.encoder = false, .decoder = true});
   kernels::Context context = make_context(options_);
   MemoryTrace trace;
-  const PlannedTensor video = vae.plan_decode(
-      latents, {.context = &context, .trace = &trace, .tiling = vae_tiles(tiling(latents))});
-  return trace.peak() + latents.count() * dtype_size(DType::kF32);
+  const bool tiles = tiling(latents);
+  vae.plan_decode(latents, {.context = &context, .trace = &trace, .tiling = vae_tiles(tiles)});
+  const Shape video = video_shape(latents);
+  return trace.peak() + latents.count() * dtype_size(DType::kF32) + sink_bytes(video, tiles);
 }
 
-DecodedVideo LatentDecoder::decode(const Tensor& latents, const RunHooks& hooks) const {
+void LatentDecoder::decode(const Tensor& latents, const RunHooks& hooks, RunReport& report) const {
   const GenerateRequest asked;
-  WanRun run{.asked = asked, .request = {}, .hooks = hooks};
+  WanRun run{.asked = asked, .request = {}, .hooks = hooks, .report = report};
   run.request.vae_tiling = tiling(latents.shape());
   run.context = make_context(options_);
+  run.context.choices = report.kernels;
   run.latents = latents.clone();
-  Tensor video = decode_latents(run, {.directory = options_.vae, .config = config_});
+  decode_latents(run, {.directory = options_.vae, .config = config_});
   run.report.kernels = run.context.choices;
-  return {.video = std::move(video), .report = std::move(run.report)};
+  report = std::move(run.report);
 }
 
 }  // namespace mxvideo::pipeline

@@ -263,11 +263,18 @@ void WanPipeline::initial_latents(WanRun& run) const {
   run.latents = run.asked.initial_noise->clone();
 }
 
-GenerateResult WanPipeline::generate(const GenerateRequest& request, const RunHooks& hooks) const {
-  WanRun run{.asked = request, .request = resolve(request), .hooks = hooks};
-  run.context.forced_rows = options_.forced_kernels;
-  run.context.compute = options_.compute;
-  run.context.attention = options_.attention;
+kernels::Context WanPipeline::make_context() const {
+  kernels::Context context;
+  context.forced_rows = options_.forced_kernels;
+  context.compute = options_.compute;
+  context.attention = options_.attention;
+  return context;
+}
+
+GenerateResult WanPipeline::generate_latents(const GenerateRequest& request,
+                                             const RunHooks& hooks) const {
+  WanRun run{
+      .asked = request, .request = resolve(request), .hooks = hooks, .context = make_context()};
   reset_peak_resident_bytes();
   for (const std::string& line : request.notices) run.notice(line);
   for (const std::string& line : run.request.notices) run.notice(line);
@@ -281,12 +288,31 @@ GenerateResult WanPipeline::generate(const GenerateRequest& request, const RunHo
   denoise(run);
   trim_heap();
   if (hooks.on_latents) hooks.on_latents(run.latents);
-  Tensor video = decode_latents(run, vae_files());
   run.report.kernels = run.context.choices;
-  return {.video = std::move(video),
-          .latents = std::move(run.latents),
+  return {.latents = std::move(run.latents),
           .request = std::move(run.request),
           .report = std::move(run.report)};
+}
+
+void WanPipeline::decode(GenerateResult& result, const RunHooks& hooks) const {
+  const GenerateRequest asked;
+  WanRun run{.asked = asked,
+             .request = result.request,
+             .hooks = hooks,
+             .report = result.report,
+             .context = make_context()};
+  run.context.choices = run.report.kernels;
+  run.latents = std::move(result.latents);
+  decode_latents(run, vae_files());
+  run.report.kernels = run.context.choices;
+  result.latents = std::move(run.latents);
+  result.report = std::move(run.report);
+}
+
+GenerateResult WanPipeline::generate(const GenerateRequest& request, const RunHooks& hooks) const {
+  GenerateResult result = generate_latents(request, hooks);
+  decode(result, hooks);
+  return result;
 }
 
 }  // namespace mxvideo::pipeline

@@ -23,6 +23,7 @@
 #include "checkpoint/wan/key_map.h"
 #include "checkpoint/wan/model_index.h"
 #include "kernels/common/context.h"
+#include "media/frame_part.h"
 #include "models/umt5/umt5_encoder.h"
 #include "models/wan_transformer/wan_transformer.h"
 #include "models/wan_vae/wan_vae.h"
@@ -58,20 +59,21 @@ struct PipelineOptions {
 
 // What a caller may watch or stop. Every member is optional.
 struct RunHooks {
-  std::function<void(std::string_view phase, int64_t done, int64_t total)> progress;
-  std::function<void(const std::string& line)> notice;  // also collected in the report
+  std::function<void(std::string_view phase, int64_t done, int64_t total)> progress = {};
+  std::function<void(const std::string& line)> notice = {};  // also collected in the report
   // After each step: its index and the latents [z, frames, h, w].
-  std::function<void(int64_t index, const Tensor& latents)> on_step;
+  std::function<void(int64_t index, const Tensor& latents)> on_step = {};
   const CancellationToken* cancellation = nullptr;
   // Within a unit of a phase, after each block of a transformer or text encoder: `part` of the unit
   // after `done` is finished, 0 to 1.
   std::function<void(std::string_view phase, int64_t done, int64_t total, double part)> within = {};
   // Once, after the last step and before decoding: GenerateResult::latents.
   std::function<void(const Tensor& latents)> on_latents = {};
+  // The video, as it is decoded.
+  std::function<void(const media::FramePart& part)> on_frames = {};
 };
 
 struct GenerateResult {
-  Tensor video;    // [frames, height, width, 3] in [-1, 1]
   Tensor latents;  // [z, frames, h, w], normalised, as denoised
   ResolvedRequest request;
   RunReport report;
@@ -109,6 +111,9 @@ class WanPipeline {
   // Throws as generate() does before its first stage.
   MemoryPlan plan(const GenerateRequest& request) const;
   GenerateResult generate(const GenerateRequest& request, const RunHooks& hooks = {}) const;
+  // Its two halves: what is reported of the first one outlives a failure of the second.
+  GenerateResult generate_latents(const GenerateRequest& request, const RunHooks& hooks) const;
+  void decode(GenerateResult& result, const RunHooks& hooks) const;
 
  private:
   struct LoadedExpert;
@@ -126,6 +131,7 @@ class WanPipeline {
   void check_positions(const ResolvedRequest& request) const;
   bool has_two_experts() const { return experts_.size() == 2; }
   const models::WanTransformerConfig& transformer_config() const { return experts_[0].config; }
+  kernels::Context make_context() const;
   Shape latent_shape(const ResolvedRequest& request) const;
   void initial_latents(WanRun& run) const;
   quantization::QuantizationOptions text_quantization() const;

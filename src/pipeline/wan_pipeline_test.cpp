@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <fstream>
+#include <functional>
 
 #include "base/file/atomic_file.h"
 #include "base/parallel.h"
@@ -13,6 +14,7 @@
 #include "pipeline/wan_decode.h"
 #include "support/golden_file.h"
 #include "support/test_support.h"
+#include "support/video_collector.h"
 
 namespace mxvideo::pipeline {
 namespace {
@@ -75,7 +77,10 @@ TEST_P(WanPipelineGolden, EveryStepAndTheVideoMatchDiffusers) {
         << "step " << index;
     ++steps;
   };
+  test::VideoCollector frames;
+  hooks.on_frames = std::ref(frames);
   const GenerateResult result = run.pipeline().generate(run.request(), hooks);
+  const Tensor video = frames.take();
   EXPECT_EQ(steps, run.info["num_inference_steps"]);
   EXPECT_LT(test::relative_rms(result.latents.values(), run.golden.f32("final_latents")), 1e-3);
 
@@ -92,11 +97,11 @@ TEST_P(WanPipelineGolden, EveryStepAndTheVideoMatchDiffusers) {
   const std::vector<float> expected =
       bytes ? std::vector<float>(expected_bytes.begin(), expected_bytes.end())
             : run.golden.f32("video");
-  ASSERT_EQ(static_cast<size_t>(result.video.count()), expected.size());
+  ASSERT_EQ(static_cast<size_t>(video.count()), expected.size());
   const float scale = bytes ? 255.0f : 1.0f;
   float worst = 0;
   for (size_t i = 0; i < expected.size(); ++i) {
-    const float pixel = (result.video.f32()[i] + 1) / 2 * scale;
+    const float pixel = (video.f32()[i] + 1) / 2 * scale;
     worst = std::max(worst, std::abs(pixel - expected[i]));
   }
   EXPECT_LT(worst, bytes ? 0.6f : 2e-3f);
@@ -223,13 +228,17 @@ TEST(WanPipeline, LatentsComeBeforeTheVideo) {
     EXPECT_EQ(last_phase, "denoise");
     latents.assign(tensor.values().begin(), tensor.values().end());
   };
+  test::VideoCollector frames;
+  hooks.on_frames = std::ref(frames);
   const GenerateResult result = run.pipeline().generate(run.request(), hooks);
+  const Tensor video = frames.take();
   EXPECT_TRUE(std::ranges::equal(latents, result.latents.values()));
   // And the VAE alone makes the same video of them.
   const LatentDecoder decoder({.vae = model_directory(run.info["variant"]) / "vae"});
-  const DecodedVideo decoded = decoder.decode(result.latents);
-  EXPECT_TRUE(std::ranges::equal(decoded.video.values(), result.video.values()));
-  EXPECT_EQ(decoder.frames(result.latents.shape()), result.video.dim(0));
+  RunReport report;
+  decoder.decode(result.latents, {.on_frames = std::ref(frames)}, report);
+  EXPECT_TRUE(std::ranges::equal(frames.take().values(), video.values()));
+  EXPECT_EQ(decoder.video_shape(result.latents.shape()), video.shape());
   EXPECT_EQ(test::expect_error([&] {
               decoder.check_latents({16, 1, 4, 4}, "x");
             }).code(),
@@ -241,9 +250,11 @@ TEST(WanPipeline, GivesTheSameBitsForAnyThreadCount) {
   std::vector<float> first;
   for (int threads : {1, 2, 7}) {
     set_num_threads(threads);
-    const GenerateResult result = run.pipeline("mxfp8").generate(run.request());
-    if (first.empty()) first.assign(result.video.values().begin(), result.video.values().end());
-    EXPECT_TRUE(std::ranges::equal(first, result.video.values())) << threads << " threads";
+    test::VideoCollector frames;
+    run.pipeline("mxfp8").generate(run.request(), {.on_frames = std::ref(frames)});
+    const Tensor video = frames.take();
+    if (first.empty()) first.assign(video.values().begin(), video.values().end());
+    EXPECT_TRUE(std::ranges::equal(first, video.values())) << threads << " threads";
   }
   set_num_threads(2);
 }

@@ -11,6 +11,7 @@
 #include "pipeline/memory_plan.h"
 #include "pipeline/text_tokenizer.h"
 #include "pipeline/unipc_scheduler.h"
+#include "pipeline/wan_decode.h"
 #include "pipeline/wan_run.h"
 #include "tokenizer/prompt_cleaner.h"
 #include "tokenizer/umt5_tokenizer.h"
@@ -81,13 +82,6 @@ struct WanPipeline::PlanRun {
   int64_t held = 0;                  // latents, encoded prompts, condition
   int64_t condition_bytes = 0;
 
-  kernels::Context context(const PipelineOptions& options) const {
-    kernels::Context context;
-    context.forced_rows = options.forced_kernels;
-    context.compute = options.compute;
-    context.attention = options.attention;
-    return context;
-  }
   template <class Model>
   checkpoint::LoadPlan load(const std::string& name, const checkpoint::Checkpoint& files,
                             checkpoint::ParameterLoader& loader, Model& model) {
@@ -165,7 +159,7 @@ void WanPipeline::plan_text(PlanRun& run) const {
   run.add("load_text_encoder",
           {{"weights", load.resident}, {"reading", load.peak - load.resident}});
   kernels::warm_up();
-  kernels::Context context = run.context(options_);
+  kernels::Context context = make_context();
   const int64_t padded = f32_bytes({kTextRows, text_config_.d_model});
   int64_t peak = 0, encoded_bytes = 0;
   for (const PlanRun::Prompt& prompt : run.prompts) {
@@ -194,7 +188,7 @@ void WanPipeline::plan_condition(PlanRun& run) const {
   run.add("load_vae",
           {{"weights", load.resident}, {"reading", load.peak - load.resident}, {"image", picture}});
   const Shape video{ti2v ? 1 : request.num_frames, request.height, request.width, 3};
-  kernels::Context context = run.context(options_);
+  kernels::Context context = make_context();
   MemoryTrace trace;
   vae.plan_encode(video,
                   {.context = &context, .trace = &trace, .tiling = vae_tiles(request.vae_tiling)});
@@ -262,7 +256,7 @@ void WanPipeline::plan_denoise(PlanRun& run) const {
     MemoryTrace trace;
     models::LayerKernels kernels;
     for (const char* layers : models::kLayerClasses) {
-      kernels[layers] = run.context(options_);
+      kernels[layers] = make_context();
     }
     std::vector<PlannedTensor> texts;
     std::vector<int64_t> text_rows;  // the prompt's and one of padding
@@ -296,15 +290,14 @@ void WanPipeline::plan_decode(PlanRun& run) const {
   models::WanVae vae(vae_config_, {.encoder = false, .decoder = true});
   const checkpoint::LoadPlan load = plan_load("vae", checkpoint::Component::kVae, vae, run);
   run.add("load_vae", {{"weights", load.resident}, {"reading", load.peak - load.resident}});
-  kernels::Context context = run.context(options_);
+  kernels::Context context = make_context();
   MemoryTrace trace;
-  const PlannedTensor video = vae.plan_decode(
-      latents, {.context = &context, .trace = &trace, .tiling = vae_tiles(request.vae_tiling)});
-  const int64_t video_bytes = f32_bytes(video.shape());
+  vae.plan_decode(latents,
+                  {.context = &context, .trace = &trace, .tiling = vae_tiles(request.vae_tiling)});
   run.add("decode",
           {{"weights", load.resident},
-           {"activations", trace.peak() - load.resident - video_bytes + f32_bytes(latents)},
-           {"video", video_bytes}});
+           {"activations", trace.peak() - load.resident + f32_bytes(latents)},
+           {"video", sink_bytes(models::decoded_shape(vae_config_, latents), request.vae_tiling)}});
   run.note("vae", "decoder", context);
 }
 

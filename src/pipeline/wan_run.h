@@ -82,7 +82,7 @@ std::unique_ptr<models::WanVae> load_vae(WanRun& run, const VaeFiles& files,
                                          models::WanVaeParts parts);
 // Progress under the name of `phase`.
 models::WanVaeRun vae_run(WanRun& run, const char* phase);
-// run.latents to frames, as stages of the run.
-Tensor decode_latents(WanRun& run, const VaeFiles& files);
+// run.latents to frames for hooks.on_frames, as stages of the run.
+void decode_latents(WanRun& run, const VaeFiles& files);
 
 }  // namespace mxvideo::pipeline

@@ -91,10 +91,10 @@ void decode(const DecodeFlags& flags, const CancellationToken& cancellation) {
   paths.add_input(vae);
   const OutputTarget target = parse_output_target(flags.output, flags.output_format);
   if (target.path != "-") paths.add_output(target.path);
-  const media::ImageSize size = decoder.frame_size(shape);
-  const int64_t frames = decoder.frames(shape);
+  const Shape frames = decoder.video_shape(shape);
+  const media::ImageSize size{.height = frames[1], .width = frames[2]};
   progress.line(fmt::format("{}x{}, {} at {} fps, VAE {}", size.width, size.height,
-                            count_of(frames, "frame"), *fps, vae.string()));
+                            count_of(frames[0], "frame"), *fps, vae.string()));
   VideoOutput video(target, paths.existing(), /*chosen=*/false);
   const ResourceCheck check{.allow_overcommit = flags.allow_overcommit, .progress = &progress};
   check.memory(decoder.planned_bytes(shape));
@@ -102,15 +102,17 @@ void decode(const DecodeFlags& flags, const CancellationToken& cancellation) {
                                            {{"title", run.prompt}, {"comment", file.recipe}});
   if (!notice.empty()) progress.line("note: " + notice);
 
-  const pipeline::DecodedVideo decoded = decoder.decode(
-      file.latents, {.progress = [&](std::string_view phase, int64_t done,
-                                     int64_t total) { progress.update(phase, done, total); },
-                     .notice = [&](const std::string& line) { progress.line("note: " + line); },
-                     .on_step = {},
-                     .cancellation = &cancellation});
+  pipeline::RunReport report;
+  decoder.decode(file.latents,
+                 {.progress = [&](std::string_view phase, int64_t done,
+                                  int64_t total) { progress.update(phase, done, total); },
+                  .notice = [&](const std::string& line) { progress.line("note: " + line); },
+                  .cancellation = &cancellation,
+                  .on_frames = [&](const media::FramePart& part) { video.add(part); }},
+                 report);
   cancellation.throw_if_cancelled();
   progress.update("write video", 0, 1);
-  video.write(decoded.video);
+  video.commit();
   progress.update("write video", 1, 1);
   progress.finish();
   progress.line(progress.total_time());

@@ -118,17 +118,16 @@ struct Job {
   const GenerateRequest& request;
 };
 
-GenerateResult compute(const Job& job, RunOutputs& outputs, Progress& progress,
-                       const CancellationToken& cancellation) {
-  return job.model.generate(
-      job.request, {.progress = [&](std::string_view phase, int64_t done,
-                                    int64_t total) { progress.update(phase, done, total); },
-                    .notice = [&](const std::string& line) { progress.line("note: " + line); },
-                    .on_step = {},
-                    .cancellation = &cancellation,
-                    .within = [&](std::string_view phase, int64_t done, int64_t total,
-                                  double part) { progress.within(phase, done, total, part); },
-                    .on_latents = [&](const Tensor& latents) { outputs.save_latents(latents); }});
+pipeline::RunHooks run_hooks(RunOutputs& outputs, Progress& progress,
+                             const CancellationToken& cancellation) {
+  return {.progress = [&](std::string_view phase, int64_t done,
+                          int64_t total) { progress.update(phase, done, total); },
+          .notice = [&](const std::string& line) { progress.line("note: " + line); },
+          .cancellation = &cancellation,
+          .within = [&](std::string_view phase, int64_t done, int64_t total,
+                        double part) { progress.within(phase, done, total, part); },
+          .on_latents = [&](const Tensor& latents) { outputs.save_latents(latents); },
+          .on_frames = [&](const media::FramePart& part) { outputs.add_frames(part); }};
 }
 
 // Runs `job` and writes all there is to write: what fails does not take the rest with it.
@@ -138,12 +137,15 @@ void run(const GenerateOptions& options, const Job& job, RunOutputs& outputs, Pr
   Json report;
   pipeline::RunReport run_report;
   try {
-    const GenerateResult result = compute(job, outputs, progress, cancellation);
+    const pipeline::RunHooks hooks = run_hooks(outputs, progress, cancellation);
+    GenerateResult result = job.model.generate_latents(job.request, hooks);
+    report = pipeline::report_json(job.model, job.request, result);
+    job.model.decode(result, hooks);
     run_report = result.report;
     report = pipeline::report_json(job.model, job.request, result);
     cancellation.throw_if_cancelled();
     progress.update("write video", 0, 1);
-    outputs.write_video(result.video);
+    outputs.commit_video();
     progress.update("write video", 1, 1);
   } catch (const Error& error) {
     failure = outputs.explain(error);

@@ -190,24 +190,25 @@ Feature patchify(const Tensor& video, int64_t first_frame, int64_t frames, const
   return result;
 }
 
-void unpatchify_clamped(const Feature& patches, int64_t patch, int64_t first_frame, Tensor& video) {
+Tensor unpatchify_clamped(const Feature& patches, int64_t patch) {
   const Window& window = patches.window;
-  const int64_t folded = patches.channels();
-  const int64_t channels = video.dim(3);
-  const int64_t width = video.dim(2);
+  const int64_t folded = patches.channels(), channels = folded / (patch * patch);
+  const int64_t height = window.height() * patch, width = window.width() * patch;
+  Tensor pixels(DType::kF32, {patches.frames(), height, width, channels});
   const float* source = patches.values.f32();
-  float* destination = video.f32() + first_frame * video.dim(1) * width * channels;
+  float* destination = pixels.f32();
   for_each_position(patches.frames(), window, [&](const Position& at) {
     for (int64_t k = 0; k < folded; ++k) {
-      const int64_t y = at.row * patch + k % patch;
-      const int64_t x = at.column * patch + k / patch % patch;
-      const int64_t pixel = (at.frame * video.dim(1) + y) * width + x;
+      const int64_t y = (at.row - window.top) * patch + k % patch;
+      const int64_t x = (at.column - window.left) * patch + k / patch % patch;
+      const int64_t pixel = (at.frame * height + y) * width + x;
       const float value = source[at.index * folded + k];
       // A comparison with NaN is false, so NaN stays visible.
       const float low = value < -1 ? -1 : value;
       destination[pixel * channels + k / (patch * patch)] = low > 1 ? 1 : low;
     }
   });
+  return pixels;
 }
 
 }  // namespace mxvideo::models::wan_vae

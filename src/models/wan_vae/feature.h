@@ -70,8 +70,8 @@ void add_duplicate_up(const Feature& x, const FoldFactors& factors, Feature& y);
 // [frames, …, channels·p·p]; channel order (channel, column in patch, row in patch).
 Feature patchify(const Tensor& video, int64_t first_frame, int64_t frames, const Window& window,
                  int64_t patch);
-// Writes patches, clamped to [-1, 1], to their place in the video [frames, height, width,
-// channels], starting at frame `first_frame`.
-void unpatchify_clamped(const Feature& patches, int64_t patch, int64_t first_frame, Tensor& video);
+// The pixels of patches, clamped to [-1, 1], [frames, window height · patch, window width · patch,
+// channels / patch²].
+Tensor unpatchify_clamped(const Feature& patches, int64_t patch);
 
 }  // namespace mxvideo::models::wan_vae

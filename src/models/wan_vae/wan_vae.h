@@ -13,8 +13,10 @@
 #include <vector>
 
 #include "base/cancellation.h"
+#include "base/function_ref.h"
 #include "checkpoint/parameter_loader.h"
 #include "kernels/common/context.h"
+#include "media/frame_part.h"
 #include "tensor/planned_tensor.h"
 #include "tensor/tensor.h"
 
@@ -97,14 +99,17 @@ class WanVae {
   // that is no multiple of the scale factors, Code::kCancelled.
   Tensor encode(const Tensor& video, const WanVaeRun& run) const;
   // latents [z_dim, frames, h, w], already multiplied by std and shifted by mean -> video
-  // [4·(frames-1)+1, h·s, w·s, 3] clamped to [-1, 1]. Throws Code::kCancelled.
-  Tensor decode(const Tensor& latents, const WanVaeRun& run) const;
+  // [4·(frames-1)+1, h·s, w·s, 3] clamped to [-1, 1]. `sink` gets its frames as they are done: of
+  // each latent frame whole ones in their order, with tiles those of one tile after the other.
+  // Throws Code::kCancelled and what `sink` throws.
+  void decode(const Tensor& latents, const WanVaeRun& run,
+              FunctionRef<void(const media::FramePart&)> sink) const;
   int64_t weight_bytes() const;
 
   // What encode() and decode() of these shapes allocate, with the weights of their half. Needs no
   // weights. Throws as the run would.
   PlannedTensor plan_encode(const Shape& video, const WanVaePlanRun& run) const;
-  PlannedTensor plan_decode(const Shape& latents, const WanVaePlanRun& run) const;
+  void plan_decode(const Shape& latents, const WanVaePlanRun& run) const;
 
  private:
   struct Halves;
@@ -112,6 +117,9 @@ class WanVae {
   WanVaeParts parts_;
   std::unique_ptr<Halves> halves_;
 };
+
+// That of the video that decode() makes of latents.
+Shape decoded_shape(const WanVaeConfig& config, const Shape& latents);
 
 // (x - mean) / std and its inverse, per channel, in place on [z_dim, …].
 void normalize_latents(const WanVaeConfig& config, Tensor& latents);

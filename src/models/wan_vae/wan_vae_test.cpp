@@ -67,7 +67,7 @@ TEST_P(WanVaeParity, DecodeMatchesTheReference) {
   kernels::Context context;
   Comparison comparison(file, "decoder");
   const WanVaeRun run{.context = &context, .observe = std::ref(comparison)};
-  const Tensor video = shared_vae(form).decode(latents_of(file, "input"), run);
+  const Tensor video = decode(shared_vae(form), latents_of(file, "input"), run);
   comparison.expect_complete();
   expect_near("output", video, channels_last(file, "output"));
 }
@@ -98,11 +98,11 @@ TEST(WanVae, GivesTheSameBitsForAnyThreadCount) {
   const Tensor latents = latents_of(file, "input");
   kernels::Context context;
   set_num_threads(1);
-  const Tensor video = shared_vae("2.2").decode(latents, {.context = &context});
+  const Tensor video = decode(shared_vae("2.2"), latents, {.context = &context});
   const Tensor encoded = shared_vae("2.2").encode(video, {.context = &context});
   for (const int threads : {2, 3}) {
     set_num_threads(threads);
-    const Tensor again = shared_vae("2.2").decode(latents, {.context = &context});
+    const Tensor again = decode(shared_vae("2.2"), latents, {.context = &context});
     EXPECT_TRUE(std::ranges::equal(again.values(), video.values())) << threads << " threads";
     const Tensor encoded_again = shared_vae("2.2").encode(video, {.context = &context});
     EXPECT_TRUE(std::ranges::equal(encoded_again.values(), encoded.values()))
@@ -111,16 +111,32 @@ TEST(WanVae, GivesTheSameBitsForAnyThreadCount) {
   set_num_threads(threads_before);
 }
 
+TEST(WanVae, HandsOutTheFramesOfEachLatentBeforeItDecodesTheNext) {
+  const test::GoldenFile file("vae/2.2_decode_f9.safetensors");
+  const Tensor latents = latents_of(file, "input");
+  kernels::Context context;
+  std::vector<std::string> events;
+  const WanVaeRun run{.context = &context, .progress = [&](int64_t done, int64_t) {
+                        events.push_back("done " + std::to_string(done));
+                      }};
+  shared_vae("2.2").decode(latents, run, [&](const media::FramePart& part) {
+    EXPECT_EQ(part.video, (Shape{9, part.values.dim(1), part.values.dim(2), 3}));
+    EXPECT_EQ(part.video, decoded_shape(shared_vae("2.2").config(), latents.shape()));
+    events.push_back(std::to_string(part.first_frame) + "+" + std::to_string(part.values.dim(0)));
+  });
+  EXPECT_EQ(events, (std::vector<std::string>{"0+1", "done 1", "1+4", "done 5", "5+4", "done 9"}));
+}
+
 TEST(WanVae, ReportsProgressAndStopsBetweenChunks) {
   const test::GoldenFile file("vae/2.1_decode_f9.safetensors");
   const Tensor latents = latents_of(file, "input");
   kernels::Context context;
   std::vector<std::pair<int64_t, int64_t>> seen;
   const auto record = [&](int64_t done, int64_t total) { seen.emplace_back(done, total); };
-  const Tensor video = shared_vae("2.1").decode(latents, {.context = &context, .progress = record});
-  // The middle block of three latents, then their frames: 1, 4 and 4.
-  const std::vector<std::pair<int64_t, int64_t>> expected{{0, 9}, {0, 9}, {0, 9},
-                                                          {1, 9}, {5, 9}, {9, 9}};
+  const Tensor video =
+      decode(shared_vae("2.1"), latents, {.context = &context, .progress = record});
+  // The frames of three latents.
+  const std::vector<std::pair<int64_t, int64_t>> expected{{1, 9}, {5, 9}, {9, 9}};
   EXPECT_EQ(seen, expected);
 
   CancellationToken token;
@@ -130,7 +146,7 @@ TEST(WanVae, ReportsProgressAndStopsBetweenChunks) {
     if (done == 1) token.cancel();
   };
   const WanVaeRun cancelled{.context = &context, .cancellation = &token, .progress = cancel_at_one};
-  EXPECT_EQ(test::expect_error([&] { shared_vae("2.1").decode(latents, cancelled); }).code(),
+  EXPECT_EQ(test::expect_error([&] { decode(shared_vae("2.1"), latents, cancelled); }).code(),
             Code::kCancelled);
   EXPECT_EQ(steps, 1);
   EXPECT_EQ(test::expect_error([&] { shared_vae("2.1").encode(video, cancelled); }).code(),
@@ -148,7 +164,7 @@ TEST(WanVae, RefusesVideosThatDoNotFit) {
     EXPECT_NE(std::string(error.what()).find(shape.to_string()), std::string::npos) << error.what();
   }
   const Tensor too_few_channels = Tensor::zeros({15, 1, 2, 2});
-  EXPECT_EQ(test::expect_error([&] { shared_vae("2.1").decode(too_few_channels, run); }).code(),
+  EXPECT_EQ(test::expect_error([&] { decode(shared_vae("2.1"), too_few_channels, run); }).code(),
             Code::kInternal);
 }
 

@@ -8,6 +8,7 @@
 #include "base/text/json.h"
 #include "checkpoint/checkpoint.h"
 #include "support/test_support.h"
+#include "support/video_collector.h"
 
 namespace mxvideo::models {
 
@@ -38,6 +39,12 @@ const WanVae& shared_vae(const std::string& form) {
     load(*vae, form);
   }
   return *vae;
+}
+
+Tensor decode(const WanVae& vae, const Tensor& latents, const WanVaeRun& run) {
+  test::VideoCollector video;
+  vae.decode(latents, run, video);
+  return video.take();
 }
 
 Golden channels_last(const test::GoldenFile& file, const std::string& name) {

@@ -17,6 +17,9 @@ WanVaeConfig load_vae_config(const std::string& form);
 // Loaded once per process.
 const WanVae& shared_vae(const std::string& form);
 
+// All frames of a decode().
+Tensor decode(const WanVae& vae, const Tensor& latents, const WanVaeRun& run);
+
 // A golden tensor [1, c, t, h, w] with the channels last.
 struct Golden {
   std::vector<int64_t> shape;  // [t, h, w, c]

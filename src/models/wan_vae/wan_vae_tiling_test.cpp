@@ -14,11 +14,11 @@ TEST(WanVaeTiling, ExactTilesDecodeToTheUntiledVideo) {
     const test::GoldenFile file("vae/" + form + "_decode_tiled.safetensors");
     kernels::Context context;
     const Tensor latents = latents_of(file, "input");
-    const Tensor expected = shared_vae(form).decode(latents, {.context = &context});
+    const Tensor expected = decode(shared_vae(form), latents, {.context = &context});
     for (const auto& [height, width] : {std::pair<int64_t, int64_t>{16, 16}, {24, 1000}, {1, 40}}) {
       const WanVaeTiling tiling{.tile_height = height, .tile_width = width};
       const Tensor actual =
-          shared_vae(form).decode(latents, {.context = &context, .tiling = tiling});
+          decode(shared_vae(form), latents, {.context = &context, .tiling = tiling});
       ASSERT_EQ(actual.shape(), expected.shape());
       EXPECT_LE(test::relative_rms(actual.values(), expected.values()), 1e-6)
           << form << " with tiles of " << height << "x" << width;
@@ -50,9 +50,9 @@ TEST(WanVaeTiling, ExactTilesOfALargeFrameReadOnlyTheirSurroundings) {
     latents.f32()[i] = static_cast<float>((i * 7919) % 2003) / 1000.0f - 1.0f;
   }
   const WanVae& vae = shared_vae(form);
-  const Tensor whole = vae.decode(latents, {.context = &context});
+  const Tensor whole = decode(vae, latents, {.context = &context});
   const WanVaeTiling tiling{.tile_height = 8, .tile_width = 64};
-  const Tensor tiled = vae.decode(latents, {.context = &context, .tiling = tiling});
+  const Tensor tiled = decode(vae, latents, {.context = &context, .tiling = tiling});
   EXPECT_LE(test::relative_rms(tiled.values(), whole.values()), 1e-6);
 
   const WanVaeTiling narrow{.tile_height = 64, .tile_width = 64};
@@ -72,7 +72,7 @@ TEST(WanVaeTiling, BlendedTilesMatchTheReference) {
     kernels::Context context;
     const WanVaeRun run{.context = &context, .tiling = tiling};
     const test::GoldenFile decoded("vae/" + form + "_decode_tiled.safetensors");
-    const Tensor video = shared_vae(form).decode(latents_of(decoded, "input"), run);
+    const Tensor video = decode(shared_vae(form), latents_of(decoded, "input"), run);
     expect_near(form + " decode", video, channels_last(decoded, "output"));
 
     const test::GoldenFile encoded("vae/" + form + "_encode_tiled.safetensors");
@@ -92,7 +92,7 @@ TEST(WanVaeTiling, RefusesSizesThatCannotTile) {
   };
   for (const WanVaeTiling& tiling : cases) {
     const WanVaeRun run{.context = &context, .tiling = tiling};
-    const Error error = test::expect_error([&] { shared_vae("2.1").decode(latents, run); });
+    const Error error = test::expect_error([&] { decode(shared_vae("2.1"), latents, run); });
     EXPECT_EQ(error.code(), Code::kInvalidArgument) << error.what();
   }
 }
