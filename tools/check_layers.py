@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""Checks the include rules of DESIGN.md: the layer order, one folder per model, and that every
-header of src/ is self-sufficient in the sense of starting with #pragma once.
+"""Checks rules of DESIGN.md: the layer order of includes, one folder per model, #pragma once in
+every header of src/, and that only the command line spells flags: below it, messages name a field
+as field("num_frames") (src/base/text/field.h), and each such name is one that the command line has.
 
 usage: check_layers.py [SOURCE_DIR]; exit status 1 and one line per violation.
 """
@@ -11,6 +12,53 @@ import sys
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.MULTILINE)
 # Test and bench files may look at anything; they are not part of a layer.
 OUTSIDE = re.compile(r"(^|_)(test|bench)\.cpp$")
+LITERAL = re.compile(r'"(?:[^"\\\n]|\\.)*"')
+FLAG = re.compile(r"--([a-z][a-z0-9]*(?:[-_][a-z0-9]+)*)")
+FIELD = re.compile(r'\bfield\("([^"]*)"\)')
+# Lines that name a flag of another program.
+FOREIGN_FLAGS = {
+    "checkpoint/model_path.cpp": "hf download",
+}
+
+
+def code_lines(text: str):
+    """Lines that are no comment, with their numbers."""
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line.lstrip().startswith("//"):
+            yield number, line
+
+
+def known_fields(source: pathlib.Path) -> set[str]:
+    """Fields that a front has: flags of src/cli and tools, rows of the request's table."""
+    known = set()
+    table = source / "pipeline/request_fields.cpp"
+    if table.exists():
+        known.update(re.findall(r'\.name = "([a-z0-9_]+)"', table.read_text()))
+    for path in [*(source / "cli").rglob("*.cpp"), *(source.parent / "tools").rglob("*.cpp")]:
+        if path.name == "peer_flags.cpp":  # those that there are not
+            continue
+        for literal in LITERAL.findall(path.read_text()):
+            known.update(flag.replace("-", "_") for flag in FLAG.findall(literal))
+    return known
+
+
+def spelled_flags(source: pathlib.Path) -> list[str]:
+    found = []
+    known = known_fields(source)
+    for path in sorted(source.rglob("*")):
+        relative = path.relative_to(source)
+        if path.suffix not in {".h", ".cpp", ".inc"} or path.name.endswith("test.cpp"):
+            continue
+        for number, line in code_lines(path.read_text()):
+            where = f"src/{relative}:{number}"
+            found += [f"{where}: no flag of a front is called {name}" for name in FIELD.findall(line)
+                      if name not in known]
+            foreign = FOREIGN_FLAGS.get(str(relative))
+            if relative.parts[0] == "cli" or (foreign is not None and foreign in line):
+                continue
+            found += [f'{where}: {literal} spells a flag; field("…") names it'
+                      for literal in LITERAL.findall(line) if FLAG.search(literal)]
+    return found
 
 
 def violations(source: pathlib.Path) -> list[str]:
@@ -47,10 +95,10 @@ def violations(source: pathlib.Path) -> list[str]:
 def main() -> int:
     root = pathlib.Path(__file__).resolve().parent.parent
     source = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else root / "src"
-    found = violations(source.resolve())
+    found = violations(source.resolve()) + spelled_flags(source.resolve())
     for line in found:
         print(line)
-    print(f"{len(found)} violations of the layer rules")
+    print(f"{len(found)} violations")
     return 1 if found else 0
 
 

@@ -5,6 +5,7 @@
 
 #include "base/checked.h"
 #include "base/error.h"
+#include "base/text/field.h"
 
 namespace mxvideo::audit {
 namespace {
@@ -68,9 +69,9 @@ MemoryPlan plan_memory(const pipeline::WanPipeline& model, const GenerateRequest
   return plan;
 }
 
-// A change that a user could make, and the flags that say so.
+// A change that a user could make, and the fields that say so.
 struct Candidate {
-  std::string flags = {};
+  std::string fields = {};
   bool quantize = false;
   bool tile = false;
   double scale = 1;  // of width and height
@@ -82,17 +83,17 @@ std::vector<Candidate> candidates(const std::string& scheme, const MemoryPlan& p
   const bool can_quantize = (scheme.empty() || scheme == "none") && !plan.quantized;
   const bool can_tile = !plan.vae_tiling;
   std::vector<Candidate> list;
-  if (can_tile) list.push_back({.flags = "--vae-tiling on", .tile = true});
-  if (can_quantize) list.push_back({.flags = "--quantization mxfp8", .quantize = true});
+  const std::string quantize = field("quantization") + " mxfp8";
+  const std::string tile = field("vae_tiling") + " on";
+  if (can_tile) list.push_back({.fields = tile, .tile = true});
+  if (can_quantize) list.push_back({.fields = quantize, .quantize = true});
   if (can_tile && can_quantize) {
-    list.push_back(
-        {.flags = "--quantization mxfp8 --vae-tiling on", .quantize = true, .tile = true});
+    list.push_back({.fields = quantize + " " + tile, .quantize = true, .tile = true});
   }
-  const std::string prefix = std::string(can_quantize ? "--quantization mxfp8 " : "") +
-                             (can_tile ? "--vae-tiling on " : "");
+  const std::string prefix = (can_quantize ? quantize + " " : "") + (can_tile ? tile + " " : "");
   for (const auto& [scale, fewer] :
        {std::pair{1.0, true}, {0.75, false}, {0.5, false}, {0.5, true}, {0.25, true}}) {
-    list.push_back({.flags = prefix,
+    list.push_back({.fields = prefix,
                     .quantize = can_quantize,
                     .tile = can_tile,
                     .scale = scale,
@@ -101,7 +102,7 @@ std::vector<Candidate> candidates(const std::string& scheme, const MemoryPlan& p
   return list;
 }
 
-// Makes the change; the flags say which.
+// Makes the change; the fields say which.
 void apply_change(Candidate& candidate, const MemoryPlan& plan, int64_t pixel_multiple,
                   GenerateRequest& request) {
   if (candidate.tile) request.vae_tiling = VaeTilingMode::kOn;
@@ -112,14 +113,14 @@ void apply_change(Candidate& candidate, const MemoryPlan& plan, int64_t pixel_mu
     };
     request.width = scaled(plan.request.width);
     request.height = scaled(plan.request.height);
-    candidate.flags +=
-        "--size " + std::to_string(*request.width) + "x" + std::to_string(*request.height) + " ";
+    candidate.fields += field("size") + " " + std::to_string(*request.width) + "x" +
+                        std::to_string(*request.height) + " ";
   }
   if (candidate.fewer_frames) {
     request.num_frames = (plan.request.num_frames - 1) / 8 * 4 + 1;
-    candidate.flags += "--num-frames " + std::to_string(*request.num_frames) + " ";
+    candidate.fields += field("num_frames") + " " + std::to_string(*request.num_frames) + " ";
   }
-  while (candidate.flags.ends_with(' ')) candidate.flags.pop_back();
+  while (candidate.fields.ends_with(' ')) candidate.fields.pop_back();
 }
 
 std::vector<std::string> find_cures(const pipeline::PipelineOptions& source, VideoFile video,
@@ -142,7 +143,7 @@ std::vector<std::string> find_cures(const pipeline::PipelineOptions& source, Vid
     try {
       const pipeline::WanPipeline model(std::move(pipeline_options));
       apply_change(candidate, plan, model.pixel_multiple(), request);
-      if (fits(plan_memory(model, request, video), available)) cures.push_back(candidate.flags);
+      if (fits(plan_memory(model, request, video), available)) cures.push_back(candidate.fields);
     } catch (const Error& error) {
       // A change that this model does not take is no cure.
       if (error.code() != Code::kUnsupported && error.code() != Code::kInvalidArgument) throw;

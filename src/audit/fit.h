@@ -25,7 +25,8 @@ struct PlanReport {
   pipeline::MemoryPlan memory;
   AvailableMemory available;  // beyond what this process has now
   bool fits = false;
-  // When it does not fit: the smallest changes that would make it fit, as flags; empty: none found.
+  // When it does not fit: the smallest changes that would make it fit, fields and values; empty:
+  // none found.
   std::vector<std::string> cures;
   DiskPlan disk;
 };

@@ -7,6 +7,7 @@
 #include "audit/model_parts.h"
 #include "audit/part_check.h"
 #include "base/error.h"
+#include "base/text/field.h"
 #include "base/text/json.h"
 #include "checkpoint/declaration/scale_order.h"
 #include "checkpoint/safetensors.h"
@@ -26,9 +27,9 @@ void compare_with(const ModelPart& original, const TransformerCheckpoint& opened
                   double min_sqnr_db, VerifiedPart& result) {
   const TransformerCheckpoint reference = open_part(original);
   if (reference.quantization.quantized()) {
-    throw Error(Code::kUnsupported, original.weights.string() +
-                                        ": --original is quantized itself (" +
-                                        reference.quantization.origin + ")");
+    throw Error(Code::kUnsupported, original.weights.string() + ": " + field("original") +
+                                        " is quantized itself (" + reference.quantization.origin +
+                                        ")");
   }
   result.comparison = compare_values(opened, reference, min_sqnr_db);
   std::vector<TensorProblem> problems = result.comparison.problems;

@@ -1,5 +1,7 @@
 #include "base/error.h"
 
+#include "base/text/field.h"
+
 namespace mxvideo {
 
 std::string_view code_name(Code code) {
@@ -29,6 +31,8 @@ std::string_view code_name(Code code) {
   }
   return "unknown";
 }
+
+std::string Error::field() const { return first_field(what()); }
 
 void check(bool condition, std::string_view what, const char* file, int line) {
   if (condition) return;

@@ -1,6 +1,6 @@
 // The one exception type of mxvideo.
 //
-// Thrown anywhere above the kernels when the outside world is wrong (file, flag, request, memory,
+// Thrown anywhere above the kernels when the outside world is wrong (file, request, memory,
 // driver); caught in cli/main.cpp, which turns the code into an exit status, and at the server's
 // request boundary. Immutable, so safe to pass between threads by exception_ptr.
 #pragma once
@@ -13,7 +13,7 @@ namespace mxvideo {
 
 enum class Code {
   kInternal,         // a contract inside this program is broken
-  kInvalidArgument,  // a flag, request field or option has a value that cannot be used
+  kInvalidArgument,  // a field of a request or an option has a value that cannot be used
   kNotFound,         // a file, model or revision is not there
   kCorruptFile,      // a file is there and does not hold what its format demands
   kUnsupported,      // valid input that this build does not run
@@ -28,11 +28,14 @@ enum class Code {
 // Snake-case name of a code, as it appears in front of messages.
 std::string_view code_name(Code code);
 
-// `message` is one line: what, where, expected, got.
+// `message` is one line: what, where, expected, got. Fields of a request and options in it are
+// named by field() of base/text/field.h, which the fronts spell.
 class Error : public std::runtime_error {
  public:
   Error(Code code, const std::string& message) : std::runtime_error(message), code_(code) {}
   Code code() const { return code_; }
+  // The first field that the message names; empty without one.
+  std::string field() const;
 
  private:
   Code code_;

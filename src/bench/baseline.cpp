@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/text/field.h"
 
 namespace mxvideo::bench {
 namespace {
@@ -64,7 +65,8 @@ auto reading(const Body& body) try {
   return body();
 } catch (const nlohmann::json::exception& error) {
   throw Error(Code::kCorruptFile, std::string("bench results: expected a baseline and what mxvideo "
-                                              "bench --json prints, got other JSON: ") +
+                                              "bench " +
+                                              field("json") + " prints, got other JSON: ") +
                                       error.what());
 }
 

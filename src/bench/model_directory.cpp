@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/system/system_error.h"
+#include "base/text/field.h"
 #include "base/text/json.h"
 #include "synthetic/model_preset.h"
 #include "synthetic/random_model.h"
@@ -45,14 +46,14 @@ ModelDirectory ModelDirectory::make(const ModelLocation& location, const char* c
   if (fs::exists(config_file())) {
     result.config_ = read_json_file(config_file());
     if (result.config_ != nlohmann::json(config)) {
-      throw Error(Code::kInvalidArgument, "--keep " + location.keep.string() +
+      throw Error(Code::kInvalidArgument, field("keep") + " " + location.keep.string() +
                                               ": expected the model of this bench, got another");
     }
     return result;
   }
   if (fs::exists(result.path_) && !fs::is_empty(result.path_)) {
-    throw Error(Code::kInvalidArgument,
-                "--keep " + location.keep.string() + ": expected a model of a bench or nothing");
+    throw Error(Code::kInvalidArgument, field("keep") + " " + location.keep.string() +
+                                            ": expected a model of a bench or nothing");
   }
   write({.directory = result.path_, .config = config, .seed = 1});
   result.config_ = config;

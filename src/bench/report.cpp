@@ -4,6 +4,7 @@
 
 #include "base/parallel.h"
 #include "base/system/cpu_features.h"
+#include "base/text/field.h"
 #include "kernels/common/context.h"
 
 namespace mxvideo::bench {
@@ -76,7 +77,8 @@ RowState without_slow_reference(const RowState& state, const std::string& row, d
   constexpr double kFastEnough = 1e8;
   if (!row.starts_with("reference") || !asked_for.empty() || flops <= kFastEnough) return state;
   return {.status = RowStatus::kLeftOut,
-          .reason = "plain loops take too long on this size; --kernel reference runs them"};
+          .reason = "plain loops take too long on this size; " + field("kernel") +
+                    " reference runs them"};
 }
 
 void add_rate(Json& json, const std::string& row, double flops, double seconds) {

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <thread>
 
+#include "base/text/field.h"
 #include "bench/attention_bench.h"
 #include "bench/bench_test_support.h"
 #include "bench/gemm_bench.h"
@@ -180,7 +181,7 @@ TEST(RowsTest, TokensBecomeAPicture) {
   EXPECT_EQ(token_grid(1), (Grid{1, 1, 1}));
   EXPECT_EQ(token_grid(1021), (Grid{1, 1, 1021}));  // a prime
   for (const int64_t bad : {int64_t{0}, int64_t{-5}, int64_t{1031}, int64_t{4106}}) {
-    expect_refusal(Code::kInvalidArgument, "--tokens: expected a product of two numbers",
+    expect_refusal(Code::kInvalidArgument, field("tokens") + ": expected a product of two numbers",
                    [&] { token_grid(bad); });
   }
 }

@@ -6,6 +6,7 @@
 #include <sstream>
 
 #include "base/error.h"
+#include "base/text/field.h"
 #include "base/text/glob.h"
 #include "base/text/nearest_name.h"
 #include "bench/builtin_shapes.h"
@@ -59,7 +60,7 @@ int64_t rows_of(const std::string& text, const LayerShape& shape,
   for (const TokenCount& count : tokens) {
     if (count.model == shape.model) known += ", " + count.resolution;
   }
-  throw Error(Code::kInvalidArgument, "--m: expected numbers from 1 to " +
+  throw Error(Code::kInvalidArgument, field("m") + ": expected numbers from 1 to " +
                                           std::to_string(kLargest) + " or, for " + shape.model +
                                           ", one of" + (known.empty() ? " none" : known.substr(1)) +
                                           "; got '" + text + "'");
@@ -126,8 +127,8 @@ std::vector<GemmProblem> select_problems(const std::vector<LayerShape>& shapes,
     }
   }
   if (problems.empty()) {
-    throw Error(Code::kInvalidArgument, "--layer '" + selection.layers + "' matches none of " +
-                                            join_names(known) +
+    throw Error(Code::kInvalidArgument, field("layer") + " '" + selection.layers +
+                                            "' matches none of " + join_names(known) +
                                             did_you_mean(selection.layers, known));
   }
   return problems;

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "base/text/field.h"
 #include "bench/bench_test_support.h"
 
 namespace mxvideo::bench {
@@ -81,10 +82,11 @@ TEST(ShapesTest, RefusesRowsAndLayersThatAreNot) {
   const auto select = [](const GemmSelection& selection) {
     select_problems(builtin_layer_shapes(), builtin_token_counts(), selection);
   };
-  expect_refusal(Code::kInvalidArgument, "--m: expected numbers", [&] { select({.rows = {"0"}}); });
+  expect_refusal(Code::kInvalidArgument, field("m") + ": expected numbers",
+                 [&] { select({.rows = {"0"}}); });
   expect_refusal(Code::kInvalidArgument, "for a14b, one of 480p, 720p; got '1080p'",
                  [&] { select({.rows = {"1080p"}}); });
-  expect_refusal(Code::kInvalidArgument, "--layer 'b*' matches none of a14b/attn",
+  expect_refusal(Code::kInvalidArgument, field("layer") + " 'b*' matches none of a14b/attn",
                  [&] { select({.layers = "b*", .rows = {"1"}}); });
 }
 

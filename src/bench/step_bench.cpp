@@ -8,6 +8,7 @@
 #include "base/file/atomic_file.h"
 #include "base/parallel.h"
 #include "base/system/memory_usage.h"
+#include "base/text/field.h"
 #include "bench/kernel_clock.h"
 #include "bench/loaded_transformer.h"
 #include "checkpoint/safetensors_writer.h"
@@ -138,8 +139,9 @@ std::array<int64_t, 3> token_grid(int64_t tokens) {
   while (height > 1 && tokens % height != 0) --height;
   if (tokens < 1 || tokens / height > kMostPerSide) {
     throw Error(Code::kInvalidArgument,
-                "--tokens: expected a product of two numbers from 1 to 1024, or a multiple of 390 "
-                "or 880 up to 1024 of these, got " +
+                field("tokens") +
+                    ": expected a product of two numbers from 1 to 1024, or a multiple of 390 "
+                    "or 880 up to 1024 of these, got " +
                     std::to_string(tokens));
   }
   return {1, height, tokens / height};

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/parallel.h"
 #include "base/system/memory_usage.h"
+#include "base/text/field.h"
 #include "checkpoint/checkpoint.h"
 #include "models/wan_vae/wan_vae.h"
 
@@ -20,9 +21,10 @@ Shape latent_shape(const VaeBench& request, const WanVaeConfig& config) {
                     request.width >= factor && request.width % factor == 0;
   if (!good) {
     throw Error(Code::kInvalidArgument,
-                "--frames, --size: expected 4n+1 frames and multiples of " +
-                    std::to_string(factor) + ", got " + std::to_string(request.frames) + ", " +
-                    std::to_string(request.width) + "x" + std::to_string(request.height));
+                field("num_frames") + ", " + field("width") + ", " + field("height") +
+                    ": expected 4n+1 frames and multiples of " + std::to_string(factor) + ", got " +
+                    std::to_string(request.frames) + ", " + std::to_string(request.width) + "x" +
+                    std::to_string(request.height));
   }
   return {config.z_dim, (request.frames - 1) / config.scale_factor_temporal + 1,
           request.height / factor, request.width / factor};

@@ -4,6 +4,7 @@
 #include <atomic>
 
 #include "base/error.h"
+#include "base/text/field.h"
 
 namespace mxvideo::checkpoint {
 namespace {
@@ -42,8 +43,8 @@ fs::path resolve_inside(const fs::path& file, const fs::path& root) {
   if (mismatch.first != root.end() && !links_allowed) {
     throw Error(Code::kUnsupported,
                 file.string() + ": is a link to " + canonical.string() + ", which is outside of " +
-                    root.string() +
-                    "; --allow-links follows it if you trust whoever made it, or copy the file");
+                    root.string() + "; " + field("allow_links") +
+                    " follows it if you trust whoever made it, or copy the file");
   }
   return canonical;
 }

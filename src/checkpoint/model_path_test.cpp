@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/file/atomic_file.h"
+#include "base/text/field.h"
 #include "checkpoint/containment.h"
 #include "support/expect_error.h"
 #include "support/test_support.h"
@@ -202,7 +203,7 @@ TEST_F(HubCache, ComparesWithTheListingOfTheRepository) {
 TEST_F(HubCache, RefusesLinksThatLeaveTheRepository) {
   write_file_atomically(root_ / "secret.json", "{}");
   fs::create_symlink(root_ / "secret.json", snapshot_ / "vae" / "extra.json");
-  expect_refused(Code::kUnsupported, "org/name", "--allow-links follows it");
+  expect_refused(Code::kUnsupported, "org/name", field("allow_links") + " follows it");
   allow_links(true);
   EXPECT_EQ(resolve("org/name").directory, snapshot_);
   allow_links(false);

@@ -18,6 +18,7 @@
 #include "cli/flags/help_text.h"
 #include "cli/interrupt.h"
 #include "cli/progress.h"
+#include "cli/spelling.h"
 #include "cli/threads.h"
 
 namespace {
@@ -34,7 +35,7 @@ struct Entry {
 // One line whatever the message quotes: names may hold line breaks and escape sequences.
 int fail(Code code, std::string_view message) {
   constexpr size_t kMaxBytes = 16384;
-  std::cerr << "mxvideo: " << code_name(code) << ": " << printable(message, kMaxBytes) << "\n";
+  std::cerr << "mxvideo: " << code_name(code) << ": " << spelled_line(message, kMaxBytes) << "\n";
   return exit_code(code);
 }
 
@@ -52,7 +53,7 @@ int run_guarded(const std::function<int()>& command) {
     return command();
   } catch (const Error& error) {
     if (error.code() == Code::kCancelled) {
-      std::cerr << "mxvideo: " << error.what() << "\n";
+      std::cerr << "mxvideo: " << spelled(error.what()) << "\n";
       return received_signal() != 0 ? 128 + received_signal() : kExitInterrupted;
     }
     return fail(error.code(), error.what());

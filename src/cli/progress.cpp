@@ -15,6 +15,7 @@
 #include "base/error.h"
 #include "base/text/format.h"
 #include "cli/flags/validators.h"
+#include "cli/spelling.h"
 
 namespace mxvideo::cli {
 namespace {
@@ -112,8 +113,9 @@ std::string Progress::total_time() const {
          (total < kMinute ? fmt::format("{:.1f} s", total) : format_duration(total));
 }
 
-void Progress::line(const std::string& text) {
+void Progress::line(const std::string& message) {
   if (quiet_) return;
+  const std::string text = spelled(message);
   if (style_ == ProgressStyle::kJson) {
     std::cerr << nlohmann::json{{"notice", text}}.dump() << "\n" << std::flush;
     return;

@@ -49,7 +49,7 @@ class Progress {
   // shown.
   void within(std::string_view phase, int64_t done, int64_t total, double part);
   // A line of its own, above the bar.
-  void line(const std::string& text);
+  void line(const std::string& message);
   // Since this was made.
   double seconds() const;
   // "total time 12.3 s", "total time 01:02:03".

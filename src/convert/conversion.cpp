@@ -7,6 +7,7 @@
 
 #include "base/checked.h"
 #include "base/error.h"
+#include "base/text/field.h"
 #include "base/text/quote.h"
 #include "base/version.h"
 #include "checkpoint/containment.h"
@@ -118,7 +119,7 @@ void note_linked(const std::vector<std::string>& names, const ConvertHooks& hook
   hooks.note((names.size() == 1 ? "1 weight file is a hard link to the source, not a copy: "
                                 : std::to_string(names.size()) +
                                       " weight files are hard links to the source, not copies: ") +
-             name_list(names) + "; --copy copies");
+             name_list(names) + "; " + field("copy") + " copies");
 }
 
 // Layers whose weight holds codes of this format.
@@ -183,8 +184,9 @@ std::vector<RestFile> rest_of_model(const fs::path& root) {
 ConversionResult run_conversion(const ConversionPlan& plan, const OutputOptions& options,
                                 const ConversionHooks& hooks) {
   if (options.layout == Layout::kComfy && options.shard_bytes) {
-    throw Error(Code::kInvalidArgument,
-                "--shard-size: a ComfyUI model is one file per expert; expected no shard size");
+    throw Error(
+        Code::kInvalidArgument,
+        field("shard_size") + ": a ComfyUI model is one file per expert; expected no shard size");
   }
   const int64_t shard_bytes = options.shard_bytes.value_or(kDefaultShardBytes);
   Shards shards;

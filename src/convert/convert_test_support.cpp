@@ -92,7 +92,7 @@ QuantizeOptions quantize_options(const fs::path& model, const fs::path& output, 
 RepackOptions repack_options(const fs::path& quant, const fs::path& output, Layout layout) {
   RepackOptions options;
   options.quant.path = quant;
-  options.quant.path_flag = "--quant-path";
+  options.quant.path_field = "quant_path";
   options.output.path = output;
   options.output.layout = layout;
   options.verify = true;

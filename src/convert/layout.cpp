@@ -6,6 +6,7 @@
 
 #include "base/checked.h"
 #include "base/error.h"
+#include "base/text/field.h"
 #include "base/text/quote.h"
 
 namespace mxvideo::convert {
@@ -48,7 +49,7 @@ Layout parse_layout(std::string_view name) {
   if (name == "modelslim" || name == "original") return Layout::kModelSlim;
   if (name == "diffusers") return Layout::kDiffusers;
   if (name == "comfy") return Layout::kComfy;
-  throw Error(Code::kInvalidArgument, "--layout: unknown layout '" + printable(name) +
+  throw Error(Code::kInvalidArgument, field("layout") + ": unknown layout '" + printable(name) +
                                           "'; expected modelslim, diffusers or comfy");
 }
 
@@ -69,7 +70,7 @@ WanVariant parse_model_type(std::string_view name) {
     if (name == model_type_name(variant)) return variant;
   }
   throw Error(Code::kInvalidArgument,
-              "--model-type: unknown type '" + printable(name) +
+              field("model_type") + ": unknown type '" + printable(name) +
                   "'; expected Wan2.2-T2V-A14B, Wan2.2-I2V-A14B or Wan2.2-TI2V-5B");
 }
 

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/text/field.h"
 #include "base/text/json.h"
 #include "base/text/quote.h"
 #include "checkpoint/wan/expert_files.h"
@@ -28,12 +29,14 @@ struct Located {
 
 Located locate_pair(const ModelInputs& inputs) {
   if (inputs.high_noise.empty() || inputs.low_noise.empty()) {
-    throw Error(Code::kInvalidArgument,
-                "--high-noise-model and --low-noise-model belong together; got only one of them");
+    throw Error(Code::kInvalidArgument, field("high_noise_model") + " and " +
+                                            field("low_noise_model") +
+                                            " belong together; got only one of them");
   }
   if (!inputs.path.empty()) {
-    throw Error(Code::kInvalidArgument,
-                inputs.path_flag + " excludes --high-noise-model and --low-noise-model");
+    throw Error(Code::kInvalidArgument, field(inputs.path_field) + " excludes " +
+                                            field("high_noise_model") + " and " +
+                                            field("low_noise_model"));
   }
   checkpoint::ExpertFiles experts;
   for (const auto& [component, given] :
@@ -48,8 +51,9 @@ Located locate(const ModelInputs& inputs) {
   if (!inputs.high_noise.empty() || !inputs.low_noise.empty()) return locate_pair(inputs);
   const fs::path& root = inputs.path;
   if (root.empty()) {
-    throw Error(Code::kInvalidArgument,
-                inputs.path_flag + " or --high-noise-model and --low-noise-model is required");
+    throw Error(Code::kInvalidArgument, field(inputs.path_field) + " or " +
+                                            field("high_noise_model") + " and " +
+                                            field("low_noise_model") + " is required");
   }
   Located located{.experts = checkpoint::find_experts(root), .index = {}, .diffusers_root = {}};
   if (fs::exists(root / "model_index.json")) {
@@ -103,16 +107,17 @@ void check_variant(const ModelSource& model, const std::string& where,
                    std::optional<WanVariant> expected) {
   if (expected && *expected != model.variant) {
     throw Error(Code::kInvalidArgument,
-                "--model-type says " + std::string(model_type_name(*expected)) + ", but " + where +
-                    " holds " + std::string(model_type_name(model.variant)));
+                field("model_type") + " says " + std::string(model_type_name(*expected)) +
+                    ", but " + where + " holds " + std::string(model_type_name(model.variant)));
   }
   const size_t needed = has_two_experts(model.variant) ? 2 : 1;
   if (model.experts.size() == needed) return;
-  throw Error(Code::kNotFound,
-              where + ": " + std::string(model_type_name(model.variant)) + " has " +
-                  std::to_string(needed) + " expert(s), got " +
-                  std::to_string(model.experts.size()) +
-                  (needed == 2 ? "; name both with --high-noise-model and --low-noise-model" : ""));
+  throw Error(Code::kNotFound, where + ": " + std::string(model_type_name(model.variant)) +
+                                   " has " + std::to_string(needed) + " expert(s), got " +
+                                   std::to_string(model.experts.size()) +
+                                   (needed == 2 ? "; name both with " + field("high_noise_model") +
+                                                      " and " + field("low_noise_model")
+                                                : ""));
 }
 
 }  // namespace
@@ -127,7 +132,7 @@ void check_expert_order(const ModelSource& model, const ModelSource& original) {
 }
 
 ModelInputs original_inputs(const fs::path& path) {
-  return {.path = path, .high_noise = {}, .low_noise = {}, .path_flag = "--original-model-path"};
+  return {.path = path, .high_noise = {}, .low_noise = {}, .path_field = "original_model_path"};
 }
 
 bool ModelSource::quantized() const {

@@ -12,11 +12,11 @@
 
 namespace mxvideo::convert {
 
-// What the flags name: a directory or a file, or the files of the two experts.
+// What a request names: a directory or a file, or the files of the two experts.
 struct ModelInputs {
   std::filesystem::path path;
   std::filesystem::path high_noise, low_noise;
-  std::string path_flag = "--model-path";  // for messages
+  std::string path_field = "model_path";  // for messages
 };
 
 // The model of --original-model-path.

@@ -6,6 +6,7 @@
 
 #include "audit/inspect.h"
 #include "audit/verify.h"
+#include "base/text/field.h"
 #include "convert/convert_test_support.h"
 #include "support/test_support.h"
 
@@ -13,6 +14,12 @@ namespace mxvideo::convert {
 namespace {
 
 namespace fs = std::filesystem;
+using audit::inspect_json;
+using audit::inspect_model;
+using audit::ValueDifference;
+using audit::verify_model;
+using audit::VerifyOptions;
+using audit::VerifyReport;
 using formats::MxElement;
 using test::edit_json;
 using test::edit_tensors;
@@ -207,11 +214,12 @@ TEST_F(Mxint8, ComfyIsRefusedBeforeAnythingIsWritten) {
   const auto nothing_written = [&] {
     return !fs::exists(out("comfy")) && !fs::exists(out("comfy.partial"));
   };
-  expect_error_with(Code::kInvalidArgument, "--layout comfy: ComfyUI has no format",
+  expect_error_with(Code::kInvalidArgument, field("layout") + " comfy: ComfyUI has no format",
                     [&] { quantize_model(int8_options(out("comfy"), Layout::kComfy), {}); });
   EXPECT_TRUE(nothing_written());
   expect_error_with(
-      Code::kUnsupported, "16 layers cannot go into --layout comfy: blocks.{0,1}.attn1",
+      Code::kUnsupported,
+      "16 layers cannot go into " + field("layout") + " comfy: blocks.{0,1}.attn1",
       [&] { repack_model(repack_options(mixed(), out("comfy"), Layout::kComfy), {}); });
   EXPECT_TRUE(nothing_written());
 }

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/text/field.h"
 #include "base/text/glob.h"
 #include "base/text/nearest_name.h"
 #include "base/text/quote.h"
@@ -54,7 +55,7 @@ void check_globs(const ModelSource& model, const std::vector<std::string>& globs
   }
   if (unused.empty()) return;
   throw Error(Code::kInvalidArgument,
-              "--quantization-ignored-layers: no layer matches " + name_list(unused));
+              field("quantization_ignored_layers") + ": no layer matches " + name_list(unused));
 }
 
 void refuse_quantized(const ModelSource& model) {
@@ -180,8 +181,10 @@ fs::path rest_root(const QuantizeOptions& options, const ModelSource& model,
   if (original && !original->diffusers_root.empty()) return original->diffusers_root;
   if (!model.diffusers_root.empty()) return model.diffusers_root;
   throw Error(Code::kInvalidArgument,
-              "--layout diffusers writes a whole model, and the source holds the transformers "
-              "only; name a Diffusers directory with --original-model-path");
+              field("layout") +
+                  " diffusers writes a whole model, and the source holds the transformers "
+                  "only; name a Diffusers directory with " +
+                  field("original_model_path"));
 }
 
 Json result_json(const QuantizeOptions& options, const ConversionResult& result) {
@@ -227,8 +230,9 @@ void plan_experts(const QuantizeOptions& options, const ModelSource& model,
 nlohmann::ordered_json quantize_model(const QuantizeOptions& options, const ConvertHooks& hooks) {
   const std::string refusal = refuse_element(options.output.layout, options.mx.element);
   if (!refusal.empty()) {
-    throw Error(Code::kInvalidArgument,
-                "--layout " + std::string(layout_name(options.output.layout)) + ": " + refusal);
+    throw Error(
+        Code::kInvalidArgument,
+        field("layout") + " " + std::string(layout_name(options.output.layout)) + ": " + refusal);
   }
   const ModelSource model = open_model_source(options.model, options.model_type);
   for (const std::string& notice : model.notices()) hooks.note(notice);

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "base/parallel.h"
+#include "base/text/field.h"
 #include "checkpoint/wan/key_map.h"
 #include "convert/convert_test_support.h"
 #include "support/test_support.h"
@@ -153,8 +154,8 @@ TEST_F(QuantizeTest, SharesNothingButWeightsWithItsSource) {
       if (!copy) {
         EXPECT_EQ(notes[0],
                   "2 weight files are hard links to the source, not copies: "
-                  "text_encoder/model.safetensors, vae/diffusion_pytorch_model.safetensors; "
-                  "--copy copies");
+                  "text_encoder/model.safetensors, vae/diffusion_pytorch_model.safetensors; " +
+                      field("copy") + " copies");
       }
     }
   }
@@ -221,7 +222,7 @@ TEST_F(QuantizeTest, ReadsOriginalAndSingleFileSources) {
   QuantizeOptions options =
       quantize_options(out("single") / "wan2.2_ti2v.safetensors", out("c"), Layout::kModelSlim);
   // The width of the tiny model is no multiple of 128, so its file does not tell the heads.
-  expect_error_with(Code::kInvalidArgument, "--original-model-path",
+  expect_error_with(Code::kInvalidArgument, field("original_model_path"),
                     [&] { quantize_model(options, {}); });
   options.original = source;
   quantize_model(options, {});
@@ -273,7 +274,7 @@ TEST_F(QuantizeTest, ShardsAndIndex) {
   EXPECT_EQ(index["weight_map"]["blocks.1.ffn.0.weight"],
             index["weight_map"]["blocks.1.ffn.0.weight_scale"]);
   const ModelSource reopened = open_model_source(
-      {.path = out(), .high_noise = {}, .low_noise = {}, .path_flag = "--quant-path"}, {});
+      {.path = out(), .high_noise = {}, .low_noise = {}, .path_field = "quant_path"}, {});
   check_transformer_tensors(reopened.experts[0], reopened.experts[0].config.sizes);
 }
 
@@ -382,12 +383,13 @@ TEST_F(QuantizeTest, RefusesWhatDoesNotFit) {
                     [&] { quantize_model(options, {}); });
   options.model.path = golden_model("ti2v-5b");
   options.model_type = checkpoint::WanVariant::kT2V;
-  expect_error_with(Code::kInvalidArgument, "--model-type says Wan2.2-T2V-A14B, but ",
+  expect_error_with(Code::kInvalidArgument, field("model_type") + " says Wan2.2-T2V-A14B, but ",
                     [&] { quantize_model(options, {}); });
   options.model_type.reset();
   options.output.layout = Layout::kComfy;
   options.output.shard_bytes = 1000;
-  expect_error_with(Code::kInvalidArgument, "--shard-size", [&] { quantize_model(options, {}); });
+  expect_error_with(Code::kInvalidArgument, field("shard_size"),
+                    [&] { quantize_model(options, {}); });
   options.output.path = folder_.path() / "model";
   options.output.layout = Layout::kModelSlim;
   options.output.shard_bytes.reset();

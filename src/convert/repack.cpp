@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/text/field.h"
 #include "convert/repack_expert.h"
 #include "convert/run_files.h"
 
@@ -17,9 +18,11 @@ fs::path rest_root(const RepackOptions& options, const ModelSource& quant,
   if (options.output.layout != Layout::kDiffusers) return {};
   if (original && !original->diffusers_root.empty()) return original->diffusers_root;
   if (!quant.diffusers_root.empty()) return quant.diffusers_root;
-  throw Error(Code::kInvalidArgument,
-              "--layout diffusers writes a whole model, and --quant-path holds the transformers "
-              "only; name a Diffusers directory with --original-model-path");
+  throw Error(Code::kInvalidArgument, field("layout") + " diffusers writes a whole model, and " +
+                                          field("quant_path") +
+                                          " holds the transformers "
+                                          "only; name a Diffusers directory with " +
+                                          field("original_model_path"));
 }
 
 const RepackExpert& expert_of(const std::vector<RepackExpert>& experts,

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/text/field.h"
 #include "base/text/quote.h"
 #include "checkpoint/comfy_quant.h"
 #include "convert/target_layout.h"
@@ -190,9 +191,9 @@ class ExpertPlanner {
     if (refused.empty()) return;
     throw Error(Code::kUnsupported,
                 expert_.source->opened.quantization.origin + ": " + std::to_string(refused.size()) +
-                    (refused.size() == 1 ? " layer" : " layers") + " cannot go into --layout " +
-                    std::string(layout_name(layout_)) + ": " + name_list(refused, 5) + "; " +
-                    reason);
+                    (refused.size() == 1 ? " layer" : " layers") + " cannot go into " +
+                    field("layout") + " " + std::string(layout_name(layout_)) + ": " +
+                    name_list(refused, 5) + "; " + reason);
   }
 
   // The source's, without what speaks of its layout.

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "base/text/field.h"
 #include "checkpoint/wan/key_map.h"
 #include "convert/convert_test_support.h"
 #include "convert/repack_expert.h"
@@ -124,7 +125,8 @@ TEST_F(RepackTest, DetectsTheModelType) {
 }
 
 TEST_F(RepackTest, DiffusersLayoutNeedsAModel) {
-  expect_failure(Code::kInvalidArgument, "name a Diffusers directory with --original-model-path",
+  expect_failure(Code::kInvalidArgument,
+                 "name a Diffusers directory with " + field("original_model_path"),
                  repack_options(raw_model("ti2v-5b"), out(), Layout::kDiffusers));
 }
 

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/file/atomic_file.h"
+#include "base/text/field.h"
 #include "base/text/json.h"
 #include "checkpoint/wan/key_map.h"
 
@@ -107,13 +108,16 @@ std::optional<formats::MxElement> dominant_element(const MxLayers& layers) {
 
 std::string refuse_element(Layout layout, formats::MxElement element) {
   if (layout != Layout::kComfy || element != formats::MxElement::kInt8) return {};
-  return "ComfyUI has no format with the elements of mxint8; --layout modelslim and diffusers "
+  return "ComfyUI has no format with the elements of mxint8; " + field("layout") +
+         " modelslim and diffusers "
          "hold them";
 }
 
 std::string refuse_weight_only(Layout layout) {
   if (layout == Layout::kComfy) return {};
-  return "a quant_model_description cannot say that activations are not quantized; --layout comfy "
+  return "a quant_model_description cannot say that activations are not quantized; " +
+         field("layout") +
+         " comfy "
          "can, by full_precision_matrix_mult";
 }
 
@@ -168,7 +172,8 @@ std::string target_config_text(Layout layout, WanVariant variant, const Transfor
     throw Error(Code::kInvalidArgument,
                 known.origin +
                     ": the number of heads cannot be told from the tensors, and this layout needs "
-                    "a config.json; name the original model with --original-model-path");
+                    "a config.json; name the original model with " +
+                    field("original_model_path"));
   }
   if (wan_words) return wan_model_config(known, variant);
   nlohmann::ordered_json json = known.json;

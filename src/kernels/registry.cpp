@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/text/field.h"
 #include "base/text/nearest_name.h"
 #include "kernels/attention/attention.h"
 #include "kernels/elementwise/elementwise.h"
@@ -78,16 +79,16 @@ void check_row_runs(const std::string& op, const std::string& row) {
   const auto found = std::ranges::find(ops, op, &OpInfo::name);
   if (found == ops.end()) {
     throw Error(Code::kInvalidArgument,
-                "--kernel: no op '" + op + "'; " + expected(names_of(ops), op));
+                field("kernel") + ": no op '" + op + "'; " + expected(names_of(ops), op));
   }
   const auto known = std::ranges::find(found->rows, row, &RowInfo::name);
   if (known == found->rows.end()) {
-    throw Error(Code::kInvalidArgument, "--kernel: op " + op + " has no row '" + row + "'; " +
-                                            expected(names_of(found->rows), row));
+    throw Error(Code::kInvalidArgument, field("kernel") + ": op " + op + " has no row '" + row +
+                                            "'; " + expected(names_of(found->rows), row));
   }
   const CpuFeatures missing = known->requires_cpu & ~cpu_features();
   if (missing != kCpuNone) {
-    throw Error(Code::kDevice, "--kernel " + op + "=" + row + ": this CPU lacks " +
+    throw Error(Code::kDevice, field("kernel") + " " + op + "=" + row + ": this CPU lacks " +
                                    cpu_features_to_string(missing));
   }
 }

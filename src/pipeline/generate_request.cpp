@@ -5,6 +5,7 @@
 #include <sstream>
 
 #include "base/error.h"
+#include "base/text/field.h"
 #include "pipeline/prompt_syntax.h"
 
 namespace mxvideo::pipeline {
@@ -32,36 +33,36 @@ std::string nearest_valid(int64_t value, int64_t step, int64_t offset, int64_t m
          (above == below ? "" : " or " + std::to_string(above));
 }
 
-void check_dimension(const char* flag, int64_t value, int64_t multiple) {
+void check_dimension(const std::string& name, int64_t value, int64_t multiple) {
   if (value > 0 && value <= kMaxPixels && value % multiple == 0) return;
-  invalid(std::string(flag) + " " + std::to_string(value) + " is no multiple of " +
-          std::to_string(multiple) + " up to " + std::to_string(kMaxPixels) + "; " +
+  invalid(name + " " + std::to_string(value) + " is no multiple of " + std::to_string(multiple) +
+          " up to " + std::to_string(kMaxPixels) + "; " +
           nearest_valid(value, multiple, 0, kMaxPixels));
 }
 
 void check_frames(int64_t frames, int64_t stride) {
   if (frames >= 1 && frames <= kMaxFrames && frames % stride == 1) return;
-  invalid("--num-frames " + std::to_string(frames) + " is not " + std::to_string(stride) +
+  invalid(field("num_frames") + " " + std::to_string(frames) + " is not " + std::to_string(stride) +
           "n+1 up to " + std::to_string(kMaxFrames) + "; " +
           nearest_valid(frames, stride, 1, kMaxFrames));
 }
 
-void check_number(const char* flag, double value, double minimum, double maximum) {
+void check_number(const std::string& name, double value, double minimum, double maximum) {
   if (std::isfinite(value) && value >= minimum && value <= maximum) return;
   std::ostringstream message;
-  message << flag << " " << value << " is out of range; expected " << minimum << " to " << maximum;
+  message << name << " " << value << " is out of range; expected " << minimum << " to " << maximum;
   invalid(message.str());
 }
 
 void check_images(const GenerateRequest& request, WanVariant variant) {
   if (variant == WanVariant::kT2V && request.image) {
-    invalid("--image-path: T2V-A14B takes no image; use an I2V-A14B or TI2V-5B model");
+    invalid(field("image_path") + ": T2V-A14B takes no image; use an I2V-A14B or TI2V-5B model");
   }
   if (variant == WanVariant::kI2V && !request.image) {
-    invalid("--image-path is missing: I2V-A14B needs an image");
+    invalid(field("image_path") + " is missing: I2V-A14B needs an image");
   }
   if (request.last_image && variant != WanVariant::kI2V) {
-    invalid("--last-image-path: only I2V-A14B models take a last frame");
+    invalid(field("last_image_path") + ": only I2V-A14B models take a last frame");
   }
 }
 
@@ -69,7 +70,7 @@ void check_images(const GenerateRequest& request, WanVariant variant) {
 void resolve_size(const GenerateRequest& request, const checkpoint::GenerationDefaults& defaults,
                   const ModelRules& rules, ResolvedRequest& resolved) {
   if (request.width.has_value() != request.height.has_value()) {
-    invalid("--width and --height must be given together");
+    invalid(field("width") + " and " + field("height") + " must be given together");
   }
   resolved.width = request.width.value_or(defaults.width);
   resolved.height = request.height.value_or(defaults.height);
@@ -82,8 +83,8 @@ void resolve_size(const GenerateRequest& request, const checkpoint::GenerationDe
     resolved.width = size.width;
     resolved.height = size.height;
   }
-  check_dimension("--width", resolved.width, rules.pixel_multiple);
-  check_dimension("--height", resolved.height, rules.pixel_multiple);
+  check_dimension(field("width"), resolved.width, rules.pixel_multiple);
+  check_dimension(field("height"), resolved.height, rules.pixel_multiple);
 }
 
 // The reference guides with scales above 1 only; all others are one forward, of the prompt.
@@ -99,17 +100,18 @@ double effective_scale(double scale, std::vector<std::string>& notices) {
 void resolve_guidance(const GenerateRequest& request, WanVariant variant,
                       const checkpoint::GenerationDefaults& defaults, ResolvedRequest& resolved) {
   resolved.guidance_scale = request.guidance_scale.value_or(defaults.guidance_scale);
-  check_number("--guidance-scale", resolved.guidance_scale, 0, 1000);
+  check_number(field("guidance_scale"), resolved.guidance_scale, 0, 1000);
   resolved.guidance_scale = effective_scale(resolved.guidance_scale, resolved.notices);
   if (variant == WanVariant::kTI2V) {
-    if (request.guidance_scale_2) invalid("--guidance-scale-2: TI2V-5B has one transformer only");
+    if (request.guidance_scale_2)
+      invalid(field("guidance_scale_2") + ": TI2V-5B has one transformer only");
     resolved.guidance_scale_2 = resolved.guidance_scale;
     return;
   }
   const double fallback =
       request.guidance_scale ? resolved.guidance_scale : defaults.guidance_scale_2;
   resolved.guidance_scale_2 = request.guidance_scale_2.value_or(fallback);
-  check_number("--guidance-scale-2", resolved.guidance_scale_2, 0, 1000);
+  check_number(field("guidance_scale_2"), resolved.guidance_scale_2, 0, 1000);
   resolved.guidance_scale_2 = effective_scale(resolved.guidance_scale_2, resolved.notices);
 }
 
@@ -135,28 +137,28 @@ ResolvedRequest resolve_request(const GenerateRequest& request, const ModelRules
   resolved.num_frames = request.num_frames.value_or(defaults.num_frames);
   check_frames(resolved.num_frames, rules.frame_stride);
   if (request.last_image && resolved.num_frames == 1) {
-    invalid(
-        "--last-image-path: a video of one frame has no last frame beside its first; expected "
-        "--num-frames " +
-        std::to_string(rules.frame_stride + 1) + " or more");
+    invalid(field("last_image_path") +
+            ": a video of one frame has no last frame beside its first; expected " +
+            field("num_frames") + " " + std::to_string(rules.frame_stride + 1) + " or more");
   }
   resolved.fps = request.fps.value_or(defaults.fps);
   if (resolved.fps < 1 || resolved.fps > 240) {
-    invalid("--fps " + std::to_string(resolved.fps) + " is out of range; expected 1 to 240");
+    invalid(field("fps") + " " + std::to_string(resolved.fps) +
+            " is out of range; expected 1 to 240");
   }
   resolved.num_inference_steps = request.num_inference_steps.value_or(defaults.num_inference_steps);
   if (resolved.num_inference_steps < 1 || resolved.num_inference_steps > kMaxSteps) {
-    invalid("--num-inference-steps " + std::to_string(resolved.num_inference_steps) +
+    invalid(field("num_inference_steps") + " " + std::to_string(resolved.num_inference_steps) +
             " is out of range; expected 1 to " + std::to_string(kMaxSteps));
   }
   resolve_guidance(request, variant, defaults, resolved);
   if (request.boundary_ratio && variant == WanVariant::kTI2V) {
-    invalid("--boundary-ratio: TI2V-5B has one transformer only");
+    invalid(field("boundary_ratio") + ": TI2V-5B has one transformer only");
   }
   resolved.boundary_ratio = request.boundary_ratio.value_or(rules.boundary_ratio);
-  check_number("--boundary-ratio", resolved.boundary_ratio, 0, 1);
+  check_number(field("boundary_ratio"), resolved.boundary_ratio, 0, 1);
   resolved.flow_shift = request.flow_shift.value_or(rules.flow_shift);
-  check_number("--flow-shift", resolved.flow_shift, 0.01, 1000);
+  check_number(field("flow_shift"), resolved.flow_shift, 0.01, 1000);
   return resolved;
 }
 

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "base/text/field.h"
 #include "support/test_support.h"
 
 namespace mxvideo::pipeline {
@@ -42,7 +43,7 @@ std::string message_of(const GenerateRequest& request, WanVariant variant) {
   return error.what();
 }
 
-void expect_message(const GenerateRequest& request, WanVariant variant, const char* part) {
+void expect_message(const GenerateRequest& request, WanVariant variant, const std::string& part) {
   const std::string message = message_of(request, variant);
   EXPECT_NE(message.find(part), std::string::npos) << message;
 }
@@ -74,7 +75,7 @@ TEST(ResolveRequest, GuidanceScale2FollowsAGivenGuidanceScale) {
   EXPECT_EQ(resolve_request(request, rules(WanVariant::kT2V)).guidance_scale_2, 6.0);
   request.guidance_scale_2 = 2;
   EXPECT_EQ(resolve_request(request, rules(WanVariant::kT2V)).guidance_scale_2, 2.0);
-  expect_message(request, WanVariant::kTI2V, "--guidance-scale-2");
+  expect_message(request, WanVariant::kTI2V, field("guidance_scale_2"));
 }
 
 TEST(ResolveRequest, NamesTheNearestValidSizes) {
@@ -108,30 +109,30 @@ TEST(ResolveRequest, RefusesNumbersOutOfRange) {
     return request;
   };
   expect_message(with([](auto& r) { r.num_inference_steps = 0; }), WanVariant::kT2V,
-                 "--num-inference-steps");
+                 field("num_inference_steps"));
   expect_message(with([](auto& r) { r.num_inference_steps = 5000; }), WanVariant::kT2V,
-                 "--num-inference-steps");
-  expect_message(with([](auto& r) { r.fps = 0; }), WanVariant::kT2V, "--fps");
+                 field("num_inference_steps"));
+  expect_message(with([](auto& r) { r.fps = 0; }), WanVariant::kT2V, field("fps"));
   expect_message(with([](auto& r) { r.guidance_scale = std::nan(""); }), WanVariant::kT2V,
-                 "--guidance-scale");
+                 field("guidance_scale"));
   expect_message(with([](auto& r) { r.guidance_scale_2 = -1; }), WanVariant::kT2V,
-                 "--guidance-scale-2");
+                 field("guidance_scale_2"));
   expect_message(with([](auto& r) { r.boundary_ratio = 1.5; }), WanVariant::kT2V,
-                 "--boundary-ratio");
+                 field("boundary_ratio"));
   expect_message(with([](auto& r) { r.boundary_ratio = 0.5; }), WanVariant::kTI2V,
-                 "--boundary-ratio");
-  expect_message(with([](auto& r) { r.flow_shift = 0; }), WanVariant::kT2V, "--flow-shift");
+                 field("boundary_ratio"));
+  expect_message(with([](auto& r) { r.flow_shift = 0; }), WanVariant::kT2V, field("flow_shift"));
 }
 
 TEST(ResolveRequest, ImagesGoWithTheRightVariants) {
   GenerateRequest request = small_request();
-  expect_message(request, WanVariant::kI2V, "--image-path is missing");
+  expect_message(request, WanVariant::kI2V, field("image_path") + " is missing");
   request.image = image(64, 96);
   expect_message(request, WanVariant::kT2V, "takes no image");
   EXPECT_EQ(resolve_request(request, rules(WanVariant::kI2V)).width, 64);
   EXPECT_EQ(resolve_request(request, rules(WanVariant::kTI2V)).width, 64);
   request.last_image = image(64, 96);
-  expect_message(request, WanVariant::kTI2V, "--last-image-path");
+  expect_message(request, WanVariant::kTI2V, field("last_image_path"));
 }
 
 TEST(ResolveRequest, ScalesThatDoNotGuideAreOneAndSaySo) {
@@ -153,7 +154,7 @@ TEST(ResolveRequest, OneFrameHasNoLastImage) {
   request.image = image(64, 96);
   request.last_image = image(64, 96);
   request.num_frames = 1;
-  expect_message(request, WanVariant::kI2V, "expected --num-frames 5 or more");
+  expect_message(request, WanVariant::kI2V, "expected " + field("num_frames") + " 5 or more");
   request.num_frames = 5;
   resolve_request(request, rules(WanVariant::kI2V));
 }

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/file/atomic_file.h"
 #include "base/sha256.h"
+#include "base/text/field.h"
 #include "checkpoint/safetensors.h"
 #include "checkpoint/safetensors_writer.h"
 #include "pipeline/numerics_guard.h"
@@ -46,7 +47,7 @@ TextCache::TextCache(fs::path directory, nlohmann::ordered_json identity, int64_
   const fs::file_status status = fs::status(directory_, ignored);
   if (fs::exists(status) && !fs::is_directory(status)) {
     throw Error(Code::kInvalidArgument,
-                "--text-cache: expected a directory, got " + directory_.string());
+                field("text_cache") + ": expected a directory, got " + directory_.string());
   }
 }
 

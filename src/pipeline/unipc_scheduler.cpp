@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/parallel.h"
+#include "base/text/field.h"
 
 namespace mxvideo::pipeline {
 namespace {
@@ -42,8 +43,9 @@ SigmaGrid parse_sigma_grid(std::string_view name) {
   for (const auto& [value, known] : kGridNames) {
     if (known == name) return value;
   }
-  throw Error(Code::kInvalidArgument,
-              "--sigma-grid: expected diffusers, wan or sglang, got '" + std::string(name) + "'");
+  throw Error(
+      Code::kInvalidArgument,
+      field("sigma_grid") + ": expected diffusers, wan or sglang, got '" + std::string(name) + "'");
 }
 
 UniPcScheduler::UniPcScheduler(const SchedulerConfig& config, const SchedulerOptions& options)

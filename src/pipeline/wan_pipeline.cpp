@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/system/memory_usage.h"
+#include "base/text/field.h"
 #include "base/text/glob.h"
 #include "base/text/json.h"
 #include "base/text/nearest_name.h"
@@ -35,12 +36,13 @@ Config read_config(const std::filesystem::path& directory, const char* file = "c
   return Config::from_json(read_json_file(path), path.string());
 }
 
-// Refuses what the tokenizer would, with the flag in front.
-void check_text(const char* flag_prefix, const std::string& text) {
+// Refuses what the tokenizer would, which says "prompt: …", by the name of this text.
+void check_text(const char* name, const std::string& text) {
+  constexpr size_t kPrompt = std::string_view("prompt").size();
   try {
     tokenizer::clean_prompt(text);
   } catch (const Error& error) {
-    throw Error(error.code(), flag_prefix + std::string(error.what()));  // "prompt: …"
+    throw Error(error.code(), field(name) + std::string(error.what()).substr(kPrompt));
   }
 }
 
@@ -130,7 +132,7 @@ void WanPipeline::check_quantization() const {
     const bool used =
         std::ranges::any_of(names, [&](const auto& name) { return glob_match(pattern, name); });
     if (!used) {
-      throw Error(Code::kInvalidArgument, "--quantization-ignored-layers: '" + pattern +
+      throw Error(Code::kInvalidArgument, field("quantization_ignored_layers") + ": '" + pattern +
                                               "' matches no linear layer; the nearest is '" +
                                               nearest_to_glob(pattern, names) + "'");
     }
@@ -141,18 +143,17 @@ void WanPipeline::check_quantization() const {
 void WanPipeline::check_positions(const ResolvedRequest& request) const {
   const models::WanTransformerConfig& t = transformer_config();
   const int64_t longest = std::min(t.rope_max_seq_len, experts_.back().config.rope_max_seq_len);
-  const auto check_axis = [&](const char* flag, int64_t value, int64_t maximum) {
+  const auto check_axis = [&](const std::string& name, int64_t value, int64_t maximum) {
     if (value <= maximum) return;
-    throw Error(Code::kInvalidArgument, std::string(flag) + " " + std::to_string(value) +
-                                            " is beyond this model; at most " +
-                                            std::to_string(maximum) + ", by rope_max_seq_len " +
-                                            std::to_string(longest));
+    throw Error(Code::kInvalidArgument,
+                name + " " + std::to_string(value) + " is beyond this model; at most " +
+                    std::to_string(maximum) + ", by rope_max_seq_len " + std::to_string(longest));
   };
   const int64_t pixels = longest * vae_config_.scale_factor_spatial;
-  check_axis("--num-frames", request.num_frames,
+  check_axis(field("num_frames"), request.num_frames,
              (longest * t.patch_size[0] - 1) * vae_config_.scale_factor_temporal + 1);
-  check_axis("--height", request.height, pixels * t.patch_size[1]);
-  check_axis("--width", request.width, pixels * t.patch_size[2]);
+  check_axis(field("height"), request.height, pixels * t.patch_size[1]);
+  check_axis(field("width"), request.width, pixels * t.patch_size[2]);
 }
 
 // Every file that a generation will need, before the first stage: a missing tensor of the VAE must
@@ -192,8 +193,8 @@ ResolvedRequest WanPipeline::resolve(const GenerateRequest& request) const {
   check_positions(resolved);
   count_expert_steps(request, resolved);
   resolved.vae_tiling = uses_vae_tiling(request.vae_tiling, resolved.width, resolved.height);
-  check_text("--", resolved.prompt);
-  check_text("--negative-", resolved.negative_prompt);
+  check_text("prompt", resolved.prompt);
+  check_text("negative_prompt", resolved.negative_prompt);
   return resolved;
 }
 
@@ -256,7 +257,7 @@ void WanPipeline::initial_latents(WanRun& run) const {
     return;
   }
   if (run.asked.initial_noise->shape() != shape) {
-    throw Error(Code::kInvalidArgument, "--latents: expected shape " + shape.to_string() +
+    throw Error(Code::kInvalidArgument, field("latents") + ": expected shape " + shape.to_string() +
                                             " for this request, got " +
                                             run.asked.initial_noise->shape().to_string());
   }

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/text/field.h"
 #include "pipeline/text_cache.h"
 #include "pipeline/text_tokenizer.h"
 #include "pipeline/wan_pipeline.h"
@@ -60,8 +61,8 @@ Tensor pad_text(const Tensor& encoded) {
 void WanPipeline::check_text_quantization() const {
   const std::string& scheme = options_.text_quantization;
   if (scheme == "none" || scheme == "mxfp8" || scheme == "mxint8") return;
-  throw Error(Code::kInvalidArgument,
-              "--text-encoder-quantization: expected none, mxfp8 or mxint8, got '" + scheme + "'");
+  throw Error(Code::kInvalidArgument, field("text_encoder_quantization") +
+                                          ": expected none, mxfp8 or mxint8, got '" + scheme + "'");
 }
 
 quantization::QuantizationOptions WanPipeline::text_quantization() const {

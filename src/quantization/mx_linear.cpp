@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/text/field.h"
 #include "kernels/quantize_mx/quantize_mx.h"
 #include "quantization/mx_weight.h"
 
@@ -85,11 +86,11 @@ OnlineMxLinear::OnlineMxLinear(std::string name, const LinearShape& shape,
                                const formats::MxOptions& options)
     : MxLinear(std::move(name), shape, options) {
   if (shape.in_features % kMxBlockSize != 0) {
-    throw Error(Code::kUnsupported,
-                "layer " + this->name() + ": " + scheme() +
-                    " needs in_features that are a multiple of 32, got " +
-                    std::to_string(shape.in_features) +
-                    "; leave it unquantized with --quantization-ignored-layers");
+    throw Error(Code::kUnsupported, "layer " + this->name() + ": " + scheme() +
+                                        " needs in_features that are a multiple of 32, got " +
+                                        std::to_string(shape.in_features) +
+                                        "; leave it unquantized with " +
+                                        field("quantization_ignored_layers"));
   }
 }
 

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <random>
 
+#include "base/text/field.h"
 #include "checkpoint/safetensors_writer.h"
 #include "formats/mx_block.h"
 #include "quantization/mx_offline.h"
@@ -104,7 +105,8 @@ TEST_F(OfflineLayer, AskingForMxfp8AgainQuantizesNothingAndSaysSo) {
   const auto notices = resolve_quantization(options, declared_).notices;
   ASSERT_EQ(notices.size(), 2u);
   EXPECT_NE(notices[0].find("quantized already, as description.json declares"), std::string::npos);
-  EXPECT_NE(notices[1].find("--mx-scale-rule floor applies to activations"), std::string::npos);
+  EXPECT_NE(notices[1].find(field("mx_scale_rule") + " floor applies to activations"),
+            std::string::npos);
   expect_stored_bytes(*load(options));
 }
 

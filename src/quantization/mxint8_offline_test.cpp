@@ -6,6 +6,7 @@
 #include <cstring>
 #include <random>
 
+#include "base/text/field.h"
 #include "checkpoint/safetensors_writer.h"
 #include "quantization/mx_offline.h"
 #include "quantization/quantization_config.h"
@@ -191,11 +192,13 @@ TEST_F(MixedLayers, TheFlagMustNameTheFormatOfEveryLayer) {
     return std::string(error.what());
   };
   EXPECT_EQ(refused("mxfp8"),
-            "--quantization mxfp8 contradicts description.json, by which the weights are MXINT8 "
-            "already (int8); leave the flag out, or quantize the original weights");
+            field("quantization") +
+                " mxfp8 contradicts description.json, by which the weights are MXINT8 "
+                "already (int8); leave it out, or quantize the original weights");
   EXPECT_EQ(refused("mxint8"),
-            "--quantization mxint8 contradicts description.json, by which the weights are MXFP8 "
-            "already (fp8); leave the flag out, or quantize the original weights");
+            field("quantization") +
+                " mxint8 contradicts description.json, by which the weights are MXFP8 "
+                "already (fp8); leave it out, or quantize the original weights");
   EXPECT_EQ(resolve("").config->name(), "modelslim");
   EXPECT_TRUE(resolve("").notices.empty());
   declared_.layers.erase("fp8");
@@ -203,7 +206,7 @@ TEST_F(MixedLayers, TheFlagMustNameTheFormatOfEveryLayer) {
   const auto same = resolve("mxint8");
   EXPECT_EQ(same.config->name(), "modelslim");
   ASSERT_EQ(same.notices.size(), 1u);
-  EXPECT_NE(same.notices[0].find("--quantization mxint8 quantizes nothing again"),
+  EXPECT_NE(same.notices[0].find(field("quantization") + " mxint8 quantizes nothing again"),
             std::string::npos);
 }
 

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/text/field.h"
 #include "base/text/format.h"
 #include "base/text/glob.h"
 #include "base/text/quote.h"
@@ -153,10 +154,10 @@ void refuse_other_element(const QuantizationOptions& options,
       declared.layers, [&](const auto& entry) { return entry.second.element != asked; });
   if (other == declared.layers.end()) return;
   throw Error(Code::kInvalidArgument,
-              "--quantization " + options.scheme + " contradicts " + declared.origin +
+              field("quantization") + " " + options.scheme + " contradicts " + declared.origin +
                   ", by which the weights are " +
                   format_in_capitals(other->second.element.value()) + " already (" + other->first +
-                  "); leave the flag out, or quantize the original weights");
+                  "); leave it out, or quantize the original weights");
 }
 
 // Layers whose weights are quantized and whose activations are not, by what declares it.
@@ -202,8 +203,9 @@ void check_scheme(const QuantizationOptions& options) {
         return options.scheme == scheme.name;
       });
   if (!known) {
-    throw Error(Code::kInvalidArgument, "--quantization: unknown scheme '" + options.scheme +
-                                            "'; expected one of " + known_schemes());
+    throw Error(Code::kInvalidArgument, field("quantization") + ": unknown scheme '" +
+                                            options.scheme + "'; expected one of " +
+                                            known_schemes());
   }
 }
 
@@ -211,26 +213,26 @@ ResolvedQuantization resolve_declared(const QuantizationOptions& options,
                                       const checkpoint::QuantizationDeclaration& declared) {
   if (options.scheme == "none") {
     throw Error(Code::kInvalidArgument,
-                "--quantization none contradicts " + declared.origin +
-                    ", by which the weights are quantized; leave the flag out, or compute layers " +
-                    "with decoded weights by --quantization-ignored-layers");
+                field("quantization") + " none contradicts " + declared.origin +
+                    ", by which the weights are quantized; leave it out, or compute layers " +
+                    "with decoded weights by " + field("quantization_ignored_layers"));
   }
   if (options.scheme == "modelslim" &&
       declared.source != checkpoint::QuantizationSource::kModelSlim) {
     throw Error(Code::kInvalidArgument,
-                "--quantization modelslim contradicts " + declared.origin +
-                    ", which declares the quantization otherwise; leave the flag out");
+                field("quantization") + " modelslim contradicts " + declared.origin +
+                    ", which declares the quantization otherwise; leave it out");
   }
   refuse_unknown_types(declared);
   refuse_other_element(options, declared);
   ResolvedQuantization resolved;
   if (quantizes_online(options)) {
     resolved.notices.push_back("the weights are quantized already, as " + declared.origin +
-                               " declares; --quantization " + options.scheme +
+                               " declares; " + field("quantization") + " " + options.scheme +
                                " quantizes nothing again");
   }
   if (options.mx.scale_rule != formats::MxOptions{}.scale_rule) {
-    resolved.notices.push_back("--mx-scale-rule " +
+    resolved.notices.push_back(field("mx_scale_rule") + " " +
                                std::string(formats::scale_rule_name(options.mx.scale_rule)) +
                                " applies to activations; the weights keep the scales of the files");
   }
@@ -259,8 +261,9 @@ ResolvedQuantization resolve_quantization(const QuantizationOptions& options,
   if (declared.quantized()) return resolve_declared(options, declared);
   if (options.scheme == "modelslim") {
     throw Error(Code::kInvalidArgument,
-                "--quantization modelslim: the model has no quant_model_description*.json; "
-                "--quantization mxfp8 quantizes while loading");
+                field("quantization") +
+                    " modelslim: the model has no quant_model_description*.json; " +
+                    field("quantization") + " mxfp8 quantizes while loading");
   }
   ResolvedQuantization resolved;
   if (quantizes_online(options)) {
@@ -268,9 +271,10 @@ ResolvedQuantization resolve_quantization(const QuantizationOptions& options,
     return resolved;
   }
   if (!options.ignored_layers.empty()) {
-    throw Error(Code::kInvalidArgument,
-                "--quantization-ignored-layers needs a --quantization scheme or a quantized "
-                "model; got neither");
+    throw Error(Code::kInvalidArgument, field("quantization_ignored_layers") + " needs a " +
+                                            field("quantization") +
+                                            " scheme or a quantized "
+                                            "model; got neither");
   }
   resolved.config = std::make_unique<NoQuantization>();
   return resolved;

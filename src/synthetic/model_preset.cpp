@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/text/field.h"
 
 namespace mxvideo::synthetic {
 namespace {
@@ -24,8 +25,8 @@ VariantFacts variant_facts(const std::string& variant) {
     return {"WanImageToVideoPipeline", 36, 16, 40, 40, 13824, 0.9, 3.0, false};
   }
   if (variant == "ti2v-5b") return {"WanPipeline", 48, 48, 24, 30, 14336, 0, 5.0, true};
-  throw Error(Code::kInvalidArgument,
-              "--variant: unknown '" + variant + "'; expected t2v-a14b, i2v-a14b or ti2v-5b");
+  throw Error(Code::kInvalidArgument, field("variant") + ": unknown '" + variant +
+                                          "'; expected t2v-a14b, i2v-a14b or ti2v-5b");
 }
 
 Json model_index(const VariantFacts& facts) {
@@ -130,7 +131,8 @@ Json scheduler(const VariantFacts& facts) {
 
 ModelPreset model_preset(const std::string& variant, const std::string& size) {
   if (size != "demo" && size != "full") {
-    throw Error(Code::kInvalidArgument, "--preset: unknown '" + size + "'; expected demo or full");
+    throw Error(Code::kInvalidArgument,
+                field("preset") + ": unknown '" + size + "'; expected demo or full");
   }
   const VariantFacts facts = variant_facts(variant);
   const bool full = size == "full";

@@ -62,6 +62,14 @@ ProcessOptions CliTest::command(Arguments arguments) const {
           .environment = {{"HOME", scratch().string()}, {"OMP_WAIT_POLICY", "passive"}}};
 }
 
+ProcessResult CliTest::run(Arguments arguments) const {
+  ProcessResult result = run_process(command(std::move(arguments)));
+  for (const std::string* said : {&result.out, &result.err}) {
+    EXPECT_EQ(said->find("\uFDD0"), std::string::npos) << "a field is not spelled: " << *said;
+  }
+  return result;
+}
+
 Arguments CliTest::generate(const std::string& variant, const Arguments& extra) {
   const char* size = variant == "ti2v-5b" ? "64x64" : "32x32";
   const auto given = [&](const char* flag) {

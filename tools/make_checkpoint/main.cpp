@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/file/atomic_file.h"
+#include "base/text/field.h"
 #include "synthetic/model_preset.h"
 #include "synthetic/random_model.h"
 #include "tokenizer_files.h"
@@ -58,6 +59,8 @@ void write_model(const Options& options) {
   }
 }
 
+std::string flag_of(std::string_view field) { return "--" + std::string(field); }
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -80,7 +83,7 @@ int main(int argc, char** argv) {
   try {
     write_model(options);
   } catch (const std::exception& error) {
-    std::cerr << "mxvideo-make-checkpoint: " << error.what() << "\n";
+    std::cerr << "mxvideo-make-checkpoint: " << spell_fields(error.what(), flag_of) << "\n";
     return 1;
   }
   std::cout << options.output.string() << "\n";

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/text/field.h"
 #include "base/text/format.h"
 #include "base/text/json.h"
 #include "base/text/quote.h"
@@ -141,8 +142,8 @@ QuantizationDeclaration declare(const Source& source, const Checkpoint& checkpoi
     }
     throw Error(Code::kCorruptFile,
                 source.origin + ": declares " + method + ", but " + checkpoint.description() +
-                    " holds no F8_E4M3 weight; remove " + kQuantizationConfigKey +
-                    " and ask for --quantization mxfp8 to quantize while loading");
+                    " holds no F8_E4M3 weight; remove " + kQuantizationConfigKey + " and ask for " +
+                    field("quantization") + " mxfp8 to quantize while loading");
   }
   if (!float_layers.empty()) {
     declaration.notices.push_back(

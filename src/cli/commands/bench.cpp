@@ -22,6 +22,7 @@
 #include "cli/flags/generation_flags.h"
 #include "cli/json_text.h"
 #include "cli/progress.h"
+#include "cli/spelling.h"
 #include "cli/threads.h"
 #include "kernels/registry.h"
 
@@ -64,7 +65,7 @@ void run_bench(const CommonFlags& flags, const MeasureRows& measure) {
   Json rows = measure(options);
   options.say("roofs of this machine");
   const Json result = {{"machine", bench::machine_json()}, {"rows", std::move(rows)}};
-  std::cout << (flags.json ? to_text(result) + "\n" : bench_table(result)) << std::flush;
+  std::cout << (flags.json ? to_text(result) + "\n" : spelled(bench_table(result))) << std::flush;
 }
 
 // A parser with the flags that all benches have.

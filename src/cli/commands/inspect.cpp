@@ -12,6 +12,7 @@
 #include "cli/commands/commands.h"
 #include "cli/flags/environment.h"
 #include "cli/json_text.h"
+#include "cli/spelling.h"
 #include "convert/run_files.h"
 
 namespace mxvideo::cli {
@@ -69,10 +70,10 @@ void print_part(const InspectedPart& part, const audit::InspectDetail& detail) {
   const bool described = part.part.kind == audit::PartKind::kTransformer && part.readable;
   if (described) print_transformer(part, detail);
   for (const std::string& problem : part.problems) {
-    std::cout << "  does not run: " << printable(problem, kMaxLine) << "\n";
+    std::cout << "  does not run: " << spelled_line(problem, kMaxLine) << "\n";
   }
   for (const std::string& notice : part.notices) {
-    std::cout << "  note: " << printable(notice, kMaxLine) << "\n";
+    std::cout << "  note: " << spelled_line(notice, kMaxLine) << "\n";
   }
   if (!detail.tensors) return;
   for (const audit::InspectedTensor& tensor : part.tensors) {
@@ -87,7 +88,7 @@ void print_run_files(const std::vector<convert::RunFile>& files) {
   for (const convert::RunFile& file : files) {
     std::cout << file.name << ": "
               << (file.problem.empty() ? printable(file.summary)
-                                       : "cannot be used: " + printable(file.problem, kMaxLine))
+                                       : "cannot be used: " + spelled_line(file.problem, kMaxLine))
               << "\n";
   }
 }
@@ -102,7 +103,7 @@ nlohmann::ordered_json run_files_json(const std::vector<convert::RunFile>& files
 
 void print_inspection(const audit::Inspection& inspection, const audit::InspectDetail& detail) {
   for (const std::string& problem : inspection.problems) {
-    std::cout << "is no model that runs: " << printable(problem, kMaxLine) << "\n";
+    std::cout << "is no model that runs: " << spelled_line(problem, kMaxLine) << "\n";
   }
   for (const InspectedPart& part : inspection.parts) print_part(part, detail);
 }

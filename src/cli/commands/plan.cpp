@@ -16,6 +16,7 @@
 #include "cli/json_text.h"
 #include "cli/output_target.h"
 #include "cli/resources.h"
+#include "cli/spelling.h"
 
 namespace mxvideo::cli {
 namespace {
@@ -72,7 +73,8 @@ void print_table(const PlanReport& report) {
   std::cout << fmt::format("\npeak {}, available {} ({}): {}\n", format_bytes(plan.peak_bytes()),
                            format_bytes(report.available.bytes + plan.process_bytes),
                            report.available.source, report.fits ? "fits" : "does not fit");
-  for (const std::string& cure : report.cures) std::cout << "would fit with " << cure << "\n";
+  for (const std::string& cure : report.cures)
+    std::cout << "would fit with " << spelled(cure) << "\n";
   for (const auto& [prompt, state] : plan.text_cache.prompts) {
     std::cout << fmt::format("text cache: {} of the {}\n", state, prompt);
   }
@@ -84,7 +86,7 @@ void print_table(const PlanReport& report) {
   }
   std::cout << "\n";
   for (const std::string& notice : plan.notices) {
-    std::cout << "note: " << printable(notice, 4096) << "\n";
+    std::cout << "note: " << spelled_line(notice, 4096) << "\n";
   }
 }
 

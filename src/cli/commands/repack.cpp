@@ -54,7 +54,7 @@ void repack(RepackFlags flags, const CancellationToken& cancellation) {
   }
   flags.repack.quant.path = find_part(flags.repack.quant.path.string());
   find_expert_parts(flags.repack.quant);
-  flags.repack.quant.path_flag = "--model-path";
+  flags.repack.quant.path_field = "model_path";
   flags.repack.output = flags.conversion.output;
   const convert::ModelInputs& quant = flags.repack.quant;
   const std::unique_ptr<AtomicFile> report_file = open_report(

@@ -15,6 +15,7 @@
 #include "cli/commands/commands.h"
 #include "cli/flags/environment.h"
 #include "cli/json_text.h"
+#include "cli/spelling.h"
 
 namespace mxvideo::cli {
 namespace {
@@ -62,16 +63,16 @@ void print_table(const VerifyReport& report) {
     }
     if (!part.comparison.tensors.empty()) print_comparison(part);
     for (const std::string& notice : part.notices) {
-      std::cout << "  note: " << printable(notice, 4096) << "\n";
+      std::cout << "  note: " << spelled_line(notice, 4096) << "\n";
     }
   }
   std::cout << fmt::format("{} checked against promised sizes and hashes\n",
                            count_of(std::ssize(report.files.files), "file"));
   for (const std::string& problem : report.problems) {
-    std::cout << "problem: " << printable(problem, 16384) << "\n";
+    std::cout << "problem: " << spelled_line(problem, 16384) << "\n";
   }
   for (const std::string& warning : report.warnings) {
-    std::cout << "warning: " << printable(warning, 16384) << " (--original DIR)\n";
+    std::cout << "warning: " << spelled_line(warning, 16384) << " (--original DIR)\n";
   }
 }
 

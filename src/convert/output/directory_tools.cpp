@@ -16,6 +16,7 @@
 #include "base/error.h"
 #include "base/file/atomic_file.h"
 #include "base/system/system_error.h"
+#include "base/text/field.h"
 
 namespace mxvideo::convert {
 namespace {
@@ -153,7 +154,7 @@ void link_file(const fs::path& source, const fs::path& name) {
   if (::link(source.c_str(), name.c_str()) == 0) return;
   const int error = errno;
   throw Error(Code::kIo, name.string() + ": cannot link to " + source.string() + ": " +
-                             std::strerror(error) + "; --copy copies instead");
+                             std::strerror(error) + "; " + field("copy") + " copies instead");
 }
 
 void copy_bytes(const fs::path& source, const fs::path& name) {

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/file/atomic_file.h"
 #include "base/sha256.h"
+#include "base/text/field.h"
 #include "base/text/quote.h"
 
 namespace mxvideo::convert {
@@ -117,7 +118,7 @@ void OutputDirectory::check_input(const fs::path& input) const {
 void OutputDirectory::check_target() const {
   const fs::path& path = options_.path;
   if (!name_exists(path)) return;
-  if (!options_.overwrite) refuse(path, "exists already (--overwrite replaces it)");
+  if (!options_.overwrite) refuse(path, "exists already (" + field("overwrite") + " replaces it)");
   std::error_code error;
   if (fs::symlink_status(path, error).type() != fs::file_type::directory) {
     refuse(path, "cannot be overwritten: it is no directory");
@@ -160,7 +161,8 @@ void OutputDirectory::take_over_partial() {
   if (has_journal && !options_.discard_partial) {
     Journal journal = read_journal(partial_).value();
     if (journal.job != options_.job) {
-      refuse(partial_, "is the partial output of another job (--discard-partial starts anew)");
+      refuse(partial_,
+             "is the partial output of another job (" + field("discard_partial") + " starts anew)");
     }
     journal_ = std::move(journal.files);
   }

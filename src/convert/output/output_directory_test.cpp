@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/file/atomic_file.h"
 #include "base/sha256.h"
+#include "base/text/field.h"
 #include "support/test_support.h"
 
 namespace mxvideo::convert {
@@ -402,7 +403,7 @@ TEST_F(OutputDirectoryTest, RefusesLinksAcrossFileSystems) {
   OutputDirectory output(options());
   const Error error = test::expect_error([&] { output.add_file("version", elsewhere, false); });
   EXPECT_EQ(error.code(), Code::kIo);
-  EXPECT_NE(std::string(error.what()).find("--copy copies instead"), std::string::npos)
+  EXPECT_NE(std::string(error.what()).find(field("copy") + " copies instead"), std::string::npos)
       << error.what();
 }
 
