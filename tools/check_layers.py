@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Checks rules of DESIGN.md: the layer order of includes, one folder per model, #pragma once in
-every header of src/, and that only the command line spells flags: below it, messages name a field
-as field("num_frames") (src/base/text/field.h), and each such name is one that the command line has.
+every header of src/; that only the command line spells flags: below it, messages name a field
+as field("num_frames") (src/base/text/field.h), and each such name is one that the command line has;
+and that models and pipeline touch no element of a tensor, which may lie on another device.
 
 usage: check_layers.py [SOURCE_DIR]; exit status 1 and one line per violation.
 """
@@ -61,6 +62,33 @@ def spelled_flags(source: pathlib.Path) -> list[str]:
     return found
 
 
+# How elements of tensors are read and written.
+ELEMENTS = re.compile(r"\bf32\(\)|\bvalues\(\)|\bdata\(\)|\bmemcpy\b|\bmemset\b")
+# Where data of the host enters or leaves.
+BOUNDARY = {
+    "pipeline/image_preprocess.cpp": "bytes of pictures become a tensor",
+    "pipeline/torch_random.cpp": "the generator of noise fills a tensor",
+    "pipeline/numerics_guard.cpp": "a word tells the host whether values are finite",
+    "pipeline/text_cache.cpp": "embeddings go to files and come from them",
+    "pipeline/text_encoder_identity.cpp": "headers of files; no tensors",
+}
+
+
+def element_accesses(source: pathlib.Path) -> list[str]:
+    found = []
+    for folder in ("models", "pipeline"):
+        for path in sorted((source / folder).rglob("*")):
+            relative = str(path.relative_to(source))
+            if path.suffix not in {".h", ".cpp"} or OUTSIDE.search(path.name):
+                continue
+            if relative in BOUNDARY or path.stem.endswith("_test_support"):
+                continue
+            for number, line in enumerate(path.read_text().split("\n"), 1):
+                if ELEMENTS.search(line.split("//")[0]):
+                    found.append(f"src/{relative}:{number}: touches elements: {line.strip()}")
+    return found
+
+
 def violations(source: pathlib.Path) -> list[str]:
     names = [line for line in (source.parent / "tools/layers.txt").read_text().split("\n")
              if line and not line.startswith("#")]
@@ -95,7 +123,8 @@ def violations(source: pathlib.Path) -> list[str]:
 def main() -> int:
     root = pathlib.Path(__file__).resolve().parent.parent
     source = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else root / "src"
-    found = violations(source.resolve()) + spelled_flags(source.resolve())
+    found = (violations(source.resolve()) + spelled_flags(source.resolve()) +
+             element_accesses(source.resolve()))
     for line in found:
         print(line)
     print(f"{len(found)} violations")

@@ -29,7 +29,7 @@ void measure(AttentionRow& row, const BenchOptions& options) {
   const std::vector<float> v = random_floats(row.kv_length * width, 3);
   std::vector<float> out(q.size());
   kernels::Context context;
-  context.forced_rows[kernels::attention_op(row.products)] = row.kernel;
+  context.policy.forced_rows[kernels::attention_op(row.products)] = row.kernel;
   kernels::AttentionArgs args = {.q = q.data(),
                                  .k = k.data(),
                                  .v = v.data(),

@@ -40,7 +40,8 @@ class Layer {
       }
     });
     const checkpoint::StoredTensor stored{.view = weight.view()};
-    method_->process_weights_after_loading({&stored, 1});
+    kernels::Context context;
+    method_->process_weights_after_loading({&stored, 1}, context);
   }
 
   bool has_shape(const GemmProblem& problem) const { return k_ == problem.k && n_ == problem.n; }
@@ -105,8 +106,8 @@ class ProblemBench {
   // Runs the row once: it may refuse the arguments.
   RowState try_row(const GemmRow& row, const GemmBench& request) {
     kernels::Context& context = contexts_[row.kernel];
-    context.forced_rows[row.op] = row.kernel;
-    context.compute = kernels::Compute::kFast;
+    context.policy.forced_rows[row.op] = row.kernel;
+    context.policy.compute = kernels::Compute::kFast;
     try {
       layer_.apply(x_, y_, context);
     } catch (const Error& error) {

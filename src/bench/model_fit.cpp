@@ -11,6 +11,7 @@
 #include "bench/gemm_bench.h"
 #include "bench/step_bench.h"
 #include "bench/timing.h"
+#include "device/dry_device.h"
 #include "kernels/attention/attention.h"
 #include "models/umt5/umt5_encoder.h"
 #include "models/wan_transformer/wan_transformer.h"
@@ -74,12 +75,13 @@ class SparseFile {
       fs::temp_directory_path() / ("mxvideo-sizes-" + std::to_string(::getpid()) + ".safetensors");
 };
 
+// Loads `model` onto a device that computes nothing.
 template <class Model>
-checkpoint::LoadPlan load_plan(Model& model) {
+checkpoint::LoadPlan load_dry(Model& model, kernels::Context& context) {
   checkpoint::ParameterLoader loader;
   model.declare_parameters(loader);
   const SparseFile file(loader.declared());
-  return loader.plan(checkpoint::Checkpoint::open_file(file.path()));
+  return loader.load_dry(checkpoint::Checkpoint::open_file(file.path()), context);
 }
 
 // The largest of the phases that are shown to it.
@@ -94,44 +96,47 @@ struct Peak {
 };
 
 void consider_text(const synthetic::ModelPreset& preset, Peak& peak) {
+  DryDevice device;
+  kernels::Context context({}, device);
   models::Umt5Encoder encoder(models::Umt5Config::from_json(preset.text_encoder, "preset"));
-  const checkpoint::LoadPlan load = load_plan(encoder);
-  kernels::Context context;
-  MemoryTrace trace;
-  encoder.plan_encode(kMostTextTokens, context, trace);
-  peak.consider("load text encoder", load.peak);
-  peak.consider("encode prompt", load.resident + trace.peak());
+  peak.consider("load text encoder", load_dry(encoder, context).peak);
+  device.reset_peak_allocated_bytes();
+  encoder.encode(std::vector<int32_t>(kMostTextTokens), context);
+  peak.consider("encode prompt", device.peak_allocated_bytes());
 }
 
 void consider_transformer(WanTransformer& model, const Shape& latents, const Shape& input,
-                          Peak& peak) {
-  const checkpoint::LoadPlan load = load_plan(model);
-  MemoryTrace trace;
-  models::LayerKernels kernels;
-  for (const char* layers : models::kLayerClasses) kernels[layers] = {};
-  const std::vector<int64_t> text_rows = {kMostTextTokens, kMostTextTokens};
-  std::vector<PlannedTensor> texts;
-  for (const int64_t rows : text_rows) texts.push_back(model.plan_text(rows, trace, kernels));
-  {
-    const PlannedTensor step(trace, input);
-    model.plan_forward({.latents = input, .time_rows = 1, .text_rows = text_rows}, trace, kernels);
+                          kernels::Context& context, Peak& peak) {
+  Device& device = context.device();
+  const checkpoint::LoadPlan load = load_dry(model, context);
+  device.reset_peak_allocated_bytes();
+  models::WanTransformerWorkspace workspace(model, input, context);
+  std::vector<models::WanTextContext> texts;
+  for (int i = 0; i < 2; ++i) {  // with guidance
+    const Tensor text = context.tensor({kMostTextTokens, model.config().text_dim});
+    texts.push_back(model.encode_text({.text = &text, .rows = kMostTextTokens}, context));
   }
+  const Tensor noisy = context.tensor(input);
+  model.forward(
+      {.latents = &noisy, .timesteps = {0}, .token_timestep = {}, .texts = {&texts[0], &texts[1]}},
+      workspace, context);
   const int64_t state = (1 + pipeline::UniPcScheduler::kStateTensors) * f32_bytes(latents);
   peak.consider("load transformer", load.peak + state);
-  peak.consider("denoise", load.resident + trace.peak() + state +
-                               models::WanTransformerWorkspace::planned_bytes(model, input));
+  peak.consider("denoise", device.peak_allocated_bytes() + state);
 }
 
 void consider_vae(const models::WanVaeConfig& config, const Published& published,
                   const Shape& latents, Peak& peak) {
   constexpr int64_t kUntiledPixels = int64_t{1024} * 1024;  // as pipeline/wan_pipeline.cpp
+  DryDevice device;
+  kernels::Context context({}, device);
   models::WanVae vae(config, {.encoder = false, .decoder = true});
-  kernels::Context context;
-  MemoryTrace trace;
-  models::WanVaePlanRun run{.context = &context, .trace = &trace};
+  load_dry(vae, context);
+  device.reset_peak_allocated_bytes();
+  models::WanVaeRun run{.context = &context};
   if (published.width * published.height > kUntiledPixels) run.tiling = models::WanVaeTiling();
-  vae.plan_decode(latents, run);
-  peak.consider("decode", trace.peak() + f32_bytes(latents));
+  vae.decode(context.tensor(latents), run, [](const media::FramePart&) {});
+  peak.consider("decode", device.peak_allocated_bytes());
 }
 
 double rate_of(const ProbedRates& rates, const std::string& scheme) {
@@ -144,6 +149,8 @@ ModelFit fit(const Published& published, const std::string& scheme, const Probed
   const auto vae = models::WanVaeConfig::from_json(preset.vae, "preset");
   const auto quantization =
       quantization::make_quantization_config({.scheme = scheme, .ignored_layers = {}, .mx = {}});
+  DryDevice device;
+  kernels::Context context({}, device);
   WanTransformer model(config, *quantization);
   const Shape latents{vae.z_dim, (published.frames - 1) / vae.scale_factor_temporal + 1,
                       published.height / vae.scale_factor_spatial,
@@ -151,7 +158,7 @@ ModelFit fit(const Published& published, const std::string& scheme, const Probed
   const Shape input{config.in_channels, latents[1], latents[2], latents[3]};
   Peak peak;
   consider_text(preset, peak);
-  consider_transformer(model, latents, input, peak);
+  consider_transformer(model, latents, input, context, peak);
   consider_vae(vae, published, latents, peak);
   const int64_t tokens = model.token_count(input);
   const double attention = attention_flops(config, tokens, kMostTextTokens);

@@ -34,15 +34,14 @@ struct Inputs {
     latents = random_tensor({config.in_channels, frames * config.patch_size[0],
                              height * config.patch_size[1], width * config.patch_size[2]},
                             1);
-    text = Tensor::zeros({kMostTextTokens, config.text_dim});
-    std::ranges::copy(random_floats(request.text_tokens * config.text_dim, 2), text.f32());
+    text = random_tensor({request.text_tokens, config.text_dim}, 2);
   }
 };
 
 kernels::Context context_for(const StepBench& request) {
   kernels::Context context;
-  context.compute = request.compute;
-  context.attention = request.attention;
+  context.policy.compute = request.compute;
+  context.policy.attention = request.attention;
   return context;
 }
 
@@ -54,9 +53,10 @@ class SchemeRun {
       : transformer_(load_transformer(directory, scheme)),
         inputs_(inputs),
         cancellation_(cancellation),
-        workspace_(*transformer_.model, inputs.latents.shape()),
         context_(context),
-        prompt_(transformer_.model->encode_text({.text = &inputs.text}, context_)) {
+        workspace_(*transformer_.model, inputs.latents.shape(), context_),
+        prompt_(transformer_.model->encode_text({.text = &inputs.text, .rows = kMostTextTokens},
+                                                context_)) {
     context_.on_choice = [this](const char* op) { clock_.enter(class_of_op(op)); };
   }
 
@@ -81,8 +81,8 @@ class SchemeRun {
   LoadedTransformer transformer_;
   const Inputs& inputs_;
   const CancellationToken* cancellation_;
-  models::WanTransformerWorkspace workspace_;
   kernels::Context context_;
+  models::WanTransformerWorkspace workspace_;
   models::WanTextContext prompt_;  // computed once for a prompt, outside of what is timed
   KernelClock clock_;
   std::vector<Tensor> outputs_;
@@ -97,7 +97,7 @@ void check_finite(const SchemeRun& run, const std::string& scheme) {
 void fill(StepRow& row, const SchemeRun& run) {
   row.weight_bytes = run.model().weight_bytes();
   row.share = run.clock().shares();
-  for (const auto& [choice, calls] : run.context().choices) {
+  for (const auto& [choice, calls] : run.context().choices()) {
     std::string& rows = row.kernels[choice.first];
     rows += (rows.empty() ? "" : ",") + choice.second;
   }

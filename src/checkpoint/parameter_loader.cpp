@@ -122,28 +122,20 @@ void ParameterLoader::declare(Group group) {
   groups_.push_back(std::move(group));
 }
 
-void ParameterLoader::add_group(std::vector<ParameterSpec> specs, GroupCallback on_loaded,
-                                FootprintOf footprint) {
+void ParameterLoader::add_group(std::vector<ParameterSpec> specs, GroupCallback on_loaded) {
   check(on_loaded != nullptr && !specs.empty(), "a group has tensors and a callback");
-  declare({.specs = std::move(specs),
-           .on_loaded = std::move(on_loaded),
-           .footprint = std::move(footprint)});
+  declare({.specs = std::move(specs), .on_loaded = std::move(on_loaded)});
 }
 
 void ParameterLoader::add_f32(const std::string& name, const Shape& shape, Tensor* destination) {
-  add_group(
-      {{.name = name, .shape = shape, .dtypes = {}}},
-      [destination](std::span<const StoredTensor> tensors) {
-        *destination = to_f32(tensors[0].view);
-      },
-      [](std::span<const StoredTensor> tensors) {
-        return GroupFootprint{.resident = tensors[0].view.count() * dtype_size(DType::kF32),
-                              .transient = 0};
-      });
+  add_group({{.name = name, .shape = shape, .dtypes = {}}},
+            [destination](std::span<const StoredTensor> tensors, kernels::Context& context) {
+              *destination = to_f32(tensors[0].view, context.device());
+            });
 }
 
 void ParameterLoader::add_unused(std::vector<ParameterSpec> specs) {
-  declare({.specs = std::move(specs), .on_loaded = nullptr, .footprint = nullptr});
+  declare({.specs = std::move(specs), .on_loaded = nullptr});
 }
 
 void ParameterLoader::ignore(const std::string& name) { ignored_.insert(name); }
@@ -200,35 +192,44 @@ std::vector<ParameterLoader::ReadyGroup> ParameterLoader::in_file_order(
   return ready;
 }
 
-LoadPlan ParameterLoader::plan(const Checkpoint& checkpoint) const {
-  check_key_set(checkpoint);
-  LoadPlan plan;
-  for (const ReadyGroup& entry : in_file_order(checkpoint)) {
-    int64_t stored = 0;
-    for (const StoredTensor& tensor : entry.tensors) stored += tensor.view.bytes();
-    const GroupFootprint footprint = entry.group->footprint
-                                         ? entry.group->footprint(entry.tensors)
-                                         : GroupFootprint{.resident = stored, .transient = 0};
-    plan.checkpoint_bytes += stored;
-    plan.resident += footprint.resident;
-    plan.peak = std::max(plan.peak, plan.resident + footprint.transient + stored);
-  }
-  return plan;
+int64_t ParameterLoader::load_group(const ReadyGroup& entry, kernels::Context& context) {
+  const kernels::Layers layers(context, "loading");
+  entry.group->on_loaded(entry.tensors, context);
+  context.device().synchronize();
+  int64_t stored = 0;
+  for (const StoredTensor& tensor : entry.tensors) stored += tensor.view.bytes();
+  return stored;
 }
 
-LoadReport ParameterLoader::load(const Checkpoint& checkpoint) {
+LoadReport ParameterLoader::load(const Checkpoint& checkpoint, kernels::Context& context) {
   check_key_set(checkpoint);
   LoadReport report;
   for (const ReadyGroup& entry : in_file_order(checkpoint)) {
-    entry.group->on_loaded(entry.tensors);
-    for (const StoredTensor& tensor : entry.tensors) {
-      tensor.release_pages();
-      report.tensors += 1;
-      report.checkpoint_bytes += tensor.view.bytes();
-    }
+    report.checkpoint_bytes += load_group(entry, context);
+    report.tensors += static_cast<int64_t>(entry.tensors.size());
+    for (const StoredTensor& tensor : entry.tensors) tensor.release_pages();
   }
   checkpoint.check_unchanged();
   return report;
+}
+
+LoadReport ParameterLoader::load(const Checkpoint& checkpoint) {
+  kernels::Context context;
+  return load(checkpoint, context);
+}
+
+LoadPlan ParameterLoader::load_dry(const Checkpoint& checkpoint, kernels::Context& dry) {
+  check_key_set(checkpoint);
+  const int64_t before = dry.device().allocated_bytes();
+  LoadPlan plan;
+  for (const ReadyGroup& entry : in_file_order(checkpoint)) {
+    dry.device().reset_peak_allocated_bytes();
+    const int64_t stored = load_group(entry, dry);
+    plan.checkpoint_bytes += stored;
+    plan.peak = std::max(plan.peak, dry.device().peak_allocated_bytes() - before + stored);
+  }
+  plan.resident = dry.device().allocated_bytes() - before;
+  return plan;
 }
 
 }  // namespace mxvideo::checkpoint

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "checkpoint/checkpoint.h"
+#include "kernels/common/context.h"
 
 namespace mxvideo::checkpoint {
 
@@ -31,36 +32,27 @@ struct ParameterSpec {
 };
 
 // Called once, with the tensors of a group in the order of its specs. Views are into the mapping
-// and may be unaligned; they are released after the call.
-using GroupCallback = std::function<void(std::span<const StoredTensor>)>;
-
-// Memory of one group: what it keeps, and the most that its callback holds beyond that. Bytes that
-// are mapped from the file are not counted.
-struct GroupFootprint {
-  int64_t resident = 0;
-  int64_t transient = 0;
-};
-using FootprintOf = std::function<GroupFootprint(std::span<const StoredTensor>)>;
-
-// What load() would need.
-struct LoadPlan {
-  int64_t checkpoint_bytes = 0;
-  int64_t resident = 0;  // when it is done
-  int64_t peak = 0;      // at most on the way, with the pages of the group that is being read
-};
+// and may be unaligned; they are released after the call and the work that it launched. Only that
+// work reads them: what a callback keeps, it allocates on the context's device.
+using GroupCallback = std::function<void(std::span<const StoredTensor>, kernels::Context&)>;
 
 struct LoadReport {
   int64_t tensors = 0;           // read; those of add_unused() and ignore() are not counted
   int64_t checkpoint_bytes = 0;  // of these tensors, as stored on disk
 };
 
+// What load() needs, found by a load on a device that does not compute.
+struct LoadPlan {
+  int64_t checkpoint_bytes = 0;
+  int64_t resident = 0;  // when it is done
+  int64_t peak = 0;      // at most on the way, with the pages of the group that is being read
+};
+
 class ParameterLoader {
  public:
   // Declares tensors that are consumed together (say, weight and bias of one layer). Declaring a
   // name twice is a broken contract.
-  // Without a footprint the group keeps its tensors as they are stored.
-  void add_group(std::vector<ParameterSpec> specs, GroupCallback on_loaded,
-                 FootprintOf footprint = nullptr);
+  void add_group(std::vector<ParameterSpec> specs, GroupCallback on_loaded);
 
   // Declares one tensor that becomes an F32 tensor of this shape. `destination` must live until
   // load() returns.
@@ -81,21 +73,25 @@ class ParameterLoader {
   // Reads no data but that of tensors whose content is specified.
   void check_key_set(const Checkpoint& checkpoint) const;
 
-  // check_key_set(), then reads everything. Throws Code::kIo when a file changed while it was read.
-  // What a callback throws passes through.
+  // check_key_set(), then reads everything, to the context's device. Throws Code::kIo when a file
+  // changed while it was read. What a callback throws passes through.
+  LoadReport load(const Checkpoint& checkpoint, kernels::Context& context);
+  // The same to the host.
   LoadReport load(const Checkpoint& checkpoint);
 
-  // check_key_set(), then the memory that load() would take. Reads no data.
-  LoadPlan plan(const Checkpoint& checkpoint) const;
+  // load() on the device of `dry`, which does not compute: reads no data, leaves the model with
+  // parameters that only have their sizes.
+  LoadPlan load_dry(const Checkpoint& checkpoint, kernels::Context& dry);
 
  private:
   struct Group {
     std::vector<ParameterSpec> specs;
     GroupCallback on_loaded;  // empty: checked only
-    FootprintOf footprint;
   };
   struct ReadyGroup;
   void declare(Group group);
+  // Loads one group; returns the bytes of its tensors as they are stored.
+  static int64_t load_group(const ReadyGroup& entry, kernels::Context& context);
   // The groups that are read, in the order of the files.
   std::vector<ReadyGroup> in_file_order(const Checkpoint& checkpoint) const;
 

@@ -10,14 +10,14 @@ Buffer::Buffer(Device& device, int64_t bytes)
 Buffer::~Buffer() { free(); }
 
 Buffer::Buffer(Buffer&& other) noexcept
-    : device_(std::exchange(other.device_, nullptr)),
+    : device_(other.device_),
       data_(std::exchange(other.data_, nullptr)),
       size_(std::exchange(other.size_, 0)) {}
 
 Buffer& Buffer::operator=(Buffer&& other) noexcept {
   if (this != &other) {
     free();
-    device_ = std::exchange(other.device_, nullptr);
+    device_ = other.device_;
     data_ = std::exchange(other.data_, nullptr);
     size_ = std::exchange(other.size_, 0);
   }
@@ -25,7 +25,7 @@ Buffer& Buffer::operator=(Buffer&& other) noexcept {
 }
 
 void Buffer::free() {
-  if (device_ != nullptr) device_->deallocate(data_, size_);
+  if (data_ != nullptr) device_->deallocate(data_, size_);
 }
 
 }  // namespace mxvideo

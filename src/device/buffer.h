@@ -23,11 +23,12 @@ class Buffer {
   std::byte* data() { return data_; }
   const std::byte* data() const { return data_; }
   int64_t size() const { return size_; }
+  Device& device() const { return *device_; }
 
  private:
   void free();
 
-  Device* device_ = nullptr;
+  Device* device_ = &cpu_device();
   std::byte* data_ = nullptr;
   int64_t size_ = 0;
 };

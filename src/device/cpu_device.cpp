@@ -1,6 +1,8 @@
 #include <sys/mman.h>
 
+#include <atomic>
 #include <cstdlib>
+#include <cstring>
 #include <string>
 
 #include "base/checked.h"
@@ -60,6 +62,13 @@ class CpuDevice final : public Device {
   int64_t allocated_bytes() const override { return allocated_.load(std::memory_order_relaxed); }
   int64_t peak_allocated_bytes() const override { return peak_.load(std::memory_order_relaxed); }
   void reset_peak_allocated_bytes() override { peak_.store(allocated_bytes()); }
+
+  void upload(std::byte* to, const std::byte* from, int64_t bytes) override {
+    if (bytes > 0) std::memcpy(to, from, static_cast<size_t>(bytes));
+  }
+  void download(std::byte* to, const std::byte* from, int64_t bytes) override {
+    upload(to, from, bytes);
+  }
 
  private:
   void note_peak(int64_t now) {

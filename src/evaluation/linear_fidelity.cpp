@@ -62,16 +62,15 @@ class MeasuredLinear final : public LinearMethod {
   std::string reason() const override { return quantized_->reason(); }
 
   void create_weights(checkpoint::ParameterLoader& loader) override {
-    loader.add_group(quantization::linear_parameter_specs(name(), shape()),
-                     [this](std::span<const checkpoint::StoredTensor> tensors) {
-                       process_weights_after_loading(tensors);
-                     });
+    add_to(loader, quantization::linear_parameter_specs(name(), shape()));
   }
 
-  void process_weights_after_loading(std::span<const checkpoint::StoredTensor> tensors) override {
-    quantized_->process_weights_after_loading(tensors);
-    unquantized_.process_weights_after_loading(tensors);
+  void process_weights_after_loading(std::span<const checkpoint::StoredTensor> tensors,
+                                     kernels::Context& context) override {
+    quantized_->process_weights_after_loading(tensors, context);
+    unquantized_.process_weights_after_loading(tensors, context);
     note_checkpoint_bytes(tensors);
+    if (!context.device().computes()) return;
     const std::lock_guard lock(slot_.mutex);
     measure_weight(tensors[0].view, options_, slot_.fidelity);
     slot_.loaded = true;
@@ -80,18 +79,19 @@ class MeasuredLinear final : public LinearMethod {
   void apply(LinearInput& input, const LinearOutput& output,
              kernels::Context& context) const override {
     const Shape shape_of_output{input.m(), shape().out_features};
-    Tensor reference(DType::kF32, shape_of_output), actual(DType::kF32, shape_of_output);
-    unquantized_.apply(input, {.y = reference.f32()}, context);
-    quantized_->apply(input, {.y = actual.f32()}, context);
-    {
+    Tensor reference = context.tensor(shape_of_output), actual = context.tensor(shape_of_output);
+    unquantized_.apply(input, {.y = reference}, context);
+    quantized_->apply(input, {.y = actual}, context);
+    if (context.device().computes()) {
       const std::lock_guard lock(slot_.mutex);
-      slot_.fidelity.output_error.add(reference.values(), actual.values(), shape().out_features);
+      slot_.fidelity.output_error.add(reference.copy_to(cpu_device()).values(),
+                                      actual.copy_to(cpu_device()).values(), shape().out_features);
     }
     quantized_->apply(input, output, context);
   }
 
-  quantization::LinearPlan plan(int64_t m, kernels::Context& context) const override {
-    return quantized_->plan(m, context);
+  int64_t quantized_input_bytes(int64_t m) const override {
+    return quantized_->quantized_input_bytes(m);
   }
   int64_t weight_bytes() const override {
     return quantized_->weight_bytes() + unquantized_.weight_bytes();

@@ -103,7 +103,7 @@ std::vector<double> doubles(const Tensor& tensor) {
 }
 
 TEST_F(LinearFidelityTest, MeasuresWhatTheFormatsDefine) {
-  context_.compute = kernels::Compute::kExact;
+  context_.policy.compute = kernels::Compute::kExact;
   const std::pair<const char*, formats::MxOptions> cases[] = {
       {"mxfp8", {}},
       {"mxfp8", {.scale_rule = formats::ScaleRule::kFloor}},

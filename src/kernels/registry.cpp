@@ -6,6 +6,7 @@
 #include "base/text/field.h"
 #include "base/text/nearest_name.h"
 #include "kernels/attention/attention.h"
+#include "kernels/conv3d/conv3d.h"
 #include "kernels/elementwise/elementwise.h"
 #include "kernels/gemm_mx/gemm_mx.h"
 #include "kernels/layer_norm/layer_norm.h"
@@ -19,8 +20,8 @@
 #include "kernels/quantize_mx/quantize_mx.h"
 #include "kernels/rms_norm/rms_norm.h"
 #include "kernels/rope/rope.h"
-#include "kernels/sampler/all_finite.h"
 #include "kernels/sampler/guidance.h"
+#include "kernels/sampler/non_finite.h"
 #include "kernels/sampler/unipc_step.h"
 #include "kernels/tables/rope_tables.h"
 #include "kernels/tables/time_sinusoid.h"
@@ -28,10 +29,10 @@
 namespace mxvideo::kernels {
 namespace {
 
-template <class Args>
-OpInfo describe(const char* name, std::span<const Row<Args>> rows) {
+template <class RowType>
+OpInfo describe(const char* name, std::span<const RowType> rows) {
   OpInfo op{.name = name, .rows = {}};
-  for (const Row<Args>& row : rows) {
+  for (const RowType& row : rows) {
     op.rows.push_back({.name = row.name, .requires_cpu = row.requires_cpu});
   }
   return op;
@@ -52,11 +53,11 @@ std::string expected(const std::vector<std::string>& names, const std::string& g
 }  // namespace
 
 std::vector<OpInfo> registered_ops() {
-  return {describe("all_finite", all_finite_rows()),
-          describe("attention", attention_rows()),
+  return {describe("attention", attention_rows()),
           describe("attention_int8", attention_rows(AttentionProducts::kInt8)),
           describe("blend", blend_rows()),
           describe("channel_affine", channel_affine_rows()),
+          describe("conv3d", conv3d_rows()),
           describe("copy_nd", copy_nd_rows()),
           describe("elementwise", elementwise_rows()),
           describe("fill", fill_rows()),
@@ -66,6 +67,7 @@ std::vector<OpInfo> registered_ops() {
           describe("guidance", guidance_rows()),
           describe("layer_norm", layer_norm_rows()),
           describe("matmul", matmul_rows()),
+          describe("non_finite", non_finite_rows()),
           describe("quantize_mx", quantize_mx_rows()),
           describe("rms_norm", rms_norm_rows()),
           describe("rope", rope_rows()),

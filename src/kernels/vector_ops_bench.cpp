@@ -30,7 +30,7 @@ void register_rows(const std::string& op, const std::string& variant,
       std::vector<float> x(kRows * kDim, 0.5f);
       std::vector<float> y(kRows * kDim, 0.25f);
       Context context;
-      context.forced_rows[op] = name;
+      context.policy.forced_rows[op] = name;
       measure(state, {.bytes = streams * static_cast<double>(x.size() * sizeof(float))},
               [&] { call(x.data(), y.data(), context); });
     };

@@ -1,11 +1,13 @@
 // What the models plan is what they allocate, byte by byte.
 #include <gtest/gtest.h>
 
-#include <set>
+#include <memory>
 
 #include "base/text/json.h"
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/wan/key_map.h"
+#include "device/dry_device.h"
+#include "kernels/layout/fill.h"
 #include "models/umt5/umt5_encoder.h"
 #include "models/wan_transformer/wan_transformer.h"
 #include "models/wan_vae/wan_vae.h"
@@ -23,33 +25,50 @@ Config read_config(const std::filesystem::path& directory) {
   return Config::from_json(read_json_file(path), path.string());
 }
 
-// Loads what is planned: the plan's bytes are those of the loaded model and of its load.
+// A device that counts, and one model on it and on the host.
 template <class Model>
-void load_as_planned(const std::filesystem::path& directory, checkpoint::Component kind,
-                     Model& model) {
-  auto files = checkpoint::Checkpoint::open_directory(directory);
-  checkpoint::normalize_names(files, kind);
-  checkpoint::ParameterLoader loader;
-  model.declare_parameters(loader);
-  const checkpoint::LoadPlan plan = loader.plan(files);
-  const int64_t before = cpu_device().allocated_bytes();
-  cpu_device().reset_peak_allocated_bytes();
-  const checkpoint::LoadReport report = loader.load(files);
-  EXPECT_EQ(plan.resident, model.weight_bytes());
-  EXPECT_EQ(plan.resident, cpu_device().allocated_bytes() - before);
-  EXPECT_EQ(plan.checkpoint_bytes, report.checkpoint_bytes);
-  // The plan's peak has the mapped pages of one group in it, which no device allocates.
-  EXPECT_GE(plan.peak, cpu_device().peak_allocated_bytes() - before);
-}
+struct Twins {
+  DryDevice device;
+  kernels::Context dry{{}, device};
+  kernels::Context context;
+  std::unique_ptr<Model> planned, model;
 
-// Highest growth of the device's memory during `run`.
-template <class Run>
-int64_t measured(const Run& run) {
-  const int64_t before = cpu_device().allocated_bytes();
-  cpu_device().reset_peak_allocated_bytes();
-  run();
-  return cpu_device().peak_allocated_bytes() - before;
-}
+  template <class Make>
+  Twins(const std::filesystem::path& directory, checkpoint::Component kind, const Make& make)
+      : planned(make()), model(make()) {
+    auto files = checkpoint::Checkpoint::open_directory(directory);
+    checkpoint::normalize_names(files, kind);
+    checkpoint::ParameterLoader dry_loader, loader;
+    planned->declare_parameters(dry_loader);
+    model->declare_parameters(loader);
+    const checkpoint::LoadPlan plan = dry_loader.load_dry(files, dry);
+    const int64_t before = cpu_device().allocated_bytes();
+    cpu_device().reset_peak_allocated_bytes();
+    const checkpoint::LoadReport report = loader.load(files, context);
+    EXPECT_EQ(plan.resident, model->weight_bytes());
+    EXPECT_EQ(plan.resident, cpu_device().allocated_bytes() - before);
+    EXPECT_EQ(plan.checkpoint_bytes, report.checkpoint_bytes);
+    // The plan's peak has the mapped pages of one group in it, which no device allocates.
+    EXPECT_GE(plan.peak, cpu_device().peak_allocated_bytes() - before);
+  }
+
+  // Expects `run` to take the same of both devices, and the same kernels.
+  template <class Run>
+  void expect_equal(const Run& run) {
+    EXPECT_EQ(growth(device, [&] { run(*planned, dry); }),
+              growth(cpu_device(), [&] { run(*model, context); }));
+    EXPECT_EQ(dry.choices(), context.choices());
+  }
+
+  // Highest growth of a device's memory during `run`.
+  template <class Run>
+  static int64_t growth(Device& device, const Run& run) {
+    const int64_t before = device.allocated_bytes();
+    device.reset_peak_allocated_bytes();
+    run();
+    return device.peak_allocated_bytes() - before;
+  }
+};
 
 struct VaeCase {
   const char* variant;
@@ -62,38 +81,31 @@ class VaePlanTest : public testing::TestWithParam<VaeCase> {};
 TEST_P(VaePlanTest, DecodeAllocatesWhatIsPlanned) {
   const VaeCase& c = GetParam();
   const auto directory = component(c.variant, "vae");
-  WanVae vae(read_config<WanVaeConfig>(directory), {.encoder = false, .decoder = true});
-  load_as_planned(directory, checkpoint::Component::kVae, vae);
-  kernels::Context planned, ran;
-  MemoryTrace trace;
-  vae.plan_decode(c.latents, {.context = &planned, .trace = &trace, .tiling = c.tiling});
-  const Tensor latents = Tensor::zeros(c.latents);
-  const int64_t weights = vae.weight_bytes();
-  const int64_t growth = measured(
-      [&] { vae.decode(latents, {.context = &ran, .tiling = c.tiling}, [](const auto&) {}); });
-  EXPECT_EQ(trace.peak(), growth + weights);
-  EXPECT_EQ(trace.live(), 0);
-  for (const auto& [choice, calls] : ran.choices) {
-    EXPECT_TRUE(planned.choices.contains(choice)) << choice.first << " " << choice.second;
-  }
-  EXPECT_EQ(planned.choices.size(), ran.choices.size());
+  const auto config = read_config<WanVaeConfig>(directory);
+  Twins<WanVae> twins(directory, checkpoint::Component::kVae, [&] {
+    return std::make_unique<WanVae>(config, WanVaeParts{.encoder = false, .decoder = true});
+  });
+  twins.expect_equal([&](const WanVae& vae, kernels::Context& context) {
+    Tensor latents = context.tensor(c.latents);
+    kernels::fill({.y = latents, .width = latents.count()}, context);
+    vae.decode(latents, {.context = &context, .tiling = c.tiling}, [](const auto&) {});
+  });
 }
 
 TEST_P(VaePlanTest, EncodeAllocatesWhatIsPlanned) {
   const VaeCase& c = GetParam();
   const auto directory = component(c.variant, "vae");
-  WanVae vae(read_config<WanVaeConfig>(directory), {.encoder = true, .decoder = false});
-  load_as_planned(directory, checkpoint::Component::kVae, vae);
-  const int64_t scale = vae.config().scale_factor_spatial;
+  const auto config = read_config<WanVaeConfig>(directory);
+  const int64_t scale = config.scale_factor_spatial;
   const Shape shape{4 * (c.latents[1] - 1) + 1, c.latents[2] * scale, c.latents[3] * scale, 3};
-  kernels::Context context;
-  MemoryTrace trace;
-  vae.plan_encode(shape, {.context = &context, .trace = &trace, .tiling = c.tiling});
-  const Tensor video = Tensor::zeros(shape);
-  const int64_t weights = vae.weight_bytes();
-  const int64_t growth =
-      measured([&] { vae.encode(video, {.context = &context, .tiling = c.tiling}); });
-  EXPECT_EQ(trace.peak(), growth + weights);
+  Twins<WanVae> twins(directory, checkpoint::Component::kVae, [&] {
+    return std::make_unique<WanVae>(config, WanVaeParts{.encoder = true, .decoder = false});
+  });
+  twins.expect_equal([&](const WanVae& vae, kernels::Context& context) {
+    Tensor video = context.tensor(shape);
+    kernels::fill({.y = video, .width = video.count()}, context);
+    vae.encode(video, {.context = &context, .tiling = c.tiling});
+  });
 }
 
 WanVaeTiling tiles(int64_t pixels) {
@@ -123,47 +135,30 @@ TEST_P(TransformerPlanTest, ForwardAllocatesWhatIsPlanned) {
   const ForwardCase& c = GetParam();
   const auto directory = component(c.variant, "transformer");
   const auto config = read_config<WanTransformerConfig>(directory);
-  WanTransformer model(config, *quantization::make_quantization_config(
-                                   {.scheme = c.scheme, .ignored_layers = {}, .mx = {}}));
-  load_as_planned(directory, checkpoint::Component::kTransformer, model);
-  const Tensor latents = Tensor::zeros({config.in_channels, 3, 8, 10});
-  Tensor text = Tensor::zeros({512, config.text_dim});
-  for (int64_t i = 0; i < 40 * config.text_dim; ++i) text.f32()[i] = 0.25f;
-  text.f32()[40 * config.text_dim - 1] = 1;
-  const int64_t tokens = model.token_count(latents.shape());
-  std::optional<WanTransformerWorkspace> workspace;
-  const int64_t planned_workspace = WanTransformerWorkspace::planned_bytes(model, latents.shape());
-  EXPECT_EQ(planned_workspace, measured([&] { workspace.emplace(model, latents.shape()); }));
-  EXPECT_EQ(planned_workspace, workspace->bytes());
-
-  LayerKernels planned;
-  kernels::Context ran;
-  WanTextContext prompt;
-  {
-    MemoryTrace trace;
-    const PlannedTensor result = model.plan_text(41, trace, planned);
-    EXPECT_EQ(trace.peak(), measured([&] { prompt = model.encode_text({.text = &text}, ran); }));
-    EXPECT_EQ(trace.live(), prompt.bytes());
-  }
-
-  MemoryTrace trace;
-  model.plan_forward({.latents = latents.shape(), .time_rows = c.time_rows, .text_rows = {41, 41}},
-                     trace, planned);
-  WanTransformerInput input;
-  input.latents = &latents;
-  input.texts = {&prompt, &prompt};
-  input.timesteps.assign(static_cast<size_t>(c.time_rows), 500.0f);
-  if (c.time_rows > 1) input.token_timestep.assign(static_cast<size_t>(tokens), 1);
-  EXPECT_EQ(trace.peak(), measured([&] { model.forward(input, *workspace, ran); }));
-  EXPECT_EQ(trace.live(), 0);
-
-  std::set<std::pair<std::string, std::string>> choices;
-  for (const auto& [layer, context] : planned) {
-    for (const auto& [choice, calls] : context.choices) choices.insert(choice);
-  }
-  for (const auto& [choice, calls] : ran.choices) {
-    EXPECT_TRUE(choices.contains(choice)) << choice.first << " " << choice.second;
-  }
+  const auto scheme =
+      quantization::make_quantization_config({.scheme = c.scheme, .ignored_layers = {}, .mx = {}});
+  Twins<WanTransformer> twins(directory, checkpoint::Component::kTransformer,
+                              [&] { return std::make_unique<WanTransformer>(config, *scheme); });
+  const Shape shape{config.in_channels, 3, 8, 10};
+  const auto zeros = [](const Shape& of, kernels::Context& context) {
+    Tensor tensor = context.tensor(of);
+    kernels::fill({.y = tensor, .width = tensor.count()}, context);
+    return tensor;
+  };
+  twins.expect_equal([&](const WanTransformer& model, kernels::Context& context) {
+    WanTransformerWorkspace workspace(model, shape, context);
+    const Tensor text = zeros({40, config.text_dim}, context);
+    const WanTextContext prompt = model.encode_text({.text = &text}, context);
+    const Tensor latents = zeros(shape, context);
+    WanTransformerInput input;
+    input.latents = &latents;
+    input.texts = {&prompt, &prompt};
+    input.timesteps.assign(static_cast<size_t>(c.time_rows), 500.0f);
+    if (c.time_rows > 1) {
+      input.token_timestep.assign(static_cast<size_t>(model.token_count(shape)), 1);
+    }
+    model.forward(input, workspace, context);
+  });
 }
 
 INSTANTIATE_TEST_SUITE_P(Schemes, TransformerPlanTest,
@@ -173,14 +168,13 @@ INSTANTIATE_TEST_SUITE_P(Schemes, TransformerPlanTest,
 
 TEST(Umt5PlanTest, EncodeAllocatesWhatIsPlanned) {
   const auto directory = component("t2v-a14b", "text_encoder");
-  Umt5Encoder encoder(read_config<Umt5Config>(directory));
-  load_as_planned(directory, checkpoint::Component::kTextEncoder, encoder);
+  Twins<Umt5Encoder> twins(directory, checkpoint::Component::kTextEncoder, [&] {
+    return std::make_unique<Umt5Encoder>(read_config<Umt5Config>(directory));
+  });
   for (const int64_t tokens : {1, 7, 300}) {
-    kernels::Context context;
-    MemoryTrace trace;
-    encoder.plan_encode(tokens, context, trace);
-    const std::vector<int32_t> ids(static_cast<size_t>(tokens), 3);
-    EXPECT_EQ(trace.peak(), measured([&] { encoder.encode(ids, context); })) << tokens;
+    twins.expect_equal([&](const Umt5Encoder& encoder, kernels::Context& context) {
+      encoder.encode(std::vector<int32_t>(static_cast<size_t>(tokens), 3), context);
+    });
   }
 }
 

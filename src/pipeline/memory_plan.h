@@ -54,7 +54,7 @@ struct MemoryPlan {
   int64_t prompt_tokens = 0;  // of the longer prompt
   int64_t transformer_tokens = 0;
   int64_t latent_bytes = 0;
-  int64_t text_bytes = 0;      // of an encoded prompt, padded
+  int64_t text_bytes = 0;      // of an encoded prompt of prompt_tokens
   bool quantized = false;      // some layer of a transformer
   int64_t process_bytes = 0;   // what this process had when the plan began
   TextCacheReport text_cache;  // what the run would find now

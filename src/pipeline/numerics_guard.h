@@ -8,12 +8,16 @@
 
 namespace mxvideo::pipeline {
 
+// Of a tensor of the host.
 bool all_finite(const Tensor& tensor);
+// Of a tensor of the context's device, for which it waits.
+bool all_finite(const Tensor& tensor, kernels::Context& context);
 
-// A probe that remembers the name of the first intermediate that is not finite.
+// A probe that remembers the name of the first intermediate that is not finite. Outlived by the
+// context.
 class FirstNonFinite {
  public:
-  FirstNonFinite();
+  explicit FirstNonFinite(kernels::Context& context);
   FirstNonFinite(const FirstNonFinite&) = delete;
   FirstNonFinite& operator=(const FirstNonFinite&) = delete;
 

@@ -47,6 +47,10 @@ void RunReport::add_layers(ComponentReport& component,
   }
 }
 
+void RunReport::add_kernels(const kernels::Context& context) {
+  for (const auto& [choice, calls] : context.choices()) kernels[choice] += calls;
+}
+
 Json RunReport::to_json() const {
   Json json;
   json["peak_rss_bytes"] = peak_rss_bytes;

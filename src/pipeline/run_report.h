@@ -71,6 +71,8 @@ struct RunReport {
   static void add_layers(ComponentReport& component,
                          const std::vector<const quantization::LinearMethod*>& linears,
                          const kernels::Context& context);
+  // Adds the calls that a context counted.
+  void add_kernels(const kernels::Context& context);
   nlohmann::ordered_json to_json() const;
 };
 

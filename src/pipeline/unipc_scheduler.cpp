@@ -8,11 +8,13 @@
 #include <utility>
 
 #include "base/error.h"
-#include "base/parallel.h"
 #include "base/text/field.h"
+#include "kernels/layout/fill.h"
 
 namespace mxvideo::pipeline {
 namespace {
+
+using kernels::UniPcCoefficients;
 
 constexpr std::array<std::pair<SigmaGrid, std::string_view>, 3> kGridNames = {
     {{SigmaGrid::kDiffusers, "diffusers"},
@@ -20,7 +22,6 @@ constexpr std::array<std::pair<SigmaGrid, std::string_view>, 3> kGridNames = {
      {SigmaGrid::kSglang, "sglang"}}};
 constexpr double kMinShift = 0.01;
 constexpr double kMaxShift = 1000;
-constexpr int64_t kElementsPerTask = 1 << 14;
 
 double shifted(double shift, double sigma) { return shift * sigma / (1 + (shift - 1) * sigma); }
 
@@ -97,7 +98,7 @@ float UniPcScheduler::lambda(int64_t index) const {
 }
 
 // From sigma[from] to sigma[from + 1]; weights for the corrector of that transition.
-UniPcScheduler::Coefficients UniPcScheduler::transition(int64_t from, int order) const {
+UniPcCoefficients UniPcScheduler::transition(int64_t from, int order) const {
   const float sigma_from = sigmas_[static_cast<size_t>(from)];
   const float sigma_to = sigmas_[static_cast<size_t>(from) + 1];
   const float alpha_to = 1 - sigma_to;
@@ -105,11 +106,11 @@ UniPcScheduler::Coefficients UniPcScheduler::transition(int64_t from, int order)
   const float h = lambda(from + 1) - lambda_from;  // infinite when sigma_to is 0
   const float phi = std::expm1(-h);
 
-  Coefficients c{.order = order,
-                 .sample_scale = sigma_to / sigma_from,
-                 .model_scale = alpha_to * phi,
-                 .residual_scale = alpha_to * phi,
-                 .newer_weight = 0.5f};
+  UniPcCoefficients c{.order = order,
+                      .sample_scale = sigma_to / sigma_from,
+                      .model_scale = alpha_to * phi,
+                      .residual_scale = alpha_to * phi,
+                      .newer_weight = 0.5f};
   if (order == 1) return c;
   c.lambda_ratio = (lambda(from - 1) - lambda_from) / h;
   // [1 1; ratio 1] (older, newer) = (b1, b2)
@@ -121,14 +122,14 @@ UniPcScheduler::Coefficients UniPcScheduler::transition(int64_t from, int order)
   return c;
 }
 
-UniPcScheduler::Coefficients UniPcScheduler::predictor(int order) const {
-  Coefficients c = transition(step_index_, order);
+UniPcCoefficients UniPcScheduler::predictor(int order) const {
+  UniPcCoefficients c = transition(step_index_, order);
   c.older_weight = order == 2 ? 0.5f : 0.0f;
   c.newer_weight = 0;
   return c;
 }
 
-UniPcScheduler::Coefficients UniPcScheduler::corrector() const {
+UniPcCoefficients UniPcScheduler::corrector() const {
   return transition(step_index_ - 1, last_order_);
 }
 
@@ -137,51 +138,30 @@ bool UniPcScheduler::use_corrector() const {
                                       step_index_ - 1) == disable_corrector_.end();
 }
 
-void UniPcScheduler::step(const Tensor& model_output, Tensor* sample) {
+void UniPcScheduler::step(const Tensor& model_output, Tensor* sample, kernels::Context& context) {
   check(step_index_ < steps(), "no step after the last");
   check(model_output.shape() == sample->shape(), "model output and sample have one shape");
   if (step_index_ == 0) {
-    last_sample_ = Tensor(DType::kF32, sample->shape());
-    newer_x0_ = Tensor::zeros(sample->shape());
-    older_x0_ = Tensor::zeros(sample->shape());
+    for (Tensor* state : {&last_sample_, &newer_x0_, &older_x0_}) {
+      *state = context.tensor(sample->shape());
+      kernels::fill({.y = *state, .width = state->count()}, context);
+    }
   }
   check(last_sample_.shape() == sample->shape(), "one shape for the whole trajectory");
 
   const bool correct = use_corrector();
-  const Coefficients c = correct ? corrector() : Coefficients{};
   const int64_t order = std::min<int64_t>({solver_order_, steps() - step_index_, step_index_ + 1});
-  const Coefficients p = predictor(static_cast<int>(order));
-  const float sigma = sigmas_[static_cast<size_t>(step_index_)];
-  const float* v = model_output.f32();
-  float* x = sample->f32();
-  float* last = last_sample_.f32();
-  float* newer = newer_x0_.f32();
-  float* older = older_x0_.f32();
-
-  const auto corrected_sample = [&](int64_t i, float x0) {
-    if (!correct) return x[i];
-    float residual = c.newer_weight * (x0 - newer[i]);
-    if (c.order == 2) {
-      residual = c.older_weight * ((older[i] - newer[i]) / c.lambda_ratio) + residual;
-    }
-    const float uncorrected = c.sample_scale * last[i] - c.model_scale * newer[i];
-    return uncorrected - c.residual_scale * residual;
-  };
-  parallel_for(sample->count(), kElementsPerTask, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      const float x0 = x[i] - sigma * v[i];
-      const float corrected = corrected_sample(i, x0);
-      last[i] = corrected;
-      older[i] = newer[i];
-      newer[i] = x0;
-      float next = p.sample_scale * corrected - p.model_scale * x0;
-      if (p.order == 2) {
-        const float residual = p.older_weight * ((older[i] - x0) / p.lambda_ratio);
-        next = next - p.residual_scale * residual;
-      }
-      x[i] = next;
-    }
-  });
+  kernels::unipc_step({.v = model_output,
+                       .x = *sample,
+                       .last_sample = last_sample_,
+                       .newer_x0 = newer_x0_,
+                       .older_x0 = older_x0_,
+                       .count = sample->count(),
+                       .sigma = sigmas_[static_cast<size_t>(step_index_)],
+                       .correct = correct,
+                       .corrector = correct ? corrector() : UniPcCoefficients{},
+                       .predictor = predictor(static_cast<int>(order))},
+                      context);
   last_order_ = static_cast<int>(order);
   ++step_index_;
 }

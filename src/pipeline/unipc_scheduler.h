@@ -4,7 +4,8 @@
 // state in fp32, in its order of operations.
 //
 // With x = (1 - sigma) x0 + sigma noise and v the model output, x0 = x - sigma v.
-// One object runs one trajectory. Not thread-safe; results do not depend on the thread count.
+// One object runs one trajectory, on the device of its contexts. Not thread-safe; results do not
+// depend on the thread count.
 #pragma once
 
 #include <cstdint>
@@ -13,6 +14,7 @@
 #include <string_view>
 #include <vector>
 
+#include "kernels/sampler/unipc_step.h"
 #include "pipeline/scheduler_config.h"
 #include "tensor/tensor.h"
 
@@ -54,26 +56,14 @@ class UniPcScheduler {
 
   // Takes the model output at timesteps()[step_index()] and replaces `sample` by that of the next
   // sigma. Both F32, of one shape for the whole trajectory; steps() calls at most.
-  void step(const Tensor& model_output, Tensor* sample);
+  void step(const Tensor& model_output, Tensor* sample, kernels::Context& context);
 
  private:
-  // next = sample_scale x - model_scale m0 - residual_scale r, where r is made of m0, the x0 of
-  // the step before and, in the corrector, the x0 of this step.
-  struct Coefficients {
-    int order = 1;
-    float sample_scale = 0;
-    float model_scale = 0;
-    float residual_scale = 0;
-    float lambda_ratio = 1;  // divides the difference of the two older x0
-    float older_weight = 0;  // of that difference
-    float newer_weight = 0;  // of (this x0 - m0), corrector only
-  };
-
   void make_grid(const SchedulerConfig& config, const SchedulerOptions& options);
   float lambda(int64_t index) const;
-  Coefficients transition(int64_t from, int order) const;
-  Coefficients predictor(int order) const;
-  Coefficients corrector() const;
+  kernels::UniPcCoefficients transition(int64_t from, int order) const;
+  kernels::UniPcCoefficients predictor(int order) const;
+  kernels::UniPcCoefficients corrector() const;
   bool use_corrector() const;
 
   int solver_order_;

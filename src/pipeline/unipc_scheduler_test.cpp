@@ -51,10 +51,11 @@ void expect_golden_trajectory(int steps, double* worst) {
   const auto samples = golden.f32("samples");
   const size_t count = outputs.size() / static_cast<size_t>(steps);
   const Shape shape{static_cast<int64_t>(count)};
+  kernels::Context context;
   Tensor sample = Tensor::from_values(shape, {samples.data(), count});
   for (size_t i = 0; i < static_cast<size_t>(steps); ++i) {
     const Tensor output = Tensor::from_values(shape, {outputs.data() + i * count, count});
-    scheduler.step(output, &sample);
+    scheduler.step(output, &sample, context);
     const double error =
         test::relative_rms(sample.values(), {samples.data() + (i + 1) * count, count});
     EXPECT_LE(error, 1e-6) << steps << " steps, after step " << i;
@@ -87,13 +88,14 @@ TEST(UniPcScheduler, ConstantCleanSampleIsReachedWithAnyOrderAndWithoutCorrector
       const float clean = 0.75f;
       const float noise = -1.25f;
       const float sigma = scheduler.sigmas()[0];
+      kernels::Context context;
       Tensor sample = Tensor::zeros({1});
       sample.f32()[0] = (1 - sigma) * clean + sigma * noise;
       while (scheduler.step_index() < scheduler.steps()) {
         Tensor output = Tensor::zeros({1});
         const float now = scheduler.sigmas()[static_cast<size_t>(scheduler.step_index())];
         output.f32()[0] = (sample.f32()[0] - clean) / now;
-        scheduler.step(output, &sample);
+        scheduler.step(output, &sample, context);
       }
       EXPECT_NEAR(sample.f32()[0], clean, 1e-6);
     }
@@ -118,10 +120,12 @@ TEST(UniPcScheduler, RefusesWhatCannotBeSampled) {
 
 TEST(UniPcScheduler, OneStepTooManyIsABrokenContract) {
   UniPcScheduler scheduler(config_with_shift(5), {.steps = 1});
+  kernels::Context context;
   Tensor sample = Tensor::zeros({2});
   const Tensor output = Tensor::zeros({2});
-  scheduler.step(output, &sample);
-  EXPECT_EQ(test::expect_error([&] { scheduler.step(output, &sample); }).code(), Code::kInternal);
+  scheduler.step(output, &sample, context);
+  EXPECT_EQ(test::expect_error([&] { scheduler.step(output, &sample, context); }).code(),
+            Code::kInternal);
 }
 
 }  // namespace

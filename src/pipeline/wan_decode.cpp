@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/text/json.h"
 #include "checkpoint/checkpoint.h"
+#include "device/dry_device.h"
 #include "pipeline/wan_run.h"
 
 namespace mxvideo::pipeline {
@@ -19,10 +20,8 @@ models::WanVaeConfig read_config(const std::filesystem::path& directory) {
   return models::WanVaeConfig::from_json(read_json_file(path), path.string());
 }
 
-kernels::Context make_context(const DecodeOptions& options) {
-  kernels::Context context;
-  context.forced_rows = options.forced_kernels;
-  return context;
+kernels::RunPolicy run_policy(const DecodeOptions& options) {
+  return {.forced_rows = options.forced_kernels};
 }
 
 }  // namespace
@@ -64,9 +63,16 @@ void decode_latents(WanRun& run, const VaeFiles& files) {
       load_vae(run, files, {.encoder = false, .decoder = true});
   const StageTimer timer(run.report, "decode");
   Tensor latents = run.latents.clone();
-  models::denormalize_latents(files.config, latents);
+  models::denormalize_latents(files.config, latents, run.context);
   vae->decode(latents, vae_run(run, "decode"), [&](const media::FramePart& part) {
-    if (run.hooks.on_frames) run.hooks.on_frames(part);
+    if (!run.hooks.on_frames) return;
+    if (&part.values.device() == &cpu_device()) return run.hooks.on_frames(part);
+    const Tensor values = part.values.copy_to(cpu_device());
+    run.hooks.on_frames({.values = values,
+                         .video = part.video,
+                         .first_frame = part.first_frame,
+                         .top = part.top,
+                         .left = part.left});
   });
 }
 
@@ -90,24 +96,29 @@ void LatentDecoder::check_latents(const Shape& latents, const std::string& origi
 }
 
 int64_t LatentDecoder::planned_bytes(const Shape& latents) const {
-  const models::WanVae vae(config_, {.encoder = false, .decoder = true});
-  kernels::Context context = make_context(options_);
-  MemoryTrace trace;
+  DryDevice device;
+  kernels::Context context(run_policy(options_), device);
+  models::WanVae vae(config_, {.encoder = false, .decoder = true});
+  checkpoint::Checkpoint files = checkpoint::Checkpoint::open_directory(options_.vae);
+  checkpoint::normalize_names(files, checkpoint::Component::kVae);
+  checkpoint::ParameterLoader loader;
+  vae.declare_parameters(loader);
+  loader.load_dry(files, context);
+  device.reset_peak_allocated_bytes();
   const bool tiles = tiling(latents);
-  vae.plan_decode(latents, {.context = &context, .trace = &trace, .tiling = vae_tiles(tiles)});
-  const Shape video = video_shape(latents);
-  return trace.peak() + latents.count() * dtype_size(DType::kF32) + sink_bytes(video, tiles);
+  vae.decode(context.tensor(latents), {.context = &context, .tiling = vae_tiles(tiles)},
+             [](const media::FramePart&) {});
+  return device.peak_allocated_bytes() + sink_bytes(video_shape(latents), tiles);
 }
 
 void LatentDecoder::decode(const Tensor& latents, const RunHooks& hooks, RunReport& report) const {
   const GenerateRequest asked;
   WanRun run{.asked = asked, .request = {}, .hooks = hooks, .report = report};
   run.request.vae_tiling = tiling(latents.shape());
-  run.context = make_context(options_);
-  run.context.choices = report.kernels;
+  run.context = kernels::Context(run_policy(options_));
   run.latents = latents.clone();
   decode_latents(run, {.directory = options_.vae, .config = config_});
-  run.report.kernels = run.context.choices;
+  run.report.add_kernels(run.context);
   report = std::move(run.report);
 }
 

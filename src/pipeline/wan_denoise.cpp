@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/system/memory_usage.h"
+#include "kernels/sampler/guidance.h"
 #include "pipeline/image_condition.h"
 #include "pipeline/numerics_guard.h"
 #include "pipeline/unipc_scheduler.h"
@@ -19,14 +20,6 @@ using models::WanTextContext;
 using models::WanTransformer;
 using models::WanTransformerInput;
 using models::WanTransformerWorkspace;
-
-// uncond + scale · (cond - uncond), into cond.
-void apply_guidance(Tensor& cond, const Tensor& uncond, double scale) {
-  const auto factor = static_cast<float>(scale);
-  float* c = cond.f32();
-  const float* u = uncond.f32();
-  for (int64_t i = 0; i < cond.count(); ++i) c[i] = u[i] + factor * (c[i] - u[i]);
-}
 
 }  // namespace
 
@@ -71,8 +64,8 @@ class WanPipeline::ExpertSlot {
     component.quantization = expert.quantization->name();
     component.declared_in = expert.declared_origin;
     RunReport::add_layers(component, model->linears(), run_.context);
-    auto workspace =
-        std::make_unique<WanTransformerWorkspace>(*model, pipeline_.latent_shape(run_.request));
+    auto workspace = std::make_unique<WanTransformerWorkspace>(
+        *model, pipeline_.latent_shape(run_.request), run_.context);
     expert_ = {.index = index,
                .name = expert.name.c_str(),
                .model = std::move(model),
@@ -81,8 +74,11 @@ class WanPipeline::ExpertSlot {
   }
 
   WanTextContext encode(const Tensor& text) {
-    return expert_.model->encode_text(
-        {.text = &text, .cancellation = run_.hooks.cancellation, .probe = nullptr}, run_.context);
+    return expert_.model->encode_text({.text = &text,
+                                       .rows = kTextRows,
+                                       .cancellation = run_.hooks.cancellation,
+                                       .probe = nullptr},
+                                      run_.context);
   }
 
   const WanPipeline& pipeline_;
@@ -97,14 +93,14 @@ struct WanPipeline::StepInput {
   std::vector<int32_t> token_timestep;
 };
 
-WanPipeline::StepInput WanPipeline::step_input(const WanRun& run, int64_t timestep) const {
+WanPipeline::StepInput WanPipeline::step_input(WanRun& run, int64_t timestep) const {
   StepInput input;
   input.timesteps = {static_cast<float>(timestep)};
   if (run.condition.empty()) {
     input.latents = run.latents.clone();
   } else if (directory_.variant == WanVariant::kTI2V) {
     input.latents = run.latents.clone();
-    set_first_frame(input.latents, run.condition);
+    set_first_frame(input.latents, run.condition, run.context);
     // Tokens of the given frame are clean: their timestep is 0.
     input.timesteps.push_back(0.0f);
     const auto& patch = transformer_config().patch_size;
@@ -113,7 +109,7 @@ WanPipeline::StepInput WanPipeline::step_input(const WanRun& run, int64_t timest
     input.token_timestep.assign(static_cast<size_t>(per_frame * frames), 0);
     std::fill_n(input.token_timestep.begin(), per_frame, 1);
   } else {
-    input.latents = concat_channels(run.latents, run.condition);
+    input.latents = concat_channels(run.latents, run.condition, run.context);
   }
   return input;
 }
@@ -133,7 +129,12 @@ Tensor WanPipeline::predict(WanRun& run, const LoadedExpert& expert, const StepI
   if (guided) input.texts.push_back(&expert.negative_text);
   std::vector<Tensor> velocities = expert.model->forward(input, *expert.workspace, run.context);
   if (guided) {
-    apply_guidance(velocities[0], velocities[1], run.request.guidance_of(expert.index));
+    kernels::guidance({.cond = velocities[0],
+                       .uncond = velocities[1],
+                       .y = velocities[0],
+                       .count = velocities[0].count(),
+                       .scale = static_cast<float>(run.request.guidance_of(expert.index))},
+                      run.context);
   }
   return std::move(velocities[0]);
 }
@@ -146,10 +147,13 @@ void WanPipeline::report_bad_step(WanRun& run, const LoadedExpert& expert, const
   for (const auto& [name, text] : passes) {
     if (text->empty() || (text == &run.negative_text && !run.request.guided(expert.index)))
       continue;
-    const FirstNonFinite guard;
-    const WanTextContext context = expert.model->encode_text(
-        {.text = text, .cancellation = run.hooks.cancellation, .probe = &guard.probe()},
-        run.context);
+    const FirstNonFinite guard(run.context);
+    const WanTextContext context =
+        expert.model->encode_text({.text = text,
+                                   .rows = kTextRows,
+                                   .cancellation = run.hooks.cancellation,
+                                   .probe = &guard.probe()},
+                                  run.context);
     const WanTransformerInput input{.latents = &step.latents,
                                     .timesteps = step.timesteps,
                                     .token_timestep = step.token_timestep,
@@ -217,8 +221,8 @@ void WanPipeline::denoise(WanRun& run) const {
     const auto start = std::chrono::steady_clock::now();
     const StepInput step = step_input(run, timestep);
     const auto progress = [&](double part) { run.within("denoise", i, total, part); };
-    scheduler.step(predict(run, expert, step, progress), &run.latents);
-    if (!all_finite(run.latents)) {
+    scheduler.step(predict(run, expert, step, progress), &run.latents, run.context);
+    if (!all_finite(run.latents, run.context)) {
       report_bad_step(run, expert, step,
                       "step " + std::to_string(i + 1) + " of " + std::to_string(total) +
                           " (timestep " + std::to_string(timestep) + ", " + expert.name + ")");
@@ -229,12 +233,12 @@ void WanPipeline::denoise(WanRun& run) const {
                                 .sigma = scheduler.sigmas()[static_cast<size_t>(i)],
                                 .expert = expert.name,
                                 .seconds = elapsed.count()});
-    if (run.hooks.on_step) run.hooks.on_step(i, run.latents);
+    if (run.hooks.on_step) run.hooks.on_step(i, run.latents.copy_to(cpu_device()));
     run.progress("denoise", i + 1, total);
   }
   // TI2V-5B returns the given frame itself, as the reference does after the loop.
   if (!run.condition.empty() && directory_.variant == WanVariant::kTI2V) {
-    set_first_frame(run.latents, run.condition);
+    set_first_frame(run.latents, run.condition, run.context);
   }
 }
 

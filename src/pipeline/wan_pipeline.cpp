@@ -218,7 +218,8 @@ Tensor WanPipeline::prepare_image(WanRun& run, const media::RgbImage& image) con
                "; fit it by cover or contain" +
                (run.asked.width ? ", or leave out the size," : "") + " to keep its aspect");
   }
-  return to_signed_tensor(fit_image(image, target, run.request.image_fit, run.asked.image_padding));
+  return to_signed_tensor(fit_image(image, target, run.request.image_fit, run.asked.image_padding))
+      .copy_to(run.context.device());
 }
 
 VaeFiles WanPipeline::vae_files() const {
@@ -233,27 +234,29 @@ void WanPipeline::encode_condition(WanRun& run) const {
   const StageTimer timer(run.report, "encode_image");
   Tensor video;
   if (directory_.variant == WanVariant::kTI2V) {
-    video = condition_video(first, nullptr, 1);
+    video = condition_video(first, nullptr, 1, run.context);
   } else if (run.asked.last_image) {
     const Tensor last = prepare_image(run, *run.asked.last_image);
-    video = condition_video(first, &last, run.request.num_frames);
+    video = condition_video(first, &last, run.request.num_frames, run.context);
   } else {
-    video = condition_video(first, nullptr, run.request.num_frames);
+    video = condition_video(first, nullptr, run.request.num_frames, run.context);
   }
   Tensor latents = vae->encode(video, vae_run(run, "encode image"));
-  models::normalize_latents(vae_config_, latents);
-  run.condition =
-      directory_.variant == WanVariant::kTI2V
-          ? std::move(latents)
-          : i2v_condition(latents, run.request.num_frames, vae_config_.scale_factor_temporal,
-                          run.asked.last_image.has_value());
+  models::normalize_latents(vae_config_, latents, run.context);
+  run.condition = directory_.variant == WanVariant::kTI2V
+                      ? std::move(latents)
+                      : i2v_condition(latents,
+                                      {.frames = run.request.num_frames,
+                                       .stride = vae_config_.scale_factor_temporal,
+                                       .last_is_given = run.asked.last_image.has_value()},
+                                      run.context);
 }
 
 void WanPipeline::initial_latents(WanRun& run) const {
   const Shape shape = latent_shape(run.request);
   if (!run.asked.initial_noise) {
     TorchGenerator generator(run.request.seed);
-    run.latents = generator.randn(shape);
+    run.latents = generator.randn(shape).copy_to(run.context.device());
     return;
   }
   if (run.asked.initial_noise->shape() != shape) {
@@ -261,15 +264,17 @@ void WanPipeline::initial_latents(WanRun& run) const {
                                             " for this request, got " +
                                             run.asked.initial_noise->shape().to_string());
   }
-  run.latents = run.asked.initial_noise->clone();
+  run.latents = run.asked.initial_noise->copy_to(run.context.device());
+}
+
+kernels::RunPolicy WanPipeline::run_policy() const {
+  return {.forced_rows = options_.forced_kernels,
+          .compute = options_.compute,
+          .attention = options_.attention};
 }
 
 kernels::Context WanPipeline::make_context() const {
-  kernels::Context context;
-  context.forced_rows = options_.forced_kernels;
-  context.compute = options_.compute;
-  context.attention = options_.attention;
-  return context;
+  return kernels::Context(run_policy(), *options_.device);
 }
 
 GenerateResult WanPipeline::generate_latents(const GenerateRequest& request,
@@ -288,9 +293,10 @@ GenerateResult WanPipeline::generate_latents(const GenerateRequest& request,
   trim_heap();
   denoise(run);
   trim_heap();
-  if (hooks.on_latents) hooks.on_latents(run.latents);
-  run.report.kernels = run.context.choices;
-  return {.latents = std::move(run.latents),
+  Tensor latents = run.latents.copy_to(cpu_device());
+  if (hooks.on_latents) hooks.on_latents(latents);
+  run.report.add_kernels(run.context);
+  return {.latents = std::move(latents),
           .request = std::move(run.request),
           .report = std::move(run.report)};
 }
@@ -302,11 +308,9 @@ void WanPipeline::decode(GenerateResult& result, const RunHooks& hooks) const {
              .hooks = hooks,
              .report = result.report,
              .context = make_context()};
-  run.context.choices = run.report.kernels;
-  run.latents = std::move(result.latents);
+  run.latents = result.latents.copy_to(run.context.device());
   decode_latents(run, vae_files());
-  run.report.kernels = run.context.choices;
-  result.latents = std::move(run.latents);
+  run.report.add_kernels(run.context);
   result.report = std::move(run.report);
 }
 

@@ -48,6 +48,7 @@ struct PipelineOptions {
   std::map<std::string, std::string, std::less<>> forced_kernels;  // op -> row
   kernels::Compute compute = kernels::Compute::kAuto;
   kernels::AttentionProducts attention = kernels::AttentionProducts::kFp32;
+  Device* device = &cpu_device();  // where runs compute
   // Directory of prompt embeddings (text_cache.h); empty: none is read or kept.
   std::filesystem::path text_cache = {};
   // Optional: called with "transformer" or "transformer_2" and how its layers are quantized;
@@ -61,7 +62,8 @@ struct PipelineOptions {
 struct RunHooks {
   std::function<void(std::string_view phase, int64_t done, int64_t total)> progress = {};
   std::function<void(const std::string& line)> notice = {};  // also collected in the report
-  // After each step: its index and the latents [z, frames, h, w].
+  // After each step: its index and the latents [z, frames, h, w]. Tensors that hooks get, and those
+  // of GenerateResult, are of the host.
   std::function<void(int64_t index, const Tensor& latents)> on_step = {};
   const CancellationToken* cancellation = nullptr;
   // Within a unit of a phase, after each block of a transformer or text encoder: `part` of the unit
@@ -131,6 +133,7 @@ class WanPipeline {
   void check_positions(const ResolvedRequest& request) const;
   bool has_two_experts() const { return experts_.size() == 2; }
   const models::WanTransformerConfig& transformer_config() const { return experts_[0].config; }
+  kernels::RunPolicy run_policy() const;
   kernels::Context make_context() const;
   Shape latent_shape(const ResolvedRequest& request) const;
   void initial_latents(WanRun& run) const;
@@ -147,18 +150,27 @@ class WanPipeline {
   int expert_of(const ResolvedRequest& request, int64_t timestep) const;
   void count_expert_steps(const GenerateRequest& request, ResolvedRequest& resolved) const;
   void denoise(WanRun& run) const;
-  StepInput step_input(const WanRun& run, int64_t timestep) const;
+  StepInput step_input(WanRun& run, int64_t timestep) const;
   Tensor predict(WanRun& run, const LoadedExpert& expert, const StepInput& step,
                  FunctionRef<void(double part)> progress) const;
   [[noreturn]] void report_bad_step(WanRun& run, const LoadedExpert& expert, const StepInput& step,
                                     const std::string& where) const;
+  struct DryStage;
   template <class Model>
   checkpoint::LoadPlan plan_load(const std::string& name, checkpoint::Component component,
-                                 Model& model, PlanRun& run) const;
+                                 Model& model, DryStage& stage) const;
   void plan_text_cache(PlanRun& run) const;
   void plan_text(PlanRun& run) const;
   void plan_condition(PlanRun& run) const;
   std::vector<int> planned_experts(const PlanRun& run) const;
+  // Bytes.
+  struct DryStep {
+    int64_t workspace = 0;
+    int64_t texts = 0;  // keys and values of the prompts
+    int64_t activations = 0;
+  };
+  DryStep dry_step(DryStage& stage, const models::WanTransformer& model, const Shape& input,
+                   bool two_times, bool guided) const;
   void plan_denoise(PlanRun& run) const;
   void plan_decode(PlanRun& run) const;
 

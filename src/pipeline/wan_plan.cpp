@@ -1,12 +1,14 @@
 // WanPipeline::plan(): the stages of generate() in the order in which they run, with what each one
-// holds. What a model needs is the model's own answer.
+// holds. What a model needs is what its forward pass takes of a device that computes nothing.
 #include <algorithm>
+#include <map>
 #include <optional>
 
 #include "base/error.h"
 #include "base/system/memory_usage.h"
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/wan/key_map.h"
+#include "device/dry_device.h"
 #include "kernels/warm_up.h"
 #include "pipeline/memory_plan.h"
 #include "pipeline/text_tokenizer.h"
@@ -24,12 +26,6 @@ using models::WanTransformer;
 using models::WanTransformerWorkspace;
 
 int64_t f32_bytes(const Shape& shape) { return shape.count() * dtype_size(DType::kF32); }
-
-std::vector<std::pair<std::string, std::string>> rows_of(const kernels::Context& context) {
-  std::vector<std::pair<std::string, std::string>> rows;
-  for (const auto& [choice, calls] : context.choices) rows.push_back(choice);
-  return rows;
-}
 
 std::vector<SchemeCount> count_schemes(
     const std::vector<const quantization::LinearMethod*>& linears) {
@@ -82,17 +78,6 @@ struct WanPipeline::PlanRun {
   int64_t held = 0;                  // latents, encoded prompts, condition
   int64_t condition_bytes = 0;
 
-  template <class Model>
-  checkpoint::LoadPlan load(const std::string& name, const checkpoint::Checkpoint& files,
-                            checkpoint::ParameterLoader& loader, Model& model) {
-    model.declare_parameters(loader);
-    const checkpoint::LoadPlan result = loader.plan(files);
-    plan.components.push_back({.name = name,
-                               .checkpoint_bytes = result.checkpoint_bytes,
-                               .weight_bytes = result.resident,
-                               .schemes = {}});
-    return result;
-  }
   // What the process holds besides. A run makes this plan before its first stage, so every stage
   // has all that planning loaded and generated.
   void count_process() {
@@ -112,22 +97,59 @@ struct WanPipeline::PlanRun {
       if (std::ranges::find(plan.notices, line) == plan.notices.end()) plan.notices.push_back(line);
     }
   }
-  void note(std::string component, std::string layers, const kernels::Context& context) {
-    plan.kernels.push_back({.component = std::move(component),
-                            .layers = std::move(layers),
-                            .kernels = rows_of(context)});
+};
+
+// A component on a device of its own that computes nothing.
+struct WanPipeline::DryStage {
+  PlanRun& run;
+  std::string component;
+  DryDevice device = {};
+  kernels::Context context;
+
+  DryStage(PlanRun& plan_run, std::string name, kernels::RunPolicy policy)
+      : run(plan_run), component(std::move(name)), context(std::move(policy), device) {}
+
+  template <class Model>
+  checkpoint::LoadPlan load(const checkpoint::Checkpoint& files,
+                            checkpoint::ParameterLoader& loader, Model& model) {
+    model.declare_parameters(loader);
+    const checkpoint::LoadPlan result = loader.load_dry(files, context);
+    run.plan.components.push_back({.name = component,
+                                   .checkpoint_bytes = result.checkpoint_bytes,
+                                   .weight_bytes = result.resident,
+                                   .schemes = {}});
+    return result;
+  }
+  // Most that `work` has beyond what was there.
+  template <class Work>
+  int64_t measure(const Work& work) {
+    const int64_t start = device.allocated_bytes();
+    device.reset_peak_allocated_bytes();
+    work();
+    return device.peak_allocated_bytes() - start;
+  }
+  // What was chosen, by class of layers.
+  void note_kernels() const {
+    std::map<std::string, std::vector<std::pair<std::string, std::string>>> layers;
+    for (const auto& [choice, calls] : context.choices_by_layers()) {
+      layers[choice.layers].emplace_back(choice.op, choice.row);
+    }
+    for (auto& [name, kernels] : layers) {
+      run.plan.kernels.push_back(
+          {.component = component, .layers = name, .kernels = std::move(kernels)});
+    }
   }
 };
 
 template <class Model>
 checkpoint::LoadPlan WanPipeline::plan_load(const std::string& name,
                                             checkpoint::Component component, Model& model,
-                                            PlanRun& run) const {
+                                            DryStage& stage) const {
   checkpoint::Checkpoint files = checkpoint::Checkpoint::open_directory(directory_.path(name));
   checkpoint::normalize_names(files, component);
-  run.note(files.notices());
+  stage.run.note(files.notices());
   checkpoint::ParameterLoader loader;
-  return run.load(name, files, loader, model);
+  return stage.load(files, loader, model);
 }
 
 // Marks the prompts that are in the cache.
@@ -142,7 +164,7 @@ void WanPipeline::plan_text_cache(PlanRun& run) const {
     report.prompts.emplace_back(prompt.name, prompt.cached ? "hit" : "miss");
     if (!prompt.cached) continue;
     file = std::max(file, f32_bytes({prompt.tokens, text_config_.d_model}));
-    run.held += f32_bytes({kTextRows, text_config_.d_model});
+    run.held += f32_bytes({prompt.tokens, text_config_.d_model});
   }
   run.add("read_text_cache", {{"activations", 2 * file}});
 }
@@ -150,53 +172,51 @@ void WanPipeline::plan_text_cache(PlanRun& run) const {
 void WanPipeline::plan_text(PlanRun& run) const {
   plan_text_cache(run);
   if (std::ranges::all_of(run.prompts, &PlanRun::Prompt::cached)) return;
+  DryStage stage(run, "text_encoder", run_policy());
   models::Umt5Encoder encoder = make_text_encoder();
   const checkpoint::LoadPlan load =
-      plan_load("text_encoder", checkpoint::Component::kTextEncoder, encoder, run);
+      plan_load("text_encoder", checkpoint::Component::kTextEncoder, encoder, stage);
   if (options_.text_quantization != "none") {
     run.plan.components.back().schemes = count_schemes(encoder.linears());
   }
   run.add("load_text_encoder",
           {{"weights", load.resident}, {"reading", load.peak - load.resident}});
   kernels::warm_up();
-  kernels::Context context = make_context();
-  const int64_t padded = f32_bytes({kTextRows, text_config_.d_model});
-  int64_t peak = 0, encoded_bytes = 0;
-  for (const PlanRun::Prompt& prompt : run.prompts) {
-    if (prompt.cached) continue;
-    MemoryTrace trace;
-    {
-      const PlannedTensor encoded = encoder.plan_encode(prompt.tokens, context, trace);
-      trace.pass(padded);
+  std::vector<Tensor> encoded;
+  const int64_t peak = stage.measure([&] {
+    const kernels::Layers layers(stage.context, "all layers");
+    for (const PlanRun::Prompt& prompt : run.prompts) {
+      if (prompt.cached) continue;
+      const std::vector<int32_t> ids(static_cast<size_t>(prompt.tokens));
+      encoded.push_back(encoder.encode(ids, stage.context));
     }
-    peak = std::max(peak, trace.peak() + encoded_bytes);
-    encoded_bytes += padded;
-  }
+  });
   run.add("encode_prompt", {{"weights", load.resident}, {"activations", peak}});
-  run.note("text_encoder", "all layers", context);
-  run.held += encoded_bytes;
+  stage.note_kernels();
+  for (const Tensor& text : encoded) run.held += text.bytes();
 }
 
 void WanPipeline::plan_condition(PlanRun& run) const {
   if (!run.asked.image) return;
   const ResolvedRequest& request = run.plan.request;
   const bool ti2v = directory_.variant == WanVariant::kTI2V;
-  models::WanVae vae(vae_config_, {.encoder = true, .decoder = false});
   const int64_t picture = f32_bytes({3, request.height, request.width});
   const int64_t pictures = run.asked.last_image ? 2 * picture : picture;
-  const checkpoint::LoadPlan load = plan_load("vae", checkpoint::Component::kVae, vae, run);
+  DryStage stage(run, "vae", run_policy());
+  models::WanVae vae(vae_config_, {.encoder = true, .decoder = false});
+  const checkpoint::LoadPlan load = plan_load("vae", checkpoint::Component::kVae, vae, stage);
   run.add("load_vae",
           {{"weights", load.resident}, {"reading", load.peak - load.resident}, {"image", picture}});
   const Shape video{ti2v ? 1 : request.num_frames, request.height, request.width, 3};
-  kernels::Context context = make_context();
-  MemoryTrace trace;
-  vae.plan_encode(video,
-                  {.context = &context, .trace = &trace, .tiling = vae_tiles(request.vae_tiling)});
+  const Tensor pixels = stage.context.tensor(video);
+  const int64_t activations = stage.measure([&] {
+    vae.encode(pixels, {.context = &stage.context, .tiling = vae_tiles(request.vae_tiling)});
+  });
   run.add("encode_image", {{"weights", load.resident},
-                           {"activations", trace.peak() - load.resident},
+                           {"activations", activations},
                            {"video", f32_bytes(video)},
                            {"image", pictures}});
-  run.note("vae", "encoder", context);
+  stage.note_kernels();
   Shape condition = latent_shape(request);
   if (ti2v) {
     condition = {condition[0], 1, condition[2], condition[3]};
@@ -222,6 +242,38 @@ std::vector<int> WanPipeline::planned_experts(const PlanRun& run) const {
   return experts;
 }
 
+// What one step takes of the device of `stage`.
+WanPipeline::DryStep WanPipeline::dry_step(DryStage& stage, const WanTransformer& model,
+                                           const Shape& input, bool two_times, bool guided) const {
+  DryStep step;
+  std::optional<WanTransformerWorkspace> workspace;
+  step.workspace = stage.measure([&] { workspace.emplace(model, input, stage.context); });
+  std::vector<models::WanTextContext> texts;
+  int64_t encoding = 0;
+  for (const PlanRun::Prompt& prompt : stage.run.prompts) {
+    if (!texts.empty() && !guided) break;  // the negative prompt
+    const Tensor text = stage.context.tensor({prompt.tokens, text_config_.d_model});
+    encoding = std::max(encoding, step.texts + stage.measure([&] {
+      texts.push_back(model.encode_text({.text = &text, .rows = kTextRows}, stage.context));
+    }));
+    step.texts += texts.back().bytes();
+  }
+  const int64_t forward = stage.measure([&] {
+    const Tensor latents = stage.context.tensor(input);
+    models::WanTransformerInput call;
+    call.latents = &latents;
+    call.timesteps = {0};
+    if (two_times) {
+      call.timesteps.push_back(0);
+      call.token_timestep.assign(static_cast<size_t>(model.token_count(input)), 0);
+    }
+    for (const models::WanTextContext& text : texts) call.texts.push_back(&text);
+    model.forward(call, *workspace, stage.context);
+  });
+  step.activations = std::max(forward, encoding - step.texts);
+  return step;
+}
+
 void WanPipeline::plan_denoise(PlanRun& run) const {
   const ResolvedRequest& request = run.plan.request;
   const Shape latents = latent_shape(request);
@@ -237,11 +289,12 @@ void WanPipeline::plan_denoise(PlanRun& run) const {
     const std::string& name = expert.name;
     const models::WanTransformerConfig& config = expert.config;
     run.note(expert.notices);
+    DryStage stage(run, name, run_policy());
     WanTransformer model(config, *expert.quantization);
     checkpoint::ParameterLoader loader;
     expert.quantization->declare_companions(loader);
-    const checkpoint::LoadPlan load = run.load(
-        name, checkpoint::open_transformer_checkpoint(expert.weights).checkpoint, loader, model);
+    const checkpoint::LoadPlan load = stage.load(
+        checkpoint::open_transformer_checkpoint(expert.weights).checkpoint, loader, model);
     run.plan.components.back().schemes = count_schemes(model.linears());
     for (const SchemeCount& count : run.plan.components.back().schemes) {
       run.plan.quantized = run.plan.quantized || count.scheme != "none";
@@ -253,31 +306,12 @@ void WanPipeline::plan_denoise(PlanRun& run) const {
 
     const Shape input{config.in_channels, latents[1], latents[2], latents[3]};
     run.plan.transformer_tokens = model.token_count(input);
-    MemoryTrace trace;
-    models::LayerKernels kernels;
-    for (const char* layers : models::kLayerClasses) {
-      kernels[layers] = make_context();
-    }
-    std::vector<PlannedTensor> texts;
-    std::vector<int64_t> text_rows;  // the prompt's and one of padding
-    for (const PlanRun::Prompt& prompt : run.prompts) {
-      if (!text_rows.empty() && !request.guided(index)) break;  // the negative prompt
-      text_rows.push_back(std::min(prompt.tokens + 1, kTextRows));
-      texts.push_back(model.plan_text(text_rows.back(), trace, kernels));
-    }
-    const int64_t text_bytes = trace.live();
-    {
-      const PlannedTensor step(trace, input);
-      const models::WanTransformerPlanInput forward{
-          .latents = input, .time_rows = two_times ? 2 : 1, .text_rows = text_rows};
-      model.plan_forward(forward, trace, kernels);
-    }
-    for (const auto& [layers, context] : kernels) run.note(name, layers, context);
-    const int64_t workspace = WanTransformerWorkspace::planned_bytes(model, input);
+    const DryStep step = dry_step(stage, model, input, two_times, request.guided(index));
+    stage.note_kernels();
     consider(run.stage("denoise", {{"weights", load.resident},
-                                   {"workspace", workspace},
-                                   {"text keys and values", text_bytes},
-                                   {"activations", trace.peak() - text_bytes},
+                                   {"workspace", step.workspace},
+                                   {"text keys and values", step.texts},
+                                   {"activations", step.activations},
                                    {"solver", solver}}));
     stepped = true;
   }
@@ -287,18 +321,20 @@ void WanPipeline::plan_denoise(PlanRun& run) const {
 void WanPipeline::plan_decode(PlanRun& run) const {
   const ResolvedRequest& request = run.plan.request;
   const Shape latents = latent_shape(request);
+  DryStage stage(run, "vae", run_policy());
   models::WanVae vae(vae_config_, {.encoder = false, .decoder = true});
-  const checkpoint::LoadPlan load = plan_load("vae", checkpoint::Component::kVae, vae, run);
+  const checkpoint::LoadPlan load = plan_load("vae", checkpoint::Component::kVae, vae, stage);
   run.add("load_vae", {{"weights", load.resident}, {"reading", load.peak - load.resident}});
-  kernels::Context context = make_context();
-  MemoryTrace trace;
-  vae.plan_decode(latents,
-                  {.context = &context, .trace = &trace, .tiling = vae_tiles(request.vae_tiling)});
+  const int64_t activations = stage.measure([&] {
+    vae.decode(stage.context.tensor(latents),
+               {.context = &stage.context, .tiling = vae_tiles(request.vae_tiling)},
+               [](const media::FramePart&) {});
+  });
   run.add("decode",
           {{"weights", load.resident},
-           {"activations", trace.peak() - load.resident + f32_bytes(latents)},
+           {"activations", activations},
            {"video", sink_bytes(models::decoded_shape(vae_config_, latents), request.vae_tiling)}});
-  run.note("vae", "decoder", context);
+  stage.note_kernels();
 }
 
 MemoryPlan WanPipeline::plan(const GenerateRequest& request) const {
@@ -321,7 +357,7 @@ MemoryPlan WanPipeline::plan(const GenerateRequest& request) const {
   if (run.plan.request.use_guidance()) {
     count_tokens("negative_prompt", run.plan.request.negative_prompt, true);
   }
-  run.plan.text_bytes = f32_bytes({kTextRows, text_config_.d_model});
+  run.plan.text_bytes = f32_bytes({run.plan.prompt_tokens, text_config_.d_model});
   run.plan.latent_bytes = f32_bytes(latent_shape(run.plan.request));
   run.held = run.plan.latent_bytes;
   plan_text(run);

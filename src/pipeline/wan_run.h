@@ -17,16 +17,13 @@ namespace mxvideo::pipeline {
 // Tokens that the transformer attends to; shorter prompts are padded with zero rows.
 inline constexpr int64_t kTextRows = tokenizer::Umt5Tokenizer::kMaxLength;
 
-// [512, d_model]: the encoder's rows for the prompt's tokens, then zeros.
-Tensor pad_text(const Tensor& encoded);
-
 struct WanRun {
   const GenerateRequest& asked;
   ResolvedRequest request;
   const RunHooks& hooks;
   RunReport report = {};
   kernels::Context context = {};
-  Tensor text = {};           // [512, text_dim]
+  Tensor text = {};           // [tokens, text_dim]
   Tensor negative_text = {};  // likewise; empty without guidance
   Tensor condition = {};      // see image_condition.h; empty without an image
   Tensor latents = {};        // [z, frames, h, w], normalised
@@ -61,7 +58,7 @@ struct WanRun {
   ComponentReport& load_component(const std::string& name, const checkpoint::Checkpoint& checkpoint,
                                   checkpoint::ParameterLoader& loader, Model& model) {
     model.declare_parameters(loader);
-    const checkpoint::LoadReport loaded = loader.load(checkpoint);
+    const checkpoint::LoadReport loaded = loader.load(checkpoint, context);
     report.components.push_back({.name = name,
                                  .quantization = {},
                                  .declared_in = {},

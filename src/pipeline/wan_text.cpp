@@ -52,12 +52,6 @@ void note_hits(WanRun& run) {
 
 }  // namespace
 
-Tensor pad_text(const Tensor& encoded) {
-  Tensor padded = Tensor::zeros({kTextRows, encoded.dim(1)});
-  std::ranges::copy(encoded.values(), padded.f32());
-  return padded;
-}
-
 void WanPipeline::check_text_quantization() const {
   const std::string& scheme = options_.text_quantization;
   if (scheme == "none" || scheme == "mxfp8" || scheme == "mxint8") return;
@@ -128,7 +122,7 @@ void WanPipeline::encode_prompts(WanRun& run) const {
       if (!entry.defect.empty()) {
         run.notice("cached embedding not used, encoding again: " + entry.defect);
       }
-      if (entry.rows) *prompt.text = pad_text(*entry.rows);
+      if (entry.rows) *prompt.text = entry.rows->copy_to(run.context.device());
       run.report.text_cache.prompts.emplace_back(prompt.name, entry.rows ? "hit" : "miss");
     }
   }
@@ -154,15 +148,14 @@ void WanPipeline::encode_prompts(WanRun& run) const {
   for (int64_t i = 0; i < total; ++i) {
     run.throw_if_cancelled();
     const Prompt& prompt = prompts[static_cast<size_t>(i)];
-    const Tensor rows = encoder.encode(
+    *prompt.text = encoder.encode(
         prompt.ids, {.context = &run.context,
                      .cancellation = run.hooks.cancellation,
                      .progress = [&](int64_t block, int64_t blocks) {
                        run.within("encode prompt", i, total,
                                   static_cast<double>(block) / static_cast<double>(blocks));
                      }});
-    *prompt.text = pad_text(rows);
-    if (cache) keep_text(run, *cache, prompt.ids, rows);
+    if (cache) keep_text(run, *cache, prompt.ids, prompt.text->copy_to(cpu_device()));
     run.progress("encode prompt", i + 1, total);
   }
 }

@@ -31,15 +31,10 @@ TEST(WanText, PromptAloneGivesTheRowsOfThePaddedAndMaskedPrompt) {
     const std::vector<int64_t> ids = golden.i64("ids");
     std::vector<float> expected = golden.f32("encode_prompt");
     ASSERT_EQ(expected.size(), ids.size() * 64);
-    expected.resize(size_t{512} * 64, 0.0f);
     kernels::Context context;
-    const Tensor text =
-        pad_text(encoder.encode(std::vector<int32_t>(ids.begin(), ids.end()), context));
-    EXPECT_EQ(text.shape(), (Shape{512, 64})) << name;
+    const Tensor text = encoder.encode(std::vector<int32_t>(ids.begin(), ids.end()), context);
+    EXPECT_EQ(text.shape(), (Shape{static_cast<int64_t>(ids.size()), 64})) << name;
     EXPECT_LE(test::relative_rms(text.values(), expected), 1e-4) << name;
-    EXPECT_TRUE(std::ranges::all_of(text.values().subspan(ids.size() * 64), [](float value) {
-      return value == 0;
-    })) << name;
   }
 }
 

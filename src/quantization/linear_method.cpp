@@ -5,13 +5,13 @@
 
 namespace mxvideo::quantization {
 
-LinearInput::LinearInput(const LinearResult& result, std::span<std::byte> memory)
+LinearInput::LinearInput(const LinearResult& result, Tensor* memory)
     : m_(result.input->m()),
       k_(result.layer->shape().out_features),
       source_(result),
       memory_(memory) {}
 
-const float* LinearInput::x(kernels::Context& context) {
+DevicePtr<const float> LinearInput::x(kernels::Context& context) {
   if (x_ != nullptr) return x_;
   if (const auto* norm = std::get_if<kernels::LayerNormArgs>(&source_)) {
     kernels::layer_norm(*norm, context);
@@ -22,7 +22,8 @@ const float* LinearInput::x(kernels::Context& context) {
   } else {
     const auto& result = std::get<LinearResult>(source_);
     quantized_ = {};  // it may lie where the floats go
-    result.layer->apply(*result.input, {.y = result.y, .epilogue = result.epilogue}, context);
+    result.layer->apply(*result.input, {.y = result.y, .epilogue = {.kind = result.epilogue}},
+                        context);
     x_ = result.y;
   }
   return x_;
@@ -32,8 +33,8 @@ LinearInput::Quantized LinearInput::quantized(const formats::MxOptions& options,
                                               kernels::Context& context) {
   const bool have = quantized_.codes != nullptr && options == quantized_.options;
   if (!have && (x_ != nullptr || !make_quantized(options, context))) {
-    const float* const rows = x(context);
-    use_memory_for_quantized(options);
+    const DevicePtr<const float> rows = x(context);
+    use_memory_for_quantized(options, context);
     kernels::quantize_mx({.x = rows,
                           .codes = quantized_.codes,
                           .scales = quantized_.scales,
@@ -47,13 +48,13 @@ LinearInput::Quantized LinearInput::quantized(const formats::MxOptions& options,
 
 bool LinearInput::make_quantized(const formats::MxOptions& options, kernels::Context& context) {
   if (const auto* norm = std::get_if<kernels::LayerNormArgs>(&source_)) {
-    use_memory_for_quantized(options);
+    use_memory_for_quantized(options, context);
     kernels::layer_norm_mx(*norm, quantized_, context);
     return true;
   }
   if (const auto* attention = std::get_if<kernels::AttentionArgs>(&source_)) {
     if (attention->head_dim % formats::kMxBlockSize != 0) return false;
-    use_memory_for_quantized(options);
+    use_memory_for_quantized(options, context);
     kernels::AttentionArgs args = *attention;
     args.mx = quantized_;
     kernels::attention(args, context);
@@ -62,18 +63,20 @@ bool LinearInput::make_quantized(const formats::MxOptions& options, kernels::Con
   const auto& result = std::get<LinearResult>(source_);
   if (!result.layer->quantizes_output()) return false;
   place_quantized(result.y, options);
-  result.layer->apply(*result.input, {.mx = quantized_, .epilogue = result.epilogue}, context);
+  result.layer->apply(*result.input, {.mx = quantized_, .epilogue = {.kind = result.epilogue}},
+                      context);
   return true;
 }
 
-void LinearInput::use_memory_for_quantized(const formats::MxOptions& options) {
+void LinearInput::use_memory_for_quantized(const formats::MxOptions& options,
+                                           const kernels::Context& context) {
   const int64_t bytes = m_ * k_ + m_ * (k_ / formats::kMxBlockSize);
-  if (memory_.empty()) {
-    own_memory_ = Tensor(DType::kU8, {bytes});
-    memory_ = {own_memory_.data(), static_cast<size_t>(bytes)};
+  if (memory_ == nullptr) {
+    own_memory_ = context.tensor({bytes}, DType::kU8);
+    memory_ = &own_memory_;
   }
-  check(static_cast<int64_t>(memory_.size()) >= bytes, "memory for the quantized rows");
-  place_quantized(memory_.data(), options);
+  check(memory_->bytes() >= bytes, "memory for the quantized rows");
+  place_quantized(DevicePtr<std::byte>(*memory_), options);
 }
 
 void LinearInput::place_quantized(void* memory, const formats::MxOptions& options) {
@@ -88,6 +91,20 @@ std::vector<checkpoint::ParameterSpec> linear_parameter_specs(const std::string&
   if (shape.bias)
     specs.push_back({.name = name + ".bias", .shape = {shape.out_features}, .dtypes = {}});
   return specs;
+}
+
+void LinearMethod::add_to(checkpoint::ParameterLoader& loader,
+                          std::vector<checkpoint::ParameterSpec> specs) {
+  loader.add_group(std::move(specs), [this](std::span<const checkpoint::StoredTensor> tensors,
+                                            kernels::Context& context) {
+    process_weights_after_loading(tensors, context);
+  });
+}
+
+kernels::EpilogueArgs LinearMethod::with_bias(const LinearOutput& output, const Tensor& bias) {
+  kernels::EpilogueArgs epilogue = output.epilogue;
+  epilogue.bias = bias;
+  return epilogue;
 }
 
 void LinearMethod::note_checkpoint_bytes(std::span<const checkpoint::StoredTensor> tensors) {

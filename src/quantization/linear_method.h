@@ -40,7 +40,7 @@ struct LinearResult {
   const LinearMethod* layer = nullptr;
   LinearInput* input = nullptr;
   kernels::Epilogue epilogue = kernels::Epilogue::kNone;
-  float* y = nullptr;  // [m, out_features]: memory for the rows, in either form
+  DevicePtr<float> y = nullptr;  // [m, out_features]: memory for the rows, in either form
 };
 
 // The input of one or more linear layers: fp32 rows, and their quantized form, which every layer
@@ -48,21 +48,21 @@ struct LinearResult {
 class LinearInput {
  public:
   // x [m, k], contiguous; must outlive the LinearInput unchanged. The quantized form lies in
-  // `memory` when that is not empty: LinearPlan::input_bytes of each layer that reads the input.
-  LinearInput(const float* x, int64_t m, int64_t k, std::span<std::byte> memory = {})
+  // `memory` when there is one: quantized_input_bytes() of each layer that reads the input.
+  LinearInput(DevicePtr<const float> x, int64_t m, int64_t k, Tensor* memory = nullptr)
       : x_(x), m_(m), k_(k), memory_(memory) {}
   // The rows of a LayerNorm, made when a layer asks for them and in the form that it asks for:
   // quantized in one pass, or fp32 in norm.y. What `norm` reads must not change before.
-  explicit LinearInput(const kernels::LayerNormArgs& norm, std::span<std::byte> memory = {})
+  explicit LinearInput(const kernels::LayerNormArgs& norm, Tensor* memory = nullptr)
       : m_(norm.rows), k_(norm.dim), source_(norm), memory_(memory) {}
 
   // The rows that another layer makes, likewise: where it can, quantized in one pass, to result.y;
   // otherwise fp32 there and quantized to `memory`. What `result` points to must not change before.
-  explicit LinearInput(const LinearResult& result, std::span<std::byte> memory = {});
+  explicit LinearInput(const LinearResult& result, Tensor* memory = nullptr);
 
   // The result of an attention, likewise: where its heads are whole blocks, quantized as it is
   // computed, otherwise fp32 in attention.out. What `attention` reads must not change before.
-  explicit LinearInput(const kernels::AttentionArgs& attention, std::span<std::byte> memory = {})
+  explicit LinearInput(const kernels::AttentionArgs& attention, Tensor* memory = nullptr)
       : m_(attention.q_length),
         k_(attention.heads * attention.head_dim),
         source_(attention),
@@ -71,11 +71,11 @@ class LinearInput {
   int64_t m() const { return m_; }
   int64_t k() const { return k_; }
 
-  const float* x(kernels::Context& context);  // [m, k]
+  DevicePtr<const float> x(kernels::Context& context);  // [m, k]
 
   struct Quantized {
-    const uint8_t* codes;   // [m, k]
-    const uint8_t* scales;  // [m, k/32]
+    DevicePtr<const uint8_t> codes;   // [m, k]
+    DevicePtr<const uint8_t> scales;  // [m, k/32]
   };
   // Quantizes, unless the call before had the same options: then returns the same bytes. Others
   // take their place, as for layers of one input whose weights differ in their format.
@@ -84,40 +84,29 @@ class LinearInput {
  private:
   // Whether the rows could be made in the quantized form alone, and are.
   bool make_quantized(const formats::MxOptions& options, kernels::Context& context);
-  void use_memory_for_quantized(const formats::MxOptions& options);
+  void use_memory_for_quantized(const formats::MxOptions& options, const kernels::Context& context);
   void place_quantized(void* memory, const formats::MxOptions& options);
 
-  const float* x_ = nullptr;  // null as long as nobody asked for the rows of source_
+  DevicePtr<const float> x_ = nullptr;  // null as long as nobody asked for the rows of source_
   int64_t m_;
   int64_t k_;
   std::variant<std::monostate, kernels::LayerNormArgs, LinearResult, kernels::AttentionArgs>
       source_;
-  std::span<std::byte> memory_;
+  Tensor* memory_;
   Tensor own_memory_;
   kernels::MxOutput quantized_;  // no codes before they are made
 };
 
 // Where the result goes and what happens to it on the way (kernels/gemm_mx/gemm_mx.h).
 struct LinearOutput {
-  float* y = nullptr;         // [m, out_features]
-  kernels::MxOutput mx = {};  // instead, when it has codes: of layers that quantize their output
-  kernels::Epilogue epilogue = kernels::Epilogue::kNone;
-  const float* residual = nullptr;
-  const float* gate = nullptr;
-  int64_t gate_stride = 0;
-  const int32_t* gate_row = nullptr;
+  DevicePtr<float> y = nullptr;  // [m, out_features]
+  kernels::MxOutput mx = {};     // instead, when it has codes: of layers that quantize their output
+  kernels::EpilogueArgs epilogue = {};  // without bias, which is the layer's
 };
 
 // What a dense layer stores: "<name>.weight" [out, in] and, with bias, "<name>.bias" [out].
 std::vector<checkpoint::ParameterSpec> linear_parameter_specs(const std::string& name,
                                                               const LinearShape& shape);
-
-// What apply() on a number of rows needs beyond its arguments.
-struct LinearPlan {
-  int64_t input_bytes = 0;    // of the form in which LinearInput keeps the rows; shared by layers
-  int64_t scratch_bytes = 0;  // during the call
-  int64_t norm_bytes = 0;     // while that form is made of a LayerNorm's rows
-};
 
 // What multiplies a quantized layer.
 struct LinearProduct {
@@ -143,13 +132,14 @@ class LinearMethod {
   virtual std::string reason() const { return {}; }
   // Declares this layer's tensors; `this` must outlive the load.
   virtual void create_weights(checkpoint::ParameterLoader& loader) = 0;
-  virtual void process_weights_after_loading(std::span<const checkpoint::StoredTensor> tensors) = 0;
+  virtual void process_weights_after_loading(std::span<const checkpoint::StoredTensor> tensors,
+                                             kernels::Context& context) = 0;
   // Whether apply() takes LinearOutput::mx.
   virtual bool quantizes_output() const { return false; }
   virtual void apply(LinearInput& input, const LinearOutput& output,
                      kernels::Context& context) const = 0;
-  // Plans apply() on `m` rows and notes the kernels that it would call. Needs no weights.
-  virtual LinearPlan plan(int64_t m, kernels::Context& context) const = 0;
+  // Of the form in which LinearInput keeps `m` rows for this layer, beside the fp32 rows.
+  virtual int64_t quantized_input_bytes(int64_t /*m*/) const { return 0; }
   // Of a quantized layer, after loading: the product that apply() takes for ordinary activations.
   virtual std::optional<LinearProduct> product(const kernels::Context& /*context*/) const {
     return std::nullopt;
@@ -161,6 +151,10 @@ class LinearMethod {
 
  protected:
   void note_checkpoint_bytes(std::span<const checkpoint::StoredTensor> tensors);
+  // Declares a group that process_weights_after_loading() takes.
+  void add_to(checkpoint::ParameterLoader& loader, std::vector<checkpoint::ParameterSpec> specs);
+  // The epilogue of `output` with this layer's bias, F32 or empty.
+  static kernels::EpilogueArgs with_bias(const LinearOutput& output, const Tensor& bias);
 
  private:
   int64_t checkpoint_bytes_ = 0;

@@ -1,6 +1,5 @@
 #include "quantization/mx_linear.h"
 
-#include <algorithm>
 #include <cmath>
 #include <utility>
 
@@ -16,43 +15,17 @@ using formats::kMxBlockSize;
 
 }  // namespace
 
-void MxLinear::set_weight(const uint8_t* codes, const uint8_t* scales,
-                          std::span<const checkpoint::StoredTensor> tensors) {
-  set_weight(kernels::pack_mx_weight(codes, scales, shape().out_features, shape().in_features,
-                                     options_.element),
-             tensors);
-}
-
 void MxLinear::set_weight(kernels::PackedMxWeight weight,
-                          std::span<const checkpoint::StoredTensor> tensors) {
+                          std::span<const checkpoint::StoredTensor> tensors,
+                          const kernels::Context& context) {
   weight_ = std::move(weight);
-  if (shape().bias) bias_ = to_f32(tensors.back().view);
+  if (shape().bias) bias_ = to_f32(tensors.back().view, context.device());
   note_checkpoint_bytes(tensors);
 }
 
-checkpoint::GroupFootprint MxLinear::footprint(int64_t row_major_bytes,
-                                               int64_t before_packing) const {
-  const int64_t n = shape().out_features;
-  const int64_t bias = shape().bias ? n * dtype_size(DType::kF32) : 0;
-  const int64_t resident = kernels::packed_mx_weight_bytes(n, shape().in_features) + bias;
-  return {.resident = resident,
-          .transient = row_major_bytes + std::max<int64_t>(0, before_packing - resident)};
-}
-
-LinearPlan MxLinear::plan(int64_t m, kernels::Context& context) const {
+int64_t MxLinear::quantized_input_bytes(int64_t m) const {
   const int64_t k = shape().in_features;
-  kernels::select("quantize_mx", kernels::quantize_mx_rows(), {.m = m, .k = k, .options = options_},
-                  context);
-  // Ordinary scales: the choice could change only with values that nearly overflow.
-  kernels::PackedMxWeight weight;
-  weight.n = shape().out_features;
-  weight.k = k;
-  weight.element = options_.element;
-  kernels::select("gemm_mx", kernels::gemm_mx_rows(),
-                  {.weight = &weight, .compute = context.compute}, context);
-  return {.input_bytes = m * (k + k / kMxBlockSize),
-          .scratch_bytes = 0,
-          .norm_bytes = kernels::layer_norm_mx_workspace_bytes(m, k)};
+  return m * (k + k / kMxBlockSize);
 }
 
 bool MxLinear::quantizes_output() const { return shape().out_features % kMxBlockSize == 0; }
@@ -63,16 +36,10 @@ void MxLinear::apply(LinearInput& input, const LinearOutput& output,
   kernels::gemm_mx({.x_codes = x.codes,
                     .x_scales = x.scales,
                     .weight = &weight_,
-                    .bias = bias_.empty() ? nullptr : bias_.f32(),
                     .y = output.y,
                     .mx = output.mx,
                     .m = input.m(),
-                    .compute = context.compute,
-                    .epilogue = output.epilogue,
-                    .residual = output.residual,
-                    .gate = output.gate,
-                    .gate_stride = output.gate_stride,
-                    .gate_row = output.gate_row},
+                    .epilogue = with_bias(output, bias_)},
                    context);
 }
 
@@ -95,20 +62,13 @@ OnlineMxLinear::OnlineMxLinear(std::string name, const LinearShape& shape,
 }
 
 void OnlineMxLinear::create_weights(checkpoint::ParameterLoader& loader) {
-  loader.add_group(
-      linear_parameter_specs(name(), shape()),
-      [this](std::span<const checkpoint::StoredTensor> tensors) {
-        process_weights_after_loading(tensors);
-      },
-      [this](std::span<const checkpoint::StoredTensor>) {
-        return footprint(
-            quantize_and_pack_workspace_bytes(shape().out_features, shape().in_features), 0);
-      });
+  add_to(loader, linear_parameter_specs(name(), shape()));
 }
 
 void OnlineMxLinear::process_weights_after_loading(
-    std::span<const checkpoint::StoredTensor> tensors) {
-  set_weight(quantize_and_pack(name() + ".weight", tensors[0].view, options()), tensors);
+    std::span<const checkpoint::StoredTensor> tensors, kernels::Context& context) {
+  set_weight(quantize_and_pack(name() + ".weight", tensors[0].view, options(), context), tensors,
+             context);
 }
 
 }  // namespace mxvideo::quantization

@@ -19,7 +19,7 @@ class MxLinear : public LinearMethod {
   bool quantizes_output() const override;
   void apply(LinearInput& input, const LinearOutput& output,
              kernels::Context& context) const override;
-  LinearPlan plan(int64_t m, kernels::Context& context) const override;
+  int64_t quantized_input_bytes(int64_t m) const override;
   std::optional<LinearProduct> product(const kernels::Context& context) const override;
   int64_t weight_bytes() const override { return weight_.bytes() + bias_.bytes(); }
 
@@ -31,15 +31,9 @@ class MxLinear : public LinearMethod {
       : LinearMethod(std::move(name), shape), options_(activations) {}
 
   const formats::MxOptions& options() const { return options_; }
-  // Packs codes [n, k] and row-major scales [n, k/32], keeps the bias as F32. `tensors` are all of
-  // the layer's, the bias last.
-  void set_weight(const uint8_t* codes, const uint8_t* scales,
-                  std::span<const checkpoint::StoredTensor> tensors);
-  void set_weight(kernels::PackedMxWeight weight,
-                  std::span<const checkpoint::StoredTensor> tensors);
-  // Memory of a load that holds `row_major_bytes` beside the packed weight, and `before_packing` in
-  // its place before there is one.
-  checkpoint::GroupFootprint footprint(int64_t row_major_bytes, int64_t before_packing) const;
+  // Keeps the weight, and the bias as F32. `tensors` are all of the layer's, the bias last.
+  void set_weight(kernels::PackedMxWeight weight, std::span<const checkpoint::StoredTensor> tensors,
+                  const kernels::Context& context);
 
  private:
   formats::MxOptions options_;
@@ -55,7 +49,8 @@ class OnlineMxLinear final : public MxLinear {
 
   void create_weights(checkpoint::ParameterLoader& loader) override;
   // Throws Code::kCorruptFile when the weight holds NaN or infinity.
-  void process_weights_after_loading(std::span<const checkpoint::StoredTensor> tensors) override;
+  void process_weights_after_loading(std::span<const checkpoint::StoredTensor> tensors,
+                                     kernels::Context& context) override;
 };
 
 }  // namespace mxvideo::quantization

@@ -53,20 +53,12 @@ const uint8_t* bytes_of(const StoredTensor& tensor) {
   return reinterpret_cast<const uint8_t*>(tensor.view.data);
 }
 
-// Row-major scales of a stored layer; `storage` holds them when they are stored otherwise.
-const uint8_t* row_major_scales(const StoredTensor& stored, const LinearShape& shape,
-                                ScaleLayout layout, std::vector<uint8_t>& storage) {
-  if (layout == ScaleLayout::kRowMajor) return bytes_of(stored);
+// The scales of a stored layer in row-major order, where they are stored otherwise.
+std::vector<uint8_t> unswizzled(const StoredTensor& stored, const LinearShape& shape) {
   const ScaleGrid grid = scale_grid(shape);
-  storage.resize(static_cast<size_t>(grid.rows * grid.columns));
-  formats::unswizzle_scales(grid, bytes_of(stored), storage.data());
-  return storage.data();
-}
-
-// What row_major_scales() needs for them.
-int64_t unswizzled_bytes(const LinearShape& shape, ScaleLayout layout) {
-  const ScaleGrid grid = scale_grid(shape);
-  return layout == ScaleLayout::kRowMajor ? 0 : grid.rows * grid.columns;
+  std::vector<uint8_t> scales(static_cast<size_t>(grid.rows * grid.columns));
+  formats::unswizzle_scales(grid, bytes_of(stored), scales.data());
+  return scales;
 }
 
 bool is_nan_code(uint8_t code) { return (code & 0x7f) == 0x7f; }
@@ -89,6 +81,29 @@ void check_codes(const std::string& name, const LinearShape& shape, MxElement el
                                       std::to_string(found - bad.begin()) + " holds NaN codes (" +
                                       std::to_string(std::count(bad.begin(), bad.end(), 1)) +
                                       " rows do); expected finite values");
+}
+
+// A layer as its file holds it: codes, scales, bias.
+struct StoredLayer {
+  std::span<const StoredTensor> tensors;
+  ScaleLayout scale_layout;
+  MxElement element;
+};
+
+// make(row-major scales) once the codes are checked.
+template <class Make>
+auto with_row_major_scales(const LinearMethod& layer, const StoredLayer& stored,
+                           const kernels::Context& context, const Make& make) {
+  std::vector<uint8_t> storage;
+  const uint8_t* scales = bytes_of(stored.tensors[1]);
+  context.launch([&] {
+    check_codes(layer.name(), layer.shape(), stored.element, bytes_of(stored.tensors[0]));
+    if (stored.scale_layout == ScaleLayout::kRowMajor) return;
+    storage = unswizzled(stored.tensors[1], layer.shape());
+    scales = storage.data();
+  });
+  context.device().synchronize();
+  return make(scales);
 }
 
 // Decodes one row block by block; take(i, values) gets the 32 values from element i on.
@@ -127,25 +142,32 @@ void decode_row_to_f32(const uint8_t* codes, const uint8_t* scales, int64_t k, M
 }  // namespace
 
 Tensor dequantize_mx_weight(const uint8_t* codes, const uint8_t* scales, const Shape& shape,
-                            MxElement element) {
+                            MxElement element, Device& device) {
   const int64_t n = shape[0], k = shape[1];
   const int64_t blocks = k / kMxBlockSize;
-  Tensor narrow(DType::kBF16, {n, k});
-  auto* const bf16 = reinterpret_cast<uint16_t*>(narrow.data());
+  Tensor narrow(DType::kBF16, {n, k}, device);
   std::vector<uint8_t> inexact(static_cast<size_t>(n));
-  parallel_for(n, 1, [&](int64_t first, int64_t last) {
-    for (int64_t row = first; row < last; ++row) {
-      inexact[static_cast<size_t>(row)] =
-          !decode_row_to_bf16(codes + row * k, scales + row * blocks, k, element, bf16 + row * k);
-    }
+  device.launch([&] {
+    auto* const bf16 = reinterpret_cast<uint16_t*>(narrow.data());
+    parallel_for(n, 1, [&](int64_t first, int64_t last) {
+      for (int64_t row = first; row < last; ++row) {
+        inexact[static_cast<size_t>(row)] =
+            !decode_row_to_bf16(codes + row * k, scales + row * blocks, k, element, bf16 + row * k);
+      }
+    });
   });
+  device.synchronize();
   if (std::find(inexact.begin(), inexact.end(), 1) == inexact.end()) return narrow;
-  Tensor wide(DType::kF32, {n, k});
-  parallel_for(n, 1, [&](int64_t first, int64_t last) {
-    for (int64_t row = first; row < last; ++row) {
-      decode_row_to_f32(codes + row * k, scales + row * blocks, k, element, wide.f32() + row * k);
-    }
+  Tensor wide(DType::kF32, {n, k}, device);
+  device.launch([&] {
+    float* const values = wide.from(0);
+    parallel_for(n, 1, [&](int64_t first, int64_t last) {
+      for (int64_t row = first; row < last; ++row) {
+        decode_row_to_f32(codes + row * k, scales + row * blocks, k, element, values + row * k);
+      }
+    });
   });
+  device.synchronize();
   return wide;
 }
 
@@ -156,19 +178,18 @@ OfflineMxLinear::OfflineMxLinear(std::string name, const LinearShape& shape,
 }
 
 void OfflineMxLinear::create_weights(checkpoint::ParameterLoader& loader) {
-  loader.add_group(
-      offline_specs(name(), shape(), scale_layout_, options().element),
-      [this](std::span<const StoredTensor> tensors) { process_weights_after_loading(tensors); },
-      [this](std::span<const StoredTensor>) {
-        return footprint(unswizzled_bytes(shape(), scale_layout_), 0);
-      });
+  add_to(loader, offline_specs(name(), shape(), scale_layout_, options().element));
 }
 
-void OfflineMxLinear::process_weights_after_loading(std::span<const StoredTensor> tensors) {
-  check_codes(name(), shape(), options().element, bytes_of(tensors[0]));
-  std::vector<uint8_t> storage;
-  const uint8_t* scales = row_major_scales(tensors[1], shape(), scale_layout_, storage);
-  set_weight(bytes_of(tensors[0]), scales, tensors);
+void OfflineMxLinear::process_weights_after_loading(std::span<const StoredTensor> tensors,
+                                                    kernels::Context& context) {
+  const auto pack = [&](const uint8_t* scales) {
+    return kernels::pack_mx_weight(bytes_of(tensors[0]), scales, shape().out_features,
+                                   shape().in_features, options().element, context.device());
+  };
+  set_weight(
+      with_row_major_scales(*this, {tensors, scale_layout_, options().element}, context, pack),
+      tensors, context);
 }
 
 DequantizedMxLinear::DequantizedMxLinear(std::string name, const LinearShape& shape,
@@ -181,26 +202,19 @@ DequantizedMxLinear::DequantizedMxLinear(std::string name, const LinearShape& sh
 }
 
 void DequantizedMxLinear::create_weights(checkpoint::ParameterLoader& loader) {
-  loader.add_group(
-      offline_specs(name(), shape(), scale_layout_, element_),
-      [this](std::span<const StoredTensor> tensors) { process_weights_after_loading(tensors); },
-      [this](std::span<const StoredTensor>) {
-        // BF16: only values near the ends of its range would need F32.
-        const int64_t n = shape().out_features, k = shape().in_features;
-        const int64_t bias = shape().bias ? n * dtype_size(DType::kF32) : 0;
-        return checkpoint::GroupFootprint{.resident = n * k * dtype_size(DType::kBF16) + bias,
-                                          .transient = unswizzled_bytes(shape(), scale_layout_)};
-      });
+  add_to(loader, offline_specs(name(), shape(), scale_layout_, element_));
 }
 
-void DequantizedMxLinear::process_weights_after_loading(std::span<const StoredTensor> tensors) {
-  check_codes(name(), shape(), element_, bytes_of(tensors[0]));
-  std::vector<uint8_t> storage;
-  const uint8_t* scales = row_major_scales(tensors[1], shape(), scale_layout_, storage);
+void DequantizedMxLinear::process_weights_after_loading(std::span<const StoredTensor> tensors,
+                                                        kernels::Context& context) {
+  const auto decode = [&](const uint8_t* scales) {
+    return dequantize_mx_weight(bytes_of(tensors[0]), scales,
+                                {shape().out_features, shape().in_features}, element_,
+                                context.device());
+  };
   UnquantizedLinear::set_weight(
-      dequantize_mx_weight(bytes_of(tensors[0]), scales,
-                           {shape().out_features, shape().in_features}, element_),
-      shape().bias ? to_f32(tensors[2].view) : Tensor());
+      with_row_major_scales(*this, {tensors, scale_layout_, element_}, context, decode),
+      shape().bias ? to_f32(tensors[2].view, context.device()) : Tensor());
   note_checkpoint_bytes(tensors);
 }
 

@@ -21,7 +21,8 @@ class OfflineMxLinear final : public MxLinear {
 
   void create_weights(checkpoint::ParameterLoader& loader) override;
   // Throws Code::kCorruptFile when an E4M3 code is NaN.
-  void process_weights_after_loading(std::span<const checkpoint::StoredTensor> tensors) override;
+  void process_weights_after_loading(std::span<const checkpoint::StoredTensor> tensors,
+                                     kernels::Context& context) override;
 
  private:
   formats::ScaleLayout scale_layout_;
@@ -35,7 +36,8 @@ class DequantizedMxLinear final : public UnquantizedLinear {
                       formats::MxElement element, std::string reason);
 
   void create_weights(checkpoint::ParameterLoader& loader) override;
-  void process_weights_after_loading(std::span<const checkpoint::StoredTensor> tensors) override;
+  void process_weights_after_loading(std::span<const checkpoint::StoredTensor> tensors,
+                                     kernels::Context& context) override;
 
  private:
   formats::ScaleLayout scale_layout_;
@@ -44,6 +46,6 @@ class DequantizedMxLinear final : public UnquantizedLinear {
 
 // Weight [n, k] of row-major codes and scales, decoded: BF16 when that is exact, otherwise F32.
 Tensor dequantize_mx_weight(const uint8_t* codes, const uint8_t* scales, const Shape& shape,
-                            formats::MxElement element);
+                            formats::MxElement element, Device& device = cpu_device());
 
 }  // namespace mxvideo::quantization

@@ -1,6 +1,7 @@
 #include "quantization/mx_weight.h"
 
 #include <algorithm>
+#include <vector>
 
 #include "base/checked.h"
 #include "base/error.h"
@@ -18,8 +19,6 @@ using kernels::MxWeightPacker;
 using kernels::PackedMxWeight;
 
 constexpr int64_t kPanel = PackedMxWeight::kPanel;
-
-int64_t panel_count(int64_t n) { return ceil_div(n, kPanel); }
 
 // Elements that are decoded at a time: 8 KiB of floats, which stay in L1.
 constexpr int64_t kPiece = 2048;
@@ -69,39 +68,45 @@ void quantize_rows(const TensorView& stored, int64_t first, int64_t count,
   }
 }
 
+// Throws, naming the first row that holds NaN or infinity.
+void refuse_nan(const std::string& tensor, const PackedMxWeight& weight,
+                const kernels::Context& context) {
+  context.launch([&] {
+    const int64_t blocks = weight.k / kMxBlockSize;
+    std::vector<uint8_t> row_major(static_cast<size_t>(weight.n * (weight.k + blocks)));
+    uint8_t* const scales = row_major.data() + weight.n * weight.k;
+    kernels::unpack_mx_weight(weight, row_major.data(), scales);
+    check_mx_scales(tensor, scales, {weight.n, blocks}, 0);
+  });
+  context.device().synchronize();
+}
+
 }  // namespace
 
 kernels::PackedMxWeight quantize_and_pack(const std::string& tensor, const TensorView& stored,
-                                          const formats::MxOptions& options) {
+                                          const formats::MxOptions& options,
+                                          kernels::Context& context) {
   const int64_t n = stored.shape[0], k = stored.shape[1];
-  const int64_t blocks = k / kMxBlockSize;
-  MxWeightPacker packer(n, k, options.element);
-  kernels::Context context;  // every row of the op gives the same bits: no choice to make
+  MxWeightPacker packer(n, k, options.element, context.device());
   const auto& row = kernels::select("quantize_mx", kernels::quantize_mx_rows(),
                                     {.m = kPanel, .k = k, .options = options}, context);
-  kernels::ThreadScratch scratch(packer.panels(), scratch_floats(k));
-  parallel_for(packer.panels(), 1, [&](int64_t begin, int64_t end) {
-    float* const values = scratch.take();
-    auto* const codes = reinterpret_cast<uint8_t*>(values + kPiece);
-    uint8_t* const scales = codes + kPanel * k;
-    for (int64_t panel = begin; panel < end; ++panel) {
-      quantize_rows(stored, panel * kPanel * k, packer.rows(panel) * k, row,
-                    {.codes = codes, .scales = scales, .options = options}, values);
-      packer.pack(panel, codes, scales);
-    }
+  kernels::ThreadScratch scratch(context.device(), packer.panels(), scratch_floats(k));
+  context.launch([&] {
+    parallel_for(packer.panels(), 1, [&](int64_t begin, int64_t end) {
+      float* const values = scratch.take();
+      auto* const codes = reinterpret_cast<uint8_t*>(values + kPiece);
+      uint8_t* const scales = codes + kPanel * k;
+      for (int64_t panel = begin; panel < end; ++panel) {
+        quantize_rows(stored, panel * kPanel * k, packer.rows(panel) * k, row,
+                      {.codes = codes, .scales = scales, .options = options}, values);
+        packer.pack(panel, codes, scales);
+      }
+    });
   });
+  context.device().synchronize();
   PackedMxWeight weight = packer.finish();
-  if (weight.max_scale == formats::kE8m0Nan) {
-    Tensor row_major(DType::kU8, {n, k + blocks});  // once, for the message
-    auto* const codes = reinterpret_cast<uint8_t*>(row_major.data());
-    kernels::unpack_mx_weight(weight, codes, codes + n * k);
-    check_mx_scales(tensor, codes + n * k, {n, blocks}, 0);
-  }
+  if (weight.max_scale == formats::kE8m0Nan) refuse_nan(tensor, weight, context);
   return weight;
-}
-
-int64_t quantize_and_pack_workspace_bytes(int64_t n, int64_t k) {
-  return kernels::ThreadScratch::bytes(panel_count(n), scratch_floats(k));
 }
 
 void quantize_weight_rows(const MxRows& rows, const formats::MxOptions& options) {

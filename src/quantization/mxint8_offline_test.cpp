@@ -141,13 +141,12 @@ TEST_F(MixedLayers, OneInputServesBothFormats) {
   std::vector<float> x(5 * kColumns);
   for (float& element : x) element = normal(engine);
   kernels::Context context;
-  std::vector<std::byte> memory(
-      static_cast<size_t>(layers.at("int8")->plan(5, context).input_bytes));
+  Tensor memory = context.tensor({layers.at("int8")->quantized_input_bytes(5)}, DType::kU8);
   const auto alone = [&](const char* name) {
     LinearInput input(x.data(), 5, kColumns);
     return apply(*layers.at(name), input);
   };
-  LinearInput shared(x.data(), 5, kColumns, memory);
+  LinearInput shared(x.data(), 5, kColumns, &memory);
   for (const char* name : {"fp8", "int8", "int8", "fp8"}) {
     EXPECT_EQ(apply(*layers.at(name), shared), alone(name)) << name;
   }

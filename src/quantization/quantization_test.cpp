@@ -106,7 +106,7 @@ RoundTrip round_trip(const float* row, const formats::MxOptions& mx) {
 
 // The definition of the schemes, from the scalar formats: both operands quantized, products summed.
 TEST_F(OneLayer, MxSchemesMultiplyWhatTheFormatsDefine) {
-  context_.compute = kernels::Compute::kExact;
+  context_.policy.compute = kernels::Compute::kExact;
   write(weight_, bias_);
   for (const auto& [scheme, rule] : {std::pair{"mxfp8", formats::ScaleRule::kRceil},
                                      {"mxfp8", formats::ScaleRule::kFloor},
@@ -151,7 +151,7 @@ TEST_F(OneLayer, OneInputIsQuantizedOnceForAllItsConsumers) {
   }
   int64_t quantizations = 0;
   int64_t products = 0;
-  for (const auto& [choice, calls] : context_.choices) {
+  for (const auto& [choice, calls] : context_.choices()) {
     if (choice.first == "quantize_mx") quantizations += calls;
     if (choice.first == "gemm_mx") products += calls;
   }

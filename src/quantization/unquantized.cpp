@@ -1,7 +1,5 @@
 #include "quantization/unquantized.h"
 
-#include <cstring>
-
 #include "base/error.h"
 #include "kernels/matmul/matmul.h"
 
@@ -11,33 +9,14 @@ UnquantizedLinear::UnquantizedLinear(std::string name, const LinearShape& shape,
     : LinearMethod(std::move(name), shape), reason_(std::move(reason)) {}
 
 void UnquantizedLinear::create_weights(checkpoint::ParameterLoader& loader) {
-  loader.add_group(
-      linear_parameter_specs(name(), shape()),
-      [this](std::span<const checkpoint::StoredTensor> tensors) {
-        process_weights_after_loading(tensors);
-      },
-      [this](std::span<const checkpoint::StoredTensor> tensors) {
-        const int64_t bias = shape().bias ? shape().out_features : 0;
-        return checkpoint::GroupFootprint{
-            .resident = tensors[0].view.bytes() + bias * dtype_size(DType::kF32), .transient = 0};
-      });
+  add_to(loader, linear_parameter_specs(name(), shape()));
 }
 
 void UnquantizedLinear::process_weights_after_loading(
-    std::span<const checkpoint::StoredTensor> tensors) {
-  const TensorView& stored = tensors[0].view;
-  weight_ = Tensor(stored.dtype, stored.shape);
-  std::memcpy(weight_.data(), stored.data, static_cast<size_t>(stored.bytes()));
-  if (shape().bias) bias_ = to_f32(tensors[1].view);
+    std::span<const checkpoint::StoredTensor> tensors, kernels::Context& context) {
+  weight_ = stored_copy(tensors[0].view, context.device());
+  if (shape().bias) bias_ = to_f32(tensors[1].view, context.device());
   note_checkpoint_bytes(tensors);
-}
-
-LinearPlan UnquantizedLinear::plan(int64_t m, kernels::Context& context) const {
-  kernels::select("matmul", kernels::matmul_rows(),
-                  {.m = m, .n = shape().out_features, .k = shape().in_features}, context);
-  return {.input_bytes = 0,
-          .scratch_bytes = kernels::matmul_workspace_bytes(m, shape().out_features),
-          .norm_bytes = 0};
 }
 
 void UnquantizedLinear::set_weight(Tensor weight, Tensor bias) {
@@ -49,18 +28,13 @@ void UnquantizedLinear::apply(LinearInput& input, const LinearOutput& output,
                               kernels::Context& context) const {
   check(output.mx.codes == nullptr, "an unquantized layer writes floats");
   kernels::matmul({.x = input.x(context),
-                   .weight = weight_.data(),
+                   .weight = weight_,
                    .weight_dtype = weight_.dtype(),
-                   .bias = bias_.empty() ? nullptr : bias_.f32(),
                    .y = output.y,
                    .m = input.m(),
                    .n = shape().out_features,
                    .k = shape().in_features,
-                   .epilogue = output.epilogue,
-                   .residual = output.residual,
-                   .gate = output.gate,
-                   .gate_stride = output.gate_stride,
-                   .gate_row = output.gate_row},
+                   .epilogue = with_bias(output, bias_)},
                   context);
 }
 

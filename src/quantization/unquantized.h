@@ -16,10 +16,10 @@ class UnquantizedLinear : public LinearMethod {
   const char* scheme() const override { return "none"; }
   std::string reason() const override { return reason_; }
   void create_weights(checkpoint::ParameterLoader& loader) override;
-  void process_weights_after_loading(std::span<const checkpoint::StoredTensor> tensors) override;
+  void process_weights_after_loading(std::span<const checkpoint::StoredTensor> tensors,
+                                     kernels::Context& context) override;
   void apply(LinearInput& input, const LinearOutput& output,
              kernels::Context& context) const override;
-  LinearPlan plan(int64_t m, kernels::Context& context) const override;
   int64_t weight_bytes() const override { return weight_.bytes() + bias_.bytes(); }
 
  protected:

@@ -53,18 +53,35 @@ Tensor Tensor::from_values(const Shape& shape, std::span<const float> values) {
 }
 
 float* Tensor::f32() {
-  check(dtype_ == DType::kF32, "tensor is F32");
+  check(dtype_ == DType::kF32 && &device() == &cpu_device(), "tensor is F32, on the host");
   return reinterpret_cast<float*>(buffer_.data());
 }
 
 const float* Tensor::f32() const {
-  check(dtype_ == DType::kF32, "tensor is F32");
+  check(dtype_ == DType::kF32 && &device() == &cpu_device(), "tensor is F32, on the host");
   return reinterpret_cast<const float*>(buffer_.data());
 }
 
+DevicePtr<float> Tensor::from(int64_t first) { return DevicePtr<float>(*this).get() + first; }
+
+DevicePtr<const float> Tensor::from(int64_t first) const {
+  return DevicePtr<const float>(*this).get() + first;
+}
+
 Tensor Tensor::clone() const {
-  Tensor copy(dtype_, shape_);
-  if (!copy.empty()) std::memcpy(copy.data(), data(), static_cast<size_t>(bytes()));
+  Tensor copy(dtype_, shape_, device());
+  device().copy(copy.data(), data(), bytes());
+  return copy;
+}
+
+Tensor Tensor::copy_to(Device& other) const {
+  Tensor copy(dtype_, shape_, other);
+  if (&other == &cpu_device()) {
+    device().download(copy.data(), data(), bytes());
+  } else {
+    check(&device() == &cpu_device(), "copies are from or to the host");
+    other.upload(copy.data(), data(), bytes());
+  }
   return copy;
 }
 
@@ -92,10 +109,36 @@ void convert_to_f32(const TensorView& view, float* destination) {
   }
 }
 
-Tensor to_f32(const TensorView& view) {
-  Tensor tensor(DType::kF32, view.shape);
-  convert_to_f32(view, tensor.f32());
+Tensor to_f32(const TensorView& view, Device& device) {
+  Tensor tensor(DType::kF32, view.shape, device);
+  float* const values = DevicePtr<float>(tensor);
+  device.launch([view, values] { convert_to_f32(view, values); });
   return tensor;
 }
+
+Tensor stored_copy(const TensorView& view, Device& device) {
+  Tensor tensor(view.dtype, view.shape, device);
+  device.copy(tensor.data(), view.data, view.bytes());
+  return tensor;
+}
+
+namespace internal {
+
+std::byte* address(Tensor& tensor, DType dtype) {
+  check(tensor.empty() || tensor.dtype() == dtype,
+        "the tensor has the element type of its pointer");
+  return tensor.data();
+}
+
+const std::byte* address(const Tensor& tensor, DType dtype) {
+  check(tensor.empty() || tensor.dtype() == dtype,
+        "the tensor has the element type of its pointer");
+  return tensor.data();
+}
+
+std::byte* address(Tensor& tensor) { return tensor.data(); }
+const std::byte* address(const Tensor& tensor) { return tensor.data(); }
+
+}  // namespace internal
 
 }  // namespace mxvideo

@@ -1,5 +1,7 @@
-// Dense row-major tensors. Tensor owns, TensorView does not; both know dtype and shape.
+// Dense row-major tensors. Tensor owns, TensorView does not; both know dtype, shape and device.
 // Activations are F32 throughout; other types are storage formats of weights and files.
+// What code on the host reads and writes (f32(), values()) are tensors of the host's device; of
+// others it takes addresses (from(), device_ptr.h) and copies (copy_to()).
 // Distinct tensors may be used from different threads; one tensor needs outside synchronisation
 // for writing.
 #pragma once
@@ -7,8 +9,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <type_traits>
 
 #include "device/buffer.h"
+#include "tensor/device_ptr.h"
 #include "tensor/dtype.h"
 #include "tensor/shape.h"
 
@@ -19,6 +23,7 @@ struct TensorView {
   const std::byte* data = nullptr;
   DType dtype = DType::kF32;
   Shape shape;
+  Device* device = &cpu_device();
 
   int64_t count() const { return shape.count(); }
   int64_t bytes() const { return count() * dtype_size(dtype); }
@@ -39,16 +44,26 @@ class Tensor {
   int64_t bytes() const { return buffer_.size(); }
   bool empty() const { return buffer_.size() == 0; }
 
+  Device& device() const { return buffer_.device(); }
+
   std::byte* data() { return buffer_.data(); }
   const std::byte* data() const { return buffer_.data(); }
-  // The elements of an F32 tensor; any other dtype is a broken contract.
+  // The elements of an F32 tensor of the host; any other is a broken contract.
   float* f32();
   const float* f32() const;
   std::span<const float> values() const { return {f32(), static_cast<size_t>(count())}; }
+  // The address of element `first` of an F32 tensor of any device.
+  DevicePtr<float> from(int64_t first);
+  DevicePtr<const float> from(int64_t first) const;
 
-  TensorView view() const { return {.data = data(), .dtype = dtype_, .shape = shape_}; }
+  TensorView view() const {
+    return {.data = data(), .dtype = dtype_, .shape = shape_, .device = &device()};
+  }
   operator TensorView() const { return view(); }  // NOLINT(google-explicit-constructor)
+  // On the same device.
   Tensor clone() const;
+  // Between the host and a device, either way, or on the host.
+  Tensor copy_to(Device& device) const;
   // Same elements under another shape of the same count.
   void reshape(const Shape& shape);
 
@@ -61,6 +76,45 @@ class Tensor {
 // Copies F32, F16 or BF16 elements to float; exact. `destination` holds view.count() floats.
 // Parallel. Throws Code::kUnsupported naming the dtype otherwise.
 void convert_to_f32(const TensorView& view, float* destination);
-Tensor to_f32(const TensorView& view);
+// The same as work of `device`, which reads `view` later: it must live until then.
+Tensor to_f32(const TensorView& view, Device& device = cpu_device());
+
+// The bytes of `view` in its type, likewise.
+Tensor stored_copy(const TensorView& view, Device& device = cpu_device());
+
+// Addresses in Tensors are made here, where both are known.
+namespace internal {
+std::byte* address(Tensor& tensor, DType dtype);
+const std::byte* address(const Tensor& tensor, DType dtype);
+std::byte* address(Tensor& tensor);
+const std::byte* address(const Tensor& tensor);
+
+template <class T>
+constexpr DType dtype_of() {
+  if constexpr (std::is_same_v<T, float>) return DType::kF32;
+  if constexpr (std::is_same_v<T, int32_t>) return DType::kI32;
+  if constexpr (std::is_same_v<T, uint8_t>) return DType::kU8;
+}
+}  // namespace internal
+
+template <class T>
+DevicePtr<T>::DevicePtr(const Tensor& tensor) requires std::is_const_v<T> {
+  if constexpr (std::is_same_v<T, const std::byte>) {
+    data_ = internal::address(tensor);
+  } else {
+    constexpr DType dtype = internal::dtype_of<std::remove_const_t<T>>();
+    data_ = reinterpret_cast<T*>(internal::address(tensor, dtype));
+  }
+}
+
+template <class T>
+DevicePtr<T>::DevicePtr(Tensor& tensor) {
+  if constexpr (std::is_same_v<std::remove_const_t<T>, std::byte>) {
+    data_ = internal::address(tensor);
+  } else {
+    constexpr DType dtype = internal::dtype_of<std::remove_const_t<T>>();
+    data_ = reinterpret_cast<T*>(internal::address(tensor, dtype));
+  }
+}
 
 }  // namespace mxvideo

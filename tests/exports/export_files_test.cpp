@@ -200,7 +200,7 @@ std::vector<float> weight_seen_by_unit_vectors(const quantization::LinearMethod&
   std::vector<float> x(static_cast<size_t>(k * k)), y(static_cast<size_t>(k * n));
   for (int64_t i = 0; i < k; ++i) x[static_cast<size_t>(i * k + i)] = 1;
   kernels::Context context;
-  context.forced_rows["gemm_mx"] = "reference";
+  context.policy.forced_rows["gemm_mx"] = "reference";
   quantization::LinearInput input(x.data(), k, k);
   layer.apply(input, {.y = y.data()}, context);
   std::vector<float> weight(y.size());

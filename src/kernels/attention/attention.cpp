@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <memory>
 
 #include "base/checked.h"
 #include "base/parallel.h"
@@ -13,11 +14,11 @@
 namespace mxvideo::kernels {
 namespace {
 
-constexpr Row<AttentionArgs> kRows[] = {
+constexpr AttentionRow kRows[] = {
     {"highway", kCpuNone, accept_all<AttentionArgs>, attention_highway},
     {"reference", kCpuNone, accept_all<AttentionArgs>, attention_reference},
 };
-constexpr Row<AttentionArgs> kInt8Rows[] = {
+constexpr AttentionRow kInt8Rows[] = {
     {"highway_int16", kCpuNone, accept_all<AttentionArgs>, attention_int8_highway},
     {"reference", kCpuNone, accept_all<AttentionArgs>, attention_reference},
 };
@@ -44,7 +45,7 @@ int64_t factor_bytes(int64_t q_length, int64_t kv_length) {
 }
 
 // A block of keys and values of one head, in fp32.
-void pack_block(const AttentionArgs& args, const PackedKeyValues& layout, const KeyBlock& block,
+void pack_block(const AttentionBlock& args, const PackedKeyValues& layout, const KeyBlock& block,
                 std::byte* packed) noexcept {
   auto* const k = reinterpret_cast<float*>(packed + layout.k_offset(block.index));
   auto* const v = reinterpret_cast<float*>(packed + layout.v_offset(block.index));
@@ -81,8 +82,9 @@ struct HeadRange {
 // One call, with all strides set.
 class Attention {
  public:
+  // Chooses the rows and takes the memory.
   Attention(const AttentionArgs& args, Context& context);
-  void run(Context& context);
+  void run();
 
  private:
   float* rows_memory(int64_t worker) noexcept {
@@ -98,8 +100,8 @@ class Attention {
     return packed_.data() + (head - heads.first) * layout_.head_bytes();
   }
 
-  AttentionArgs args_;
-  const Row<AttentionArgs>* row_ = nullptr;
+  AttentionBlock args_;  // of all heads
+  const AttentionRow* row_ = nullptr;
   const Row<QuantizeMxArgs>* quantize_ = nullptr;
   PackedKeyValues layout_;
   Buffer means_;
@@ -113,28 +115,36 @@ class Attention {
 };
 
 Attention::Attention(const AttentionArgs& args, Context& context)
-    : args_(args),
+    : args_{args},
       layout_(args.kv_length, args.head_dim, args.products),
-      means_(cpu_device(), mean_bytes(args.heads, args.head_dim, args.products)),
-      factors_(cpu_device(), factor_bytes(args.q_length, args.kv_length)),
+      means_(context.device(), mean_bytes(args.heads, args.head_dim, args.products)),
+      factors_(context.device(), factor_bytes(args.q_length, args.kv_length)),
       q_(args, {args.q, args.q_stride}, args.q_length, args.q_norm,
          reinterpret_cast<float*>(factors_.data()), context),
       k_(args, {args.k, args.k_stride}, args.kv_length, args.k_norm,
          reinterpret_cast<float*>(factors_.data()) + args.q_length, context),
       group_(heads_at_a_time(layout_, args.heads)),
-      packed_(cpu_device(), packed_bytes(layout_, group_)),
-      scratch_(task_count(layout_, args.q_length, args.heads), own_floats(args.head_dim)) {
-  if (args_.mx.codes == nullptr) return;
-  check(args.head_dim % formats::kMxBlockSize == 0, "heads of whole blocks");
-  quantize_ =
-      &select("quantize_mx", quantize_mx_rows(),
-              {.m = args.q_length, .k = args.head_dim, .options = args.mx.options}, context);
+      packed_(context.device(), packed_bytes(layout_, group_)),
+      scratch_(context.device(), task_count(layout_, args.q_length, args.heads),
+               own_floats(args.head_dim)) {
+  args_.last_key_bias = std::log(static_cast<float>(args.last_key_count));
+  if (args_.mx.codes != nullptr) {
+    check(args.head_dim % formats::kMxBlockSize == 0, "heads of whole blocks");
+    quantize_ =
+        &select("quantize_mx", quantize_mx_rows(),
+                {.m = args.q_length, .k = args.head_dim, .options = args.mx.options}, context);
+  }
+  // The last of the choices, as what follows is attention's time.
+  row_ = &select(attention_op(args.products), attention_rows(args.products), args, context);
+  if (row_->run == attention_reference && k_.normed()) {
+    normed_keys_ = context.tensor({args.heads, args.kv_length, args.head_dim});
+  }
 }
 
-void Attention::run(Context& context) {
-  // The last of the choices, as what follows is attention's time.
-  row_ = &select(attention_op(args_.products), attention_rows(args_.products), args_, context);
-  if (row_->run == attention_reference) norm_keys_for_reference();
+void Attention::run() {
+  q_.prepare();
+  k_.prepare();
+  norm_keys_for_reference();
   if (args_.products == AttentionProducts::kInt8) find_key_means();
   for (int64_t first = 0; first < args_.heads; first += group_) {
     attend({first, std::min(group_, args_.heads - first)});
@@ -153,17 +163,16 @@ KeyBlock Attention::key_block(int64_t head, int64_t index, int64_t worker) noexc
 
 // The reference reads keys where they are, not packed.
 void Attention::norm_keys_for_reference() {
-  if (!k_.normed()) return;
-  normed_keys_ = Tensor(DType::kF32, {args_.heads, args_.kv_length, args_.head_dim});
+  if (normed_keys_.empty()) return;
   const int64_t head_floats = args_.kv_length * args_.head_dim;
   for (int64_t head = 0; head < args_.heads; ++head) {
-    k_.rows(head, 0, args_.kv_length, normed_keys_.f32() + head * head_floats);
+    k_.rows(head, 0, args_.kv_length, normed_keys_.from(head * head_floats));
   }
 }
 
 HeadRows Attention::plain_keys(int64_t head) const noexcept {
   if (normed_keys_.empty()) return {args_.k + head * args_.head_dim, args_.k_stride};
-  return {normed_keys_.f32() + head * args_.kv_length * args_.head_dim, args_.head_dim};
+  return {normed_keys_.from(head * args_.kv_length * args_.head_dim), args_.head_dim};
 }
 
 void Attention::find_key_means() {
@@ -200,7 +209,7 @@ void Attention::attend(const HeadRange& heads) {
 void Attention::run_block(const HeadRange& heads, int64_t head, int64_t first,
                           int64_t worker) noexcept {
   float* const memory = rows_memory(worker);
-  AttentionArgs block = args_;
+  AttentionBlock block = args_;
   block.heads = 1;
   if (block.key_mean != nullptr) block.key_mean += head * args_.head_dim;
   block.q_length = std::min(kAttentionQueryBlock, args_.q_length - first);
@@ -269,17 +278,9 @@ const char* attention_op(AttentionProducts products) noexcept {
   return products == AttentionProducts::kInt8 ? "attention_int8" : "attention";
 }
 
-std::span<const Row<AttentionArgs>> attention_rows(AttentionProducts products) {
+std::span<const AttentionRow> attention_rows(AttentionProducts products) {
   if (products == AttentionProducts::kInt8) return kInt8Rows;
   return kRows;
-}
-
-int64_t attention_workspace_bytes(int64_t q_length, int64_t kv_length, int64_t heads,
-                                  int64_t head_dim, AttentionProducts products) {
-  const PackedKeyValues layout(kv_length, head_dim, products);
-  return ThreadScratch::bytes(task_count(layout, q_length, heads), own_floats(head_dim)) +
-         packed_bytes(layout, heads_at_a_time(layout, heads)) +
-         mean_bytes(heads, head_dim, products) + factor_bytes(q_length, kv_length);
 }
 
 void attention(const AttentionArgs& args, Context& context) {
@@ -290,8 +291,8 @@ void attention(const AttentionArgs& args, Context& context) {
   if (whole.k_stride == 0) whole.k_stride = whole.kv_stride;
   if (whole.out_stride == 0) whole.out_stride = width;
   check(whole.last_key_count >= 1, "the last key counts at least once");
-  whole.last_key_bias = std::log(static_cast<float>(whole.last_key_count));
-  Attention(whole, context).run(context);
+  const auto call = std::make_shared<Attention>(whole, context);
+  context.launch([call] { call->run(); });
 }
 
 }  // namespace mxvideo::kernels

@@ -3,7 +3,8 @@
 // Q, K, V and out are [length, heads, head_dim] with a row stride in floats (so that they may be
 // slices of a wider row). Softmax statistics and accumulation are fp32 (the reference: double).
 // One query row is computed by one thread over keys in ascending order: bits do not depend on the
-// thread count.
+// thread count. Working memory grows with kv_length, and with q_length only until every thread has
+// a block of queries.
 //
 // Queries and keys may be normed and rotated as they are packed, and the result quantized as it is
 // computed (norms, mx): the bits of rms_norm() and rope() before and of quantize_mx() behind, but
@@ -26,17 +27,17 @@ namespace mxvideo::kernels {
 
 // RMSNorm over all heads of a row, then rotary embedding, of q or k. Without weight: neither.
 struct AttentionNorm {
-  const float* weight = nullptr;  // [heads·head_dim]
+  DevicePtr<const float> weight = nullptr;  // [heads·head_dim]
   float epsilon = 1e-6f;
-  const float* cos = nullptr;  // [length, head_dim/2]; null: no rotation
-  const float* sin = nullptr;  // the same
+  DevicePtr<const float> cos = nullptr;  // [length, head_dim/2]; null: no rotation
+  DevicePtr<const float> sin = nullptr;  // the same
 };
 
 struct AttentionArgs {
-  const float* q = nullptr;  // [q_length, heads, head_dim]
-  const float* k = nullptr;  // [kv_length, heads, head_dim]
-  const float* v = nullptr;  // [kv_length, heads, head_dim]
-  float* out = nullptr;      // [q_length, heads, head_dim]
+  DevicePtr<const float> q = nullptr;  // [q_length, heads, head_dim]
+  DevicePtr<const float> k = nullptr;  // [kv_length, heads, head_dim]
+  DevicePtr<const float> v = nullptr;  // [kv_length, heads, head_dim]
+  DevicePtr<float> out = nullptr;      // [q_length, heads, head_dim]
   int64_t q_length = 0;
   int64_t kv_length = 0;  // >= 1
   // The last key and value stand for this many equal ones, as of a padded text: their score is
@@ -56,25 +57,17 @@ struct AttentionArgs {
   float scale = 1;
   // Added to the scaled scores by relative position (UMT5): bias of key j for query i under head h
   // is relative_bias[h·(q_length + kv_length - 1) + (j - i + q_length - 1)]. Null: none.
-  const float* relative_bias = nullptr;
+  DevicePtr<const float> relative_bias = nullptr;
   AttentionProducts products = AttentionProducts::kFp32;
-  // Set by attention() for the rows: log(last_key_count), keys and values of the head in the order
-  // of PackedKeyValues, the mean of its keys (kInt8), and working memory of the calling thread.
-  float last_key_bias = 0;
-  const std::byte* packed = nullptr;
-  const float* key_mean = nullptr;  // [heads, head_dim]
-  float* scratch = nullptr;
 };
+
+// What a row computes: queries of one head, with what attention() prepares (rows.h).
+struct AttentionBlock;
+using AttentionRow = Row<AttentionArgs, AttentionBlock>;
 
 // "attention", "attention_int8"
 const char* attention_op(AttentionProducts products) noexcept;
-std::span<const Row<AttentionArgs>> attention_rows(
-    AttentionProducts products = AttentionProducts::kFp32);
+std::span<const AttentionRow> attention_rows(AttentionProducts products = AttentionProducts::kFp32);
 void attention(const AttentionArgs& args, Context& context);
-// Working memory of a call with these lengths: grows with kv_length, and with q_length only until
-// every thread has a block of queries.
-int64_t attention_workspace_bytes(int64_t q_length, int64_t kv_length, int64_t heads,
-                                  int64_t head_dim,
-                                  AttentionProducts products = AttentionProducts::kFp32);
 
 }  // namespace mxvideo::kernels

@@ -25,7 +25,7 @@ constexpr int64_t kPanel = 2 * lanes();  // columns of a register tile
 static_assert(kAttentionQueryBlock % kPanel == 0 && kMaxPanel % kPanel == 0);
 static_assert(kAttentionKeyBlock % kTileRows == 0);
 
-// Where the parts of AttentionArgs::scratch lie, and how much of them this call uses.
+// Where the parts of AttentionBlock::scratch lie, and how much of them this call uses.
 struct Block {
   int64_t queries;       // rows of q that exist
   int64_t query_panels;  // panels of kPanel queries, the last one padded with zeros
@@ -43,7 +43,7 @@ struct Block {
   float* q_scale;     // [kAttentionQueryBlock] of quantized queries
 };
 
-inline Block lay_out(const AttentionArgs& args) {
+inline Block lay_out(const AttentionBlock& args) {
   Block b = {};
   b.queries = args.q_length;
   b.query_panels = (args.q_length + kPanel - 1) / kPanel;
@@ -69,7 +69,7 @@ inline void start_sums(const Block& b) {
   std::fill_n(b.sum, kAttentionQueryBlock, 0.0f);
 }
 
-inline void add_relative_bias(const AttentionArgs& args, int64_t first_key, const Block& b) {
+inline void add_relative_bias(const AttentionBlock& args, int64_t first_key, const Block& b) {
   for (int64_t key = 0; key < b.keys; ++key) {
     const float* bias = args.relative_bias + first_key + key + args.q_length - 1;
     float* scores = b.weights + key * kAttentionQueryBlock;
@@ -78,7 +78,7 @@ inline void add_relative_bias(const AttentionArgs& args, int64_t first_key, cons
 }
 
 // A weight of exp(score) that counts n times is exp(score + log n).
-inline void add_last_key_bias(const AttentionArgs& args, const Block& b) {
+inline void add_last_key_bias(const AttentionBlock& args, const Block& b) {
   float* scores = b.weights + (b.keys - 1) * kAttentionQueryBlock;
   for (int64_t query = 0; query < b.queries; ++query) scores[query] += args.last_key_bias;
 }
@@ -92,7 +92,7 @@ HWY_INLINE FloatVec largest_score(const Block& b, const float* scores, FloatVec 
   return start;
 }
 
-inline void finish(const AttentionArgs& args, const Block& b) {
+inline void finish(const AttentionBlock& args, const Block& b) {
   for (int64_t query = 0; query < b.queries; ++query) {
     const float* sums = b.out + query * b.out_width;
     float* out = args.out + query * args.out_stride;
@@ -109,7 +109,7 @@ inline void finish(const AttentionArgs& args, const Block& b) {
 //   static void soften(block)                          scores to weights; the running statistics
 //   void value_tile<rows>(block, query, column) const  adds to kPanel columns of that many queries
 template <class Products>
-void attend_block(const AttentionArgs& args) {
+void attend_block(const AttentionBlock& args) {
   Block b = lay_out(args);
   const PackedKeyValues layout(args.kv_length, args.head_dim, Products::kProducts);
   start_sums(b);

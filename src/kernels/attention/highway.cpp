@@ -22,12 +22,12 @@ class Fp32Products {
  public:
   static constexpr AttentionProducts kProducts = AttentionProducts::kFp32;
 
-  Fp32Products(const AttentionArgs& args, const PackedKeyValues& layout, int64_t block)
+  Fp32Products(const AttentionBlock& args, const PackedKeyValues& layout, int64_t block)
       : k_(reinterpret_cast<const float*>(args.packed + layout.k_offset(block))),
         v_(reinterpret_cast<const float*>(args.packed + layout.v_offset(block))) {}
 
   // Queries as [query_panels, head_dim, kPanel], scaled.
-  static void pack_queries(const AttentionArgs& args, const PackedKeyValues& /*layout*/,
+  static void pack_queries(const AttentionBlock& args, const PackedKeyValues& /*layout*/,
                            const Block& b) {
     for (int64_t panel = 0; panel < b.query_panels; ++panel) {
       for (int64_t column = 0; column < kPanel; ++column) {
@@ -124,7 +124,7 @@ class Fp32Products {
   const float* v_;  // [padded width / kMaxPanel, panel_keys, kMaxPanel], padded with zeros
 };
 
-void attention_block_kernel(const AttentionArgs& args) { attend_block<Fp32Products>(args); }
+void attention_block_kernel(const AttentionBlock& args) { attend_block<Fp32Products>(args); }
 
 }  // namespace
 }  // namespace mxvideo::kernels::HWY_NAMESPACE
@@ -135,7 +135,7 @@ namespace mxvideo::kernels {
 
 HWY_EXPORT(attention_block_kernel);
 
-void attention_highway(const AttentionArgs& args) noexcept {
+void attention_highway(const AttentionBlock& args) noexcept {
   HWY_DYNAMIC_DISPATCH(attention_block_kernel)(args);
 }
 

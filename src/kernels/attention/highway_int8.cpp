@@ -127,7 +127,7 @@ class Int8Products {
  public:
   static constexpr AttentionProducts kProducts = AttentionProducts::kInt8;
 
-  Int8Products(const AttentionArgs& args, const PackedKeyValues& layout, int64_t block)
+  Int8Products(const AttentionBlock& args, const PackedKeyValues& layout, int64_t block)
       : k_(reinterpret_cast<const int16_t*>(args.packed + layout.k_offset(block))),
         k_scale_(reinterpret_cast<const float*>(args.packed + layout.k_scale_offset(block))),
         v_(reinterpret_cast<const int16_t*>(args.packed + layout.v_offset(block))),
@@ -135,7 +135,7 @@ class Int8Products {
         k_width_(layout.k_width()) {}
 
   // Queries as [query_panels, k_width / 2, kPanel, 2]; their scales include that of the scores.
-  static void pack_queries(const AttentionArgs& args, const PackedKeyValues& layout,
+  static void pack_queries(const AttentionBlock& args, const PackedKeyValues& layout,
                            const Block& b) {
     const int64_t k_width = layout.k_width();
     auto* const packed = reinterpret_cast<int16_t*>(b.q);
@@ -226,7 +226,7 @@ class Int8Products {
   int64_t k_width_;       // head_dim rounded up to pairs
 };
 
-void attention_int8_block_kernel(const AttentionArgs& args) { attend_block<Int8Products>(args); }
+void attention_int8_block_kernel(const AttentionBlock& args) { attend_block<Int8Products>(args); }
 
 }  // namespace
 }  // namespace mxvideo::kernels::HWY_NAMESPACE
@@ -237,7 +237,7 @@ namespace mxvideo::kernels {
 
 HWY_EXPORT(attention_int8_block_kernel);
 
-void attention_int8_highway(const AttentionArgs& args) noexcept {
+void attention_int8_highway(const AttentionBlock& args) noexcept {
   HWY_DYNAMIC_DISPATCH(attention_int8_block_kernel)(args);
 }
 

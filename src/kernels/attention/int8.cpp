@@ -3,7 +3,7 @@
 namespace mxvideo::kernels {
 namespace {
 
-void pack_keys(const AttentionArgs& args, const PackedKeyValues& layout, const KeyBlock& block,
+void pack_keys(const AttentionBlock& args, const PackedKeyValues& layout, const KeyBlock& block,
                int16_t* codes, float* scales) noexcept {
   const int64_t width = layout.k_width();
   const float* mean = args.key_mean + block.head * args.head_dim;
@@ -19,7 +19,7 @@ void pack_keys(const AttentionArgs& args, const PackedKeyValues& layout, const K
   std::fill(scales + block.count, scales + layout.keys(), 0.0f);
 }
 
-void pack_values(const AttentionArgs& args, const PackedKeyValues& layout, const KeyBlock& block,
+void pack_values(const AttentionBlock& args, const PackedKeyValues& layout, const KeyBlock& block,
                  int16_t* codes, float* scales) noexcept {
   std::fill_n(codes, layout.keys() * layout.v_width(), int16_t{0});
   std::fill_n(scales, layout.v_width(), 0.0f);
@@ -54,7 +54,7 @@ void add_keys(const HeadRows& keys, int64_t count, int64_t head_dim, double* sum
   }
 }
 
-void pack_int8_block(const AttentionArgs& args, const PackedKeyValues& layout,
+void pack_int8_block(const AttentionBlock& args, const PackedKeyValues& layout,
                      const KeyBlock& block, std::byte* packed) noexcept {
   const int64_t i = block.index;
   pack_keys(args, layout, block, reinterpret_cast<int16_t*>(packed + layout.k_offset(i)),

@@ -79,9 +79,9 @@ inline IntegerQuantizer key_quantizer(const float* k, const float* mean, int64_t
 // Adds keys [count, head_dim] to sums [head_dim], in order.
 void add_keys(const HeadRows& keys, int64_t count, int64_t head_dim, double* sums) noexcept;
 
-// A block of keys and values of one head into `packed`, the head's part of AttentionArgs::packed;
+// A block of keys and values of one head into `packed`, the head's part of AttentionBlock::packed;
 // reads args.key_mean [heads, head_dim].
-void pack_int8_block(const AttentionArgs& args, const PackedKeyValues& layout,
+void pack_int8_block(const AttentionBlock& args, const PackedKeyValues& layout,
                      const KeyBlock& block, std::byte* packed) noexcept;
 
 }  // namespace mxvideo::kernels

@@ -92,7 +92,7 @@ TEST(AttentionInt8, AnOffsetOfAllKeysCostsNothing) {
   AttentionProblem p({64, 300, 2, 64});
   const auto noise = [&](AttentionProducts products, const char* op, const char* row) {
     Context context;
-    context.forced_rows[op] = row;
+    context.policy.forced_rows[op] = row;
     return p.run(products, context);
   };
   const auto snr = [&] {
@@ -110,7 +110,7 @@ TEST(AttentionInt8, KeepsFortyDecibelsOnTheGoldens) {
     const GoldenAttention golden(name);
     Context context;
     const std::vector<float> out = golden.run(AttentionProducts::kInt8, context);
-    EXPECT_EQ((context.choices[{"attention_int8", "highway_int16"}]), 1);
+    EXPECT_EQ((context.choices()[{"attention_int8", "highway_int16"}]), 1);
     EXPECT_GT(snr_db(out, golden.heads()), 40) << name;
   }
 }

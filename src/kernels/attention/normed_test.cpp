@@ -141,7 +141,7 @@ void for_each_row(AttentionProducts products, const Visit& visit) {
       for (const int threads : {1, 2, 7}) {
         set_num_threads(threads);
         Context context;
-        context.forced_rows[attention_op(products)] = row.name;
+        context.policy.forced_rows[attention_op(products)] = row.name;
         visit(std::string(row.name) + " " + target, context);
       }
     });

@@ -4,15 +4,26 @@ namespace mxvideo::kernels {
 
 AttentionOperand::AttentionOperand(const AttentionArgs& args, HeadRows x, int64_t length,
                                    const AttentionNorm& norm, float* factors, Context& context)
-    : x_(x), head_dim_(args.head_dim), norm_(norm), factors_(factors) {
+    : x_(x),
+      length_(length),
+      heads_(args.heads),
+      head_dim_(args.head_dim),
+      norm_(norm),
+      factors_(factors) {
   if (!normed()) return;
-  norm_row_ = &rms_factors({.x = x.first,
-                            .rows = length,
-                            .dim = args.heads * args.head_dim,
-                            .epsilon = norm.epsilon,
-                            .x_stride = x.stride},
-                           factors, context);
+  norm_row_ = &select("rms_norm", rms_norm_rows(), {}, context);
   if (norm.cos != nullptr) rope_row_ = &select("rope", rope_rows(), {}, context);
+}
+
+void AttentionOperand::prepare() const {
+  if (!normed()) return;
+  rms_factors(*norm_row_,
+              {.x = x_.first,
+               .rows = length_,
+               .dim = heads_ * head_dim_,
+               .epsilon = norm_.epsilon,
+               .x_stride = x_.stride},
+              factors_);
 }
 
 HeadRows AttentionOperand::rows(int64_t head, int64_t first, int64_t count,

@@ -14,10 +14,13 @@ struct HeadRows {
 
 class AttentionOperand {
  public:
-  // x: [length, heads, head_dim] of `args`. With a norm its rows' factors are computed here, to
-  // `factors` [length]; all must outlive the object.
+  // x: [length, heads, head_dim] of `args`; `factors` [length]: memory for a norm. All must outlive
+  // the object.
   AttentionOperand(const AttentionArgs& args, HeadRows x, int64_t length, const AttentionNorm& norm,
                    float* factors, Context& context);
+
+  // The factors of a norm; before rows(). On all threads.
+  void prepare() const;
 
   bool normed() const { return norm_.weight != nullptr; }
   // Rows [first, first + count) of a head; those of a norm in `memory` [count, head_dim].
@@ -26,9 +29,11 @@ class AttentionOperand {
 
  private:
   HeadRows x_;
+  int64_t length_;
+  int64_t heads_;
   int64_t head_dim_;
   AttentionNorm norm_;
-  const float* factors_;
+  float* factors_;
   const Row<RmsNormArgs>* norm_row_ = nullptr;
   const Row<RopeArgs>* rope_row_ = nullptr;
 };

@@ -9,7 +9,7 @@ namespace mxvideo::kernels {
 namespace {
 
 struct Query {
-  const AttentionArgs& args;
+  const AttentionBlock& args;
   int64_t head;
   int64_t index;
 
@@ -43,7 +43,7 @@ struct Query {
 // The textbook form, of kInt8 with weights and values that are not rounded, in two passes over the
 // keys: the largest score, then the weighted mean.
 void attend(const Query& query) {
-  const AttentionArgs& args = query.args;
+  const AttentionBlock& args = query.args;
   double largest = -std::numeric_limits<double>::infinity();
   for (int64_t key = 0; key < args.kv_length; ++key) {
     largest = std::max(largest, query.score(key));
@@ -64,7 +64,7 @@ void attend(const Query& query) {
 
 }  // namespace
 
-void attention_reference(const AttentionArgs& args) noexcept {
+void attention_reference(const AttentionBlock& args) noexcept {
   for (int64_t head = 0; head < args.heads; ++head) {
     for (int64_t index = 0; index < args.q_length; ++index) attend({args, head, index});
   }

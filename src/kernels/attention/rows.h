@@ -15,16 +15,23 @@ inline constexpr int64_t kAttentionKeyBlock = 96;  // largest
 // Widest panel of columns (two vectors of 512 bits), to which rows are padded.
 inline constexpr int64_t kMaxPanel = 32;
 
-void attention_highway(const AttentionArgs& args) noexcept;
-void attention_int8_highway(const AttentionArgs& args) noexcept;
-void attention_reference(const AttentionArgs& args) noexcept;  // either kind of products
+struct AttentionBlock : AttentionArgs {
+  float last_key_bias = 0;            // log(last_key_count)
+  const std::byte* packed = nullptr;  // keys and values of the head, as PackedKeyValues has them
+  const float* key_mean = nullptr;    // [heads, head_dim]; kInt8 only
+  float* scratch = nullptr;           // of the calling thread
+};
+
+void attention_highway(const AttentionBlock& args) noexcept;
+void attention_int8_highway(const AttentionBlock& args) noexcept;
+void attention_reference(const AttentionBlock& args) noexcept;  // either kind of products
 
 // Keys that are handled at a time: as many as keep K and V in L2, a multiple of every tile.
 int64_t attention_key_block(int64_t head_dim) noexcept;
-// Length of AttentionArgs::scratch, enough for every row.
+// Length of AttentionBlock::scratch, enough for every row.
 int64_t attention_scratch_floats(int64_t head_dim) noexcept;
 
-// Where AttentionArgs::packed keeps the block of keys [i·keys(), (i + 1)·keys()) of a head, as
+// Where AttentionBlock::packed keeps the block of keys [i·keys(), (i + 1)·keys()) of a head, as
 // offsets in bytes, multiples of 64. Rows of K and V lie a whole width apart in memory: too many
 // pages and cache sets to be read for every block of queries.
 class PackedKeyValues {

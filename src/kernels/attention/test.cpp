@@ -20,7 +20,7 @@ void expect_reference(const float* bias, const std::vector<double>& expected) {
   const float v[] = {1, 0, 2, 3, 0, 1, -1, 0.5f, 4, -2, 0.25f, 8};
   std::vector<float> out(8);
   Context context;
-  context.forced_rows["attention"] = "reference";
+  context.policy.forced_rows["attention"] = "reference";
   attention({.q = q,
              .k = k,
              .v = v,
@@ -52,7 +52,7 @@ TEST(Attention, RowsEqualTheGoldens) {
     const GoldenAttention golden(name);
     for (const auto& row : attention_rows()) {
       Context context;
-      context.forced_rows["attention"] = row.name;
+      context.policy.forced_rows["attention"] = row.name;
       const std::vector<float> out = golden.run(AttentionProducts::kFp32, context);
       EXPECT_LT(test::relative_rms(out, golden.heads()), 1e-6) << row.name;
     }
@@ -97,7 +97,7 @@ INSTANTIATE_TEST_SUITE_P(Shapes, AttentionRows, testing::ValuesIn(attention_shap
 class AttentionOps : public testing::TestWithParam<AttentionProducts> {
  protected:
   const char* op() const { return attention_op(GetParam()); }
-  std::span<const Row<AttentionArgs>> rows() const { return attention_rows(GetParam()); }
+  std::span<const AttentionRow> rows() const { return attention_rows(GetParam()); }
 };
 INSTANTIATE_TEST_SUITE_P(Products, AttentionOps,
                          testing::Values(AttentionProducts::kFp32, AttentionProducts::kInt8),

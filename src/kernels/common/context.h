@@ -1,15 +1,17 @@
-// What one generation hands to every kernel call: which rows are allowed, what was chosen.
-// One Context per generation; not shared between threads (a kernel's own worker threads never
-// touch it).
+// What one run hands to every kernel call: its device, which rows are allowed, what was chosen.
+// One Context per run; not shared between threads (a kernel's own worker threads never touch it).
 #pragma once
 
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <span>
 #include <string>
 #include <utility>
 
 #include "base/system/cpu_features.h"
+#include "device/device.h"
+#include "tensor/tensor.h"
 
 namespace mxvideo::kernels {
 
@@ -35,21 +37,77 @@ const char* attention_products_name(AttentionProducts products) noexcept;
 // Throws Code::kInvalidArgument.
 AttentionProducts parse_attention_products(const std::string& name);
 
-struct Context {
-  // Features that select() may use; tests narrow it to run one instruction set only.
-  CpuFeatures cpu = cpu_features();
+// What a run decides about its kernels. Held once, by the run's Context; whoever makes one passes
+// it whole.
+struct RunPolicy {
+  // op -> row name, from `--kernel op=row`.
+  std::map<std::string, std::string, std::less<>> forced_rows = {};
   Compute compute = Compute::kAuto;
   AttentionProducts attention = AttentionProducts::kFp32;
-  // op -> row name, from `--kernel op=row`.
-  std::map<std::string, std::string, std::less<>> forced_rows;
-  // (op, row) -> number of calls; goes into the run report.
-  std::map<std::pair<std::string, std::string>, int64_t> choices;
+};
+
+// A row that an op took, and the class of layers that called it ("" where nobody said).
+struct Choice {
+  std::string layers;
+  std::string op;
+  std::string row;
+  auto operator<=>(const Choice&) const = default;
+};
+
+class Context {
+ public:
+  Context() = default;
+  explicit Context(RunPolicy run_policy, Device& device = cpu_device())
+      : policy(std::move(run_policy)), device_(&device) {}
+
+  Device& device() const { return *device_; }
+  // Uninitialised, on the device.
+  Tensor tensor(const Shape& shape, DType dtype = DType::kF32) const {
+    return {dtype, shape, device()};
+  }
+  // A copy of host values, I32 [values.size()]; empty without values.
+  Tensor upload(std::span<const int32_t> values) const;
+  // What an op does with the memory of its arguments. `work` holds copies of all that it needs:
+  // nothing may look at that memory before, nor at the caller's variables after.
+  template <class Work>
+  void launch(Work&& work) const {
+    device_->launch(std::forward<Work>(work));
+  }
+
+  std::string forced_row(const char* op) const;
+  void note_choice(const char* op, const char* row);
+  // A call that was noted took another row of its op.
+  void change_choice(const Choice& from, const char* to);
+  // Calls by op and row, of all layers.
+  std::map<std::pair<std::string, std::string>, int64_t> choices() const;
+  const std::map<Choice, int64_t>& choices_by_layers() const { return choices_; }
+
+  // Features that select() may use; tests narrow it to run one instruction set only.
+  CpuFeatures cpu = cpu_features();
+  RunPolicy policy;
+  // The class of layers that calls now; models say so.
+  const char* layers = "";
   // Optional: called at each choice, which is where a call of that op begins; benches take the
   // time.
   std::function<void(const char* op)> on_choice;
 
-  std::string forced_row(const char* op) const;
-  void note_choice(const char* op, const char* row);
+ private:
+  Device* device_ = &cpu_device();
+  std::map<Choice, int64_t> choices_;
+};
+
+// Says which class of layers calls, while it lives.
+class Layers {
+ public:
+  Layers(Context& context, const char* layers)
+      : context_(context), before_(std::exchange(context.layers, layers)) {}
+  ~Layers() { context_.layers = before_; }
+  Layers(const Layers&) = delete;
+  Layers& operator=(const Layers&) = delete;
+
+ private:
+  Context& context_;
+  const char* before_;
 };
 
 }  // namespace mxvideo::kernels

@@ -4,6 +4,15 @@
 
 namespace mxvideo::kernels {
 
+EpilogueArgs epilogue_at(const EpilogueArgs& args, int64_t row, int64_t column) noexcept {
+  EpilogueArgs part = args;
+  if (part.bias != nullptr) part.bias += column;
+  if (part.residual != nullptr) part.residual += row * args.residual_stride + column;
+  if (part.gate != nullptr) part.gate += column;
+  if (part.gate_row != nullptr) part.gate_row += row;
+  return part;
+}
+
 double epilogue_value(const EpilogueArgs& args, int64_t row, int64_t column,
                       double accumulator) noexcept {
   const double value = args.bias == nullptr ? accumulator : accumulator + args.bias[column];

@@ -9,6 +9,8 @@
 
 #include <cstdint>
 
+#include "tensor/device_ptr.h"
+
 namespace mxvideo::kernels {
 
 enum class Epilogue : uint8_t {
@@ -19,13 +21,17 @@ enum class Epilogue : uint8_t {
 
 struct EpilogueArgs {
   Epilogue kind = Epilogue::kNone;
-  const float* bias = nullptr;        // [n] or null
-  const float* residual = nullptr;    // [m, n], kGatedResidual only
-  const float* gate = nullptr;        // [gate_rows, n], row stride gate_stride; null means 1
-  int64_t gate_stride = 0;            // floats between rows of `gate`
-  const int32_t* gate_row = nullptr;  // [m]: row of `gate` for each row of y; null means row 0
-  int64_t residual_stride = 0;        // floats between rows of `residual`
+  DevicePtr<const float> bias = nullptr;      // [n] or null
+  DevicePtr<const float> residual = nullptr;  // [m, n], kGatedResidual only
+  DevicePtr<const float> gate = nullptr;  // [gate_rows, n], row stride gate_stride; null means 1
+  int64_t gate_stride = 0;                // floats between rows of `gate`
+  DevicePtr<const int32_t> gate_row =
+      nullptr;                  // [m]: row of `gate` for each row of y; null means row 0
+  int64_t residual_stride = 0;  // floats between rows of `residual`; 0: as those of y
 };
+
+// That of the outputs from (row, column) on, as a problem of its own.
+EpilogueArgs epilogue_at(const EpilogueArgs& args, int64_t row, int64_t column) noexcept;
 
 // The definition, in double; the caller rounds once to float.
 double epilogue_value(const EpilogueArgs& args, int64_t row, int64_t column,

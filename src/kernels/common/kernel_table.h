@@ -14,43 +14,75 @@
 
 namespace mxvideo::kernels {
 
-template <class Args>
+// `RowArgs`: Args, or what the op's entry makes of them for its rows, with their working memory.
+template <class Args, class RowArgs = Args>
 struct Row {
+  using Arguments = Args;
   const char* name;  // "avx2", "avx512", "highway", "onednn", "reference"
   CpuFeatures requires_cpu;
-  // Null when the row can run these arguments, otherwise the reason in a few words.
-  const char* (*reject)(const Args&) noexcept;
-  void (*run)(const Args&) noexcept;
+  // Null when the row can run these arguments, otherwise the reason in a few words. Looks at
+  // shapes, types and what is known of weights, never at activations: they may not be there yet.
+  const char* (*reject)(const Args&, const RunPolicy&) noexcept;
+  void (*run)(const RowArgs&) noexcept;
+  // Optional: the same of values, asked where the row is about to run (row_for_values()).
+  const char* (*decline)(const Args&) noexcept = nullptr;
 };
 
 // For rows that take any arguments.
 template <class Args>
-const char* accept_all(const Args&) noexcept {
+const char* accept_all(const Args&, const RunPolicy&) noexcept {
   return nullptr;
 }
 
-// First row that runs, or the one that context.forced_rows names for `op`. Notes the choice in
-// context.log. Throws Code::kInvalidArgument when a forced row does not take these arguments,
-// saying why, or when there is no row of that name, and Code::kDevice when the CPU lacks features.
-template <class Args>
-const Row<Args>& select(const char* op, std::span<const Row<Args>> rows, const Args& args,
-                        Context& context) {
+[[noreturn]] inline void fail_forced_row(Code code, const char* op, const char* row,
+                                         const char* reason) {
+  throw Error(code, std::string("kernel ") + op + "=" + row + " cannot run: " + reason);
+}
+
+// First row that runs, or the one that context.policy.forced_rows names for `op`. Notes the choice
+// in the context. A row has the members name, requires_cpu and reject() of Row, and its Arguments.
+// Throws Code::kInvalidArgument when a forced row does not take these arguments, saying why, or
+// when there is no row of that name, and Code::kDevice when the CPU lacks features.
+template <class RowType>
+const RowType& select(const char* op, std::span<const RowType> rows,
+                      const typename RowType::Arguments& args, Context& context) {
   const std::string forced = context.forced_row(op);
-  for (const Row<Args>& row : rows) {
+  for (const RowType& row : rows) {
     const bool wanted = forced.empty() || forced == row.name;
     if (!wanted) continue;
     const bool runs_here = cpu_has(context.cpu, row.requires_cpu);
-    const char* reason = runs_here ? row.reject(args) : "this CPU lacks its features";
+    const char* reason =
+        runs_here ? row.reject(args, context.policy) : "this CPU lacks its features";
     if (reason == nullptr) {
       context.note_choice(op, row.name);
       return row;
     }
     if (!forced.empty()) {
-      throw Error(runs_here ? Code::kInvalidArgument : Code::kDevice,
-                  std::string("kernel ") + op + "=" + row.name + " cannot run: " + reason);
+      fail_forced_row(runs_here ? Code::kInvalidArgument : Code::kDevice, op, row.name, reason);
     }
   }
   throw Error(Code::kInvalidArgument, std::string("kernel ") + op + " has no row '" + forced + "'");
+}
+
+// The row of `choice`, or, where it declines the values, the next row that
+// takes them; the choice that was noted becomes that one. For work that runs, whose context is
+// still there. Throws Code::kInvalidArgument when a forced row declines.
+template <class RowType>
+const RowType& row_for_values(const Choice& choice, std::span<const RowType> rows,
+                              const RowType& chosen, const typename RowType::Arguments& args,
+                              Context& context) {
+  for (const RowType* row = &chosen; row != rows.data() + rows.size(); ++row) {
+    const bool runs_here = row == &chosen || (cpu_has(context.cpu, row->requires_cpu) &&
+                                              row->reject(args, context.policy) == nullptr);
+    const char* reason = runs_here && row->decline != nullptr ? row->decline(args) : nullptr;
+    if (reason != nullptr && !context.forced_row(choice.op.c_str()).empty()) {
+      fail_forced_row(Code::kInvalidArgument, choice.op.c_str(), row->name, reason);
+    }
+    if (!runs_here || reason != nullptr) continue;
+    if (row != &chosen) context.change_choice(choice, row->name);
+    return *row;
+  }
+  return rows.back();
 }
 
 }  // namespace mxvideo::kernels

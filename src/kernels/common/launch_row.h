@@ -1,4 +1,4 @@
-// For ops whose rows do a whole call: selects one and runs it.
+// For ops whose rows do a whole call: selects one and launches it.
 #pragma once
 
 #include "kernels/common/kernel_table.h"
@@ -9,7 +9,7 @@ template <class Args>
 void launch_row(const char* op, std::span<const Row<Args>> rows, const Args& args,
                 Context& context) {
   const Row<Args>& row = select(op, rows, args, context);
-  row.run(args);
+  context.launch([args, &row] { row.run(args); });
 }
 
 }  // namespace mxvideo::kernels

@@ -55,7 +55,7 @@ void sweep(const Sweep& rows, const std::function<std::vector<float>(kernels::Co
   const auto check = [&](const char* target) {
     SCOPED_TRACE(std::string(rows.name) + "=" + rows.row + " " + target);
     kernels::Context context;
-    context.forced_rows[rows.name] = rows.row;
+    context.policy.forced_rows[rows.name] = rows.row;
     set_num_threads(1);
     const std::vector<float> result = op(context);
     judge(result);

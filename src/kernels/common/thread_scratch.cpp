@@ -13,12 +13,9 @@ int64_t slot_size(int64_t floats) {
 
 }  // namespace
 
-int64_t ThreadScratch::bytes(int64_t count, int64_t floats) {
-  return checked_mul(parallel_workers(count), slot_size(floats), "kernel scratch");
-}
-
-ThreadScratch::ThreadScratch(int64_t count, int64_t floats)
-    : buffer_(cpu_device(), bytes(count, floats)), slot_bytes_(slot_size(floats)) {}
+ThreadScratch::ThreadScratch(Device& device, int64_t count, int64_t floats)
+    : buffer_(device, checked_mul(parallel_workers(count), slot_size(floats), "kernel scratch")),
+      slot_bytes_(slot_size(floats)) {}
 
 float* ThreadScratch::take() noexcept {
   return slot(next_.fetch_add(1, std::memory_order_relaxed));

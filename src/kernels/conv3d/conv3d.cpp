@@ -1,13 +1,13 @@
 #include "kernels/conv3d/conv3d.h"
 
+#include <list>
 #include <map>
+#include <memory>
 #include <oneapi/dnnl/dnnl.hpp>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <tuple>
 #include <utility>
-#include <vector>
 
 #include "base/parallel.h"
 #include "kernels/common/single_thread.h"
@@ -18,7 +18,6 @@ namespace {
 
 using dnnl::memory;
 
-constexpr const char* kOp = "conv3d";
 constexpr size_t kMaxPlans = 32;  // per convolution; each holds generated code
 
 dnnl::engine& cpu_engine() {
@@ -46,23 +45,6 @@ memory::desc video_desc(const Conv3dShape& s, const VideoExtent& e, int64_t chan
   }
   return {{1, channels, e.t, e.h, e.w}, memory::data_type::f32, memory::format_tag::ndhwc};
 }
-
-// One layout of the weights.
-struct WeightForm {
-  memory::desc desc;
-  Tensor storage;  // U8 [desc.get_size()]
-
-  explicit WeightForm(const memory::desc& layout)
-      : desc(layout), storage(DType::kU8, {static_cast<int64_t>(layout.get_size())}) {}
-  memory as_memory() { return {desc, cpu_engine(), storage.data()}; }
-};
-
-// What is kept per input extent and thread count.
-struct Plan {
-  dnnl::convolution_forward::primitive_desc desc;
-  dnnl::convolution_forward primitive;
-  size_t form = 0;  // index into State::forms
-};
 
 // Whether the order of its sums depends on the number of threads: oneDNN's convolution for
 // processors that it generates no code for, 64-bit ARM without SVE among them.
@@ -137,74 +119,105 @@ void reorder_weights(const Conv3dShape& shape, memory source, memory destination
   stream.wait();
 }
 
-enum class ConvRow : uint8_t { kProduct, kOnednn, kReference };
+// Why the row that gathers pixels does not suit.
+const char* reject_product(const Conv3dShape& shape, const RunPolicy& /*policy*/) noexcept {
+  return product_columns(shape) != 0
+             ? nullptr
+             : "too few channels, or out_channels is no multiple of 64 or 96";
+}
 
-// The row that runs.
-ConvRow select_row(const Conv3dShape& shape, Context& context) {
-  const std::string forced = context.forced_row(kOp);
-  const bool suits = product_columns(shape) != 0;
-  if (forced == "product" && !suits) {
-    throw Error(Code::kInvalidArgument,
-                "kernel conv3d=product cannot run: too few channels, or out_channels is no "
-                "multiple of 64 or 96");
+constexpr Conv3dRow kRows[] = {
+    {"product", kCpuNone, reject_product, Conv3dMethod::kProduct},
+    {"onednn", kCpuNone, accept_all<Conv3dShape>, Conv3dMethod::kOnednn},
+    {"reference", kCpuNone, accept_all<Conv3dShape>, Conv3dMethod::kReference},
+};
+
+// Work with a primitive that throws in the words of this program.
+template <class Work>
+void call_onednn(const char* what, const Work& work) {
+  try {
+    work();
+  } catch (const dnnl::error& error) {
+    rethrow(error, what);
   }
-  for (const auto& [row, name, runs] : {std::tuple{ConvRow::kProduct, "product", suits},
-                                        std::tuple{ConvRow::kOnednn, "onednn", true},
-                                        std::tuple{ConvRow::kReference, "reference", true}}) {
-    if (runs && (forced.empty() || forced == name)) {
-      context.note_choice(kOp, name);
-      return row;
-    }
-  }
-  throw Error(Code::kInvalidArgument, std::string("kernel conv3d has no row '") + forced + "'");
+}
+
+// One layout of the weights, on the device.
+struct WeightForm {
+  memory::desc desc;
+  Tensor storage;  // U8 [desc.get_size()]
+
+  WeightForm(Device& device, const memory::desc& layout)
+      : desc(layout), storage(DType::kU8, {static_cast<int64_t>(layout.get_size())}, device) {}
+};
+
+// What is kept per input extent and thread count.
+struct Plan {
+  dnnl::convolution_forward::primitive_desc desc;
+  dnnl::convolution_forward primitive;
+  const std::byte* weights = nullptr;
+};
+
+// Launches the copy of one layout to another.
+void reorder(const Conv3dShape& shape, const WeightForm& from, WeightForm& to) {
+  from.storage.device().launch([shape, from_desc = from.desc, to_desc = to.desc,
+                                source = from.storage.data(), destination = to.storage.data()] {
+    call_onednn("reorder the weights", [&] {
+      // oneDNN's memory objects know no const; the source is only read.
+      reorder_weights(shape, {from_desc, cpu_engine(), const_cast<std::byte*>(source)},
+                      {to_desc, cpu_engine(), destination});
+    });
+  });
 }
 
 }  // namespace
 
+std::span<const Conv3dRow> conv3d_rows() { return kRows; }
+
 struct Conv3d::State {
+  State(Device& memory_device, const Conv3dShape& conv_shape)
+      : device(memory_device), shape(conv_shape) {}
+
+  Device& device;
   Conv3dShape shape;
-  std::vector<WeightForm> forms;
+  std::list<WeightForm> forms;
   bool first_is_plain = true;  // until another layout was made from it
   Tensor bias;
   std::map<std::pair<VideoExtent, int>, Plan> plans;
 
-  const Plan& plan(const VideoExtent& extent);
-  WeightForm plain_form();
-  size_t find_or_make_form(const memory::desc& desc);
-  void run_onednn(const float* x, const VideoExtent& extent, float* y);
-  void run_product(const float* x, const VideoExtent& extent, float* y);
-  void run_reference(const float* x, const VideoExtent& extent, float* y);
+  Plan plan(const VideoExtent& extent);
+  WeightForm plain_form() const;
+  const std::byte* find_or_make_form(const memory::desc& desc);
+  void run_onednn(const Conv3dArgs& args, Context& context);
+  void run_product(Conv3dArgs args, Context& context);
+  void run_reference(Conv3dArgs args, Context& context);
 };
 
 // A copy, made of a layout that is there.
-WeightForm Conv3d::State::plain_form() {
-  WeightForm plain(plain_weights(shape));
-  reorder_weights(shape, forms.front().as_memory(), plain.as_memory());
+WeightForm Conv3d::State::plain_form() const {
+  WeightForm plain(device, plain_weights(shape));
+  reorder(shape, forms.front(), plain);
   return plain;
 }
 
-size_t Conv3d::State::find_or_make_form(const memory::desc& desc) {
-  for (size_t i = 0; i < forms.size(); ++i) {
-    if (forms[i].desc == desc) {
-      if (i == 0) first_is_plain = false;  // it is in use
-      return i;
-    }
+const std::byte* Conv3d::State::find_or_make_form(const memory::desc& desc) {
+  for (WeightForm& form : forms) {
+    if (form.desc != desc) continue;
+    if (&form == &forms.front()) first_is_plain = false;  // it is in use
+    return form.storage.data();
   }
-  WeightForm form(desc);
+  WeightForm form(device, desc);
   if (first_is_plain) {
-    reorder_weights(shape, forms.front().as_memory(), form.as_memory());
-  } else {
-    reorder_weights(shape, plain_form().as_memory(), form.as_memory());
-  }
-  if (first_is_plain) {
+    reorder(shape, forms.front(), form);
     forms.clear();
     first_is_plain = false;
+  } else {
+    reorder(shape, plain_form(), form);
   }
-  forms.push_back(std::move(form));
-  return forms.size() - 1;
+  return forms.emplace_back(std::move(form)).storage.data();
 }
 
-const Plan& Conv3d::State::plan(const VideoExtent& extent) {
+Plan Conv3d::State::plan(const VideoExtent& extent) {
   const std::pair key{extent, num_threads()};
   const auto found = plans.find(key);
   if (found != plans.end()) return found->second;
@@ -213,61 +226,48 @@ const Plan& Conv3d::State::plan(const VideoExtent& extent) {
   Plan made;
   made.desc = describe(shape, extent);
   made.primitive = dnnl::convolution_forward(made.desc);
-  made.form = find_or_make_form(made.desc.weights_desc());
+  made.weights = find_or_make_form(made.desc.weights_desc());
   return plans.emplace(key, std::move(made)).first->second;
 }
 
-void Conv3d::State::run_onednn(const float* x, const VideoExtent& extent, float* y) {
-  try {
-    const Plan& chosen = plan(extent);
-    const memory::desc scratch_desc = chosen.desc.scratchpad_desc();
-    Tensor scratch(DType::kU8, {static_cast<int64_t>(scratch_desc.get_size())});
-    dnnl::stream stream(cpu_engine());
-    std::optional<SingleThread> single_thread;
-    if (needs_single_thread(chosen.desc)) single_thread.emplace();
-    // oneDNN's memory objects know no const; sources are only read.
-    chosen.primitive.execute(
-        stream, {{DNNL_ARG_SRC, {chosen.desc.src_desc(), cpu_engine(), const_cast<float*>(x)}},
-                 {DNNL_ARG_WEIGHTS, forms[chosen.form].as_memory()},
-                 {DNNL_ARG_BIAS, {chosen.desc.bias_desc(), cpu_engine(), bias.data()}},
-                 {DNNL_ARG_DST, {chosen.desc.dst_desc(), cpu_engine(), y}},
-                 {DNNL_ARG_SCRATCHPAD, {scratch_desc, cpu_engine(), scratch.data()}}});
-    stream.wait();
-  } catch (const dnnl::error& error) {
-    rethrow(error, "run the convolution");
-  }
+void Conv3d::State::run_onednn(const Conv3dArgs& args, Context& context) {
+  const Plan chosen = plan(args.extent);
+  const memory::desc scratch_desc = chosen.desc.scratchpad_desc();
+  const auto scratch = std::make_shared<Tensor>(
+      context.tensor({static_cast<int64_t>(scratch_desc.get_size())}, DType::kU8));
+  context.launch([args, chosen, scratch_desc, scratch] {
+    call_onednn("run the convolution", [&] {
+      dnnl::stream stream(cpu_engine());
+      std::optional<SingleThread> single_thread;
+      if (needs_single_thread(chosen.desc)) single_thread.emplace();
+      const auto read_only = [](const memory::desc& desc, const void* data) {
+        return memory(desc, cpu_engine(), const_cast<void*>(data));
+      };
+      chosen.primitive.execute(
+          stream, {{DNNL_ARG_SRC, read_only(chosen.desc.src_desc(), args.x.get())},
+                   {DNNL_ARG_WEIGHTS, read_only(chosen.desc.weights_desc(), chosen.weights)},
+                   {DNNL_ARG_BIAS, read_only(chosen.desc.bias_desc(), args.bias.get())},
+                   {DNNL_ARG_DST, {chosen.desc.dst_desc(), cpu_engine(), args.y.get()}},
+                   {DNNL_ARG_SCRATCHPAD, {scratch_desc, cpu_engine(), scratch->data()}}});
+      stream.wait();
+    });
+  });
 }
 
-void Conv3d::State::run_product(const float* x, const VideoExtent& extent, float* y) {
-  try {
-    const size_t form = find_or_make_form(tiled_weights(shape, false));
-    conv3d_product({.shape = &shape,
-                    .x = x,
-                    .extent = extent,
-                    .weight = reinterpret_cast<const float*>(forms[form].storage.data()),
-                    .bias = bias.f32(),
-                    .y = y});
-  } catch (const dnnl::error& error) {
-    rethrow(error, "reorder the weights");
-  }
+void Conv3d::State::run_product(Conv3dArgs args, Context& context) {
+  args.weight = reinterpret_cast<const float*>(find_or_make_form(tiled_weights(shape, false)));
+  conv3d_product(args, context);
 }
 
-void Conv3d::State::run_reference(const float* x, const VideoExtent& extent, float* y) {
-  try {
-    const WeightForm plain = plain_form();
-    conv3d_reference({.shape = &shape,
-                      .x = x,
-                      .extent = extent,
-                      .weight = reinterpret_cast<const float*>(plain.storage.data()),
-                      .bias = bias.f32(),
-                      .y = y});
-  } catch (const dnnl::error& error) {
-    rethrow(error, "unpack the weights");
-  }
+void Conv3d::State::run_reference(Conv3dArgs args, Context& context) {
+  const auto plain = std::make_shared<WeightForm>(plain_form());
+  args.weight = reinterpret_cast<const float*>(plain->storage.data());
+  context.launch([args, plain] { conv3d_reference(args); });
 }
 
-Conv3d::Conv3d(const Conv3dShape& shape, const TensorView& weight, const TensorView& bias)
-    : state_(std::make_unique<State>()) {
+Conv3d::Conv3d(const Conv3dShape& shape, const TensorView& weight, const TensorView& bias,
+               Device& device)
+    : state_(std::make_unique<State>(device, shape)) {
   const Shape full{shape.out_channels, shape.in_channels, shape.kernel_t, shape.kernel_h,
                    shape.kernel_w};
   const Shape flat{shape.out_channels, shape.in_channels, shape.kernel_h, shape.kernel_w};
@@ -275,14 +275,11 @@ Conv3d::Conv3d(const Conv3dShape& shape, const TensorView& weight, const TensorV
         "conv3d: weight shape " + weight.shape.to_string() + " is not " + full.to_string());
   check(bias.shape == Shape{shape.out_channels},
         "conv3d: bias shape " + bias.shape.to_string() + " is not one value per output channel");
-  state_->shape = shape;
-  state_->bias = to_f32(bias);
-  try {
-    state_->forms.emplace_back(plain_weights(shape));
-  } catch (const dnnl::error& error) {
-    rethrow(error, "describe the weights");
-  }
-  convert_to_f32(weight, reinterpret_cast<float*>(state_->forms.front().storage.data()));
+  state_->bias = to_f32(bias, device);
+  call_onednn("describe the weights",
+              [&] { state_->forms.emplace_back(device, plain_weights(shape)); });
+  auto* const values = reinterpret_cast<float*>(state_->forms.front().storage.data());
+  device.launch([weight, values] { convert_to_f32(weight, values); });
 }
 
 Conv3d::~Conv3d() = default;
@@ -298,114 +295,36 @@ Tensor Conv3d::run(const Tensor& x, Context& context, int64_t leading_zeros) con
   const VideoExtent extent{
       .t = x.dim(0), .h = x.dim(1), .w = x.dim(2), .leading_zeros = leading_zeros};
   const VideoExtent out = conv3d_output(state_->shape, extent);
-  Tensor y(DType::kF32, {out.t, out.h, out.w, state_->shape.out_channels});
-  run(x.f32(), extent, y.f32(), context);
+  Tensor y = context.tensor({out.t, out.h, out.w, state_->shape.out_channels});
+  run(x, extent, y, context);
   return y;
 }
 
-void Conv3d::run(const float* x, const VideoExtent& extent, float* y, Context& context) const {
+void Conv3d::run(DevicePtr<const float> x, const VideoExtent& extent, DevicePtr<float> y,
+                 Context& context) const {
   const VideoExtent out = conv3d_output(state_->shape, extent);
   check(out.t > 0 && out.h > 0 && out.w > 0, "conv3d: x is smaller than the kernel");
   check(extent.leading_zeros == 0 || !is_2d(state_->shape),
         "conv3d: leading zero frames need a kernel with an extent in time");
-  switch (select_row(state_->shape, context)) {
-    case ConvRow::kProduct:
-      state_->run_product(x, extent, y);
-      break;
-    case ConvRow::kOnednn:
-      state_->run_onednn(x, extent, y);
-      break;
-    case ConvRow::kReference:
-      state_->run_reference(x, extent, y);
-      break;
-  }
+  const Conv3dArgs args = {
+      .shape = state_->shape, .x = x, .extent = extent, .bias = state_->bias, .y = y};
+  const Conv3dRow& row = select("conv3d", conv3d_rows(), state_->shape, context);
+  call_onednn("prepare the convolution", [&] {
+    switch (row.method) {
+      case Conv3dMethod::kProduct:
+        return state_->run_product(args, context);
+      case Conv3dMethod::kOnednn:
+        return state_->run_onednn(args, context);
+      case Conv3dMethod::kReference:
+        return state_->run_reference(args, context);
+    }
+  });
 }
 
 int64_t Conv3d::bytes() const {
   int64_t total = state_->bias.bytes();
   for (const WeightForm& form : state_->forms) total += form.storage.bytes();
   return total;
-}
-
-struct Conv3dPlan::State {
-  struct Form {
-    memory::desc desc;
-    PlannedBuffer storage;
-  };
-  Conv3dShape shape;
-  std::vector<Form> forms;
-  bool first_is_plain = true;
-  PlannedBuffer bias;
-  // Working memory per extent and thread count; the extent's weights are reordered already.
-  std::map<std::pair<VideoExtent, int>, int64_t> scratch;
-  // Kept: the code that oneDNN generates is part of the process that a plan measures.
-  std::vector<dnnl::convolution_forward> primitives;
-
-  void add_form(const memory::desc& desc, MemoryTrace& trace) {
-    forms.push_back({desc, PlannedBuffer(trace, static_cast<int64_t>(desc.get_size()))});
-  }
-
-  void find_or_make_form(const memory::desc& desc, MemoryTrace& trace) {
-    for (size_t i = 0; i < forms.size(); ++i) {
-      if (forms[i].desc == desc) {
-        if (i == 0) first_is_plain = false;
-        return;
-      }
-    }
-    add_form(desc, trace);
-    if (first_is_plain) forms.erase(forms.begin());
-    first_is_plain = false;
-  }
-
-  // Working memory of oneDNN's row; the first call of an extent makes its primitive.
-  int64_t onednn_scratch(const VideoExtent& extent, MemoryTrace& trace) {
-    const std::pair key{extent, num_threads()};
-    const auto found = scratch.find(key);
-    if (found != scratch.end()) return found->second;
-    const auto desc = describe(shape, extent);
-    find_or_make_form(desc.weights_desc(), trace);
-    primitives.emplace_back(desc);
-    const auto bytes = static_cast<int64_t>(desc.scratchpad_desc().get_size());
-    return scratch.emplace(key, bytes).first->second;
-  }
-};
-
-Conv3dPlan::Conv3dPlan(const Conv3dShape& shape) : state_(std::make_unique<State>()) {
-  state_->shape = shape;
-}
-
-Conv3dPlan::~Conv3dPlan() = default;
-Conv3dPlan::Conv3dPlan(Conv3dPlan&&) noexcept = default;
-Conv3dPlan& Conv3dPlan::operator=(Conv3dPlan&&) noexcept = default;
-
-void Conv3dPlan::load(MemoryTrace& trace) {
-  const Conv3dShape& shape = state_->shape;
-  state_->bias = PlannedBuffer(trace, shape.out_channels * static_cast<int64_t>(sizeof(float)));
-  try {
-    state_->add_form(plain_weights(shape), trace);
-  } catch (const dnnl::error& error) {
-    rethrow(error, "describe the weights");
-  }
-}
-
-void Conv3dPlan::run(const VideoExtent& extent, Context& context, MemoryTrace& trace) {
-  const Conv3dShape& shape = state_->shape;
-  try {
-    switch (select_row(shape, context)) {
-      case ConvRow::kProduct:
-        state_->find_or_make_form(tiled_weights(shape, false), trace);
-        trace.pass(product_workspace_bytes(shape, extent));
-        break;
-      case ConvRow::kOnednn:
-        trace.pass(state_->onednn_scratch(extent, trace));
-        break;
-      case ConvRow::kReference:
-        trace.pass(static_cast<int64_t>(plain_weights(shape).get_size()));
-        break;
-    }
-  } catch (const dnnl::error& error) {
-    rethrow(error, "plan the convolution");
-  }
 }
 
 }  // namespace mxvideo::kernels

@@ -11,7 +11,6 @@
 #include <memory>
 #include <span>
 
-#include "device/memory_trace.h"
 #include "kernels/common/kernel_table.h"
 #include "tensor/tensor.h"
 
@@ -34,14 +33,29 @@ struct VideoExtent {
 // Extent of the output; a dimension is <= 0 when x is smaller than the kernel.
 VideoExtent conv3d_output(const Conv3dShape& shape, const VideoExtent& x);
 
+enum class Conv3dMethod : uint8_t { kProduct, kOnednn, kReference };
+
+// A row keeps the weights in a layout of its own, so the table decides by the shape alone, and
+// Conv3d holds what the rows need.
+struct Conv3dRow {
+  using Arguments = Conv3dShape;
+  const char* name;
+  CpuFeatures requires_cpu;
+  const char* (*reject)(const Conv3dShape&, const RunPolicy&) noexcept;  // as in Row
+  Conv3dMethod method;
+};
+std::span<const Conv3dRow> conv3d_rows();
+
 // A convolution with its weights. They are reordered to the layout that the row asks for, once per
 // layout (one in practice), and the plain copy is dropped. In the row "onednn" the first run() of
 // each input extent makes a primitive, which is kept. run() from one thread at a time.
 class Conv3d {
  public:
-  // `weight` [out, in, kt, kh, kw] (or [out, in, kh, kw] with kernel_t 1) and `bias` [out], any of
-  // F32, BF16, F16; copied. Throws Code::kInternal on other shapes.
-  Conv3d(const Conv3dShape& shape, const TensorView& weight, const TensorView& bias);
+  // `weight` [out, in, kt, kh, kw] (or [out, in, kh, kw] with kernel_t 1) and `bias` [out] of the
+  // host, any of F32, BF16, F16; copied by work of the device. Throws Code::kInternal on other
+  // shapes.
+  Conv3d(const Conv3dShape& shape, const TensorView& weight, const TensorView& bias,
+         Device& device = cpu_device());
   ~Conv3d();
   Conv3d(Conv3d&&) noexcept;
   Conv3d& operator=(Conv3d&&) noexcept;
@@ -52,26 +66,9 @@ class Conv3d {
   // for a forced row.
   Tensor run(const Tensor& x, Context& context, int64_t leading_zeros = 0) const;
   // The same between buffers of the caller: `y` holds conv3d_output(shape(), extent) elements.
-  void run(const float* x, const VideoExtent& extent, float* y, Context& context) const;
+  void run(DevicePtr<const float> x, const VideoExtent& extent, DevicePtr<float> y,
+           Context& context) const;
   int64_t bytes() const;  // of weights and bias as held now
-
- private:
-  struct State;
-  std::unique_ptr<State> state_;
-};
-
-// What a Conv3d will allocate, run by run, without weights: mirrors its states. Throws as Conv3d.
-class Conv3dPlan {
- public:
-  explicit Conv3dPlan(const Conv3dShape& shape);
-  ~Conv3dPlan();
-  Conv3dPlan(Conv3dPlan&&) noexcept;
-  Conv3dPlan& operator=(Conv3dPlan&&) noexcept;
-
-  // Weights and bias as loaded; counted from then on.
-  void load(MemoryTrace& trace);
-  // One run() between buffers of the caller.
-  void run(const VideoExtent& extent, Context& context, MemoryTrace& trace);
 
  private:
   struct State;

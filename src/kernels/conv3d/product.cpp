@@ -4,6 +4,7 @@
 // input channels.
 #include <algorithm>
 #include <cstring>
+#include <memory>
 
 #include "base/checked.h"
 #include "base/parallel.h"
@@ -45,7 +46,7 @@ struct Tile {
 class Gather {
  public:
   Gather(const Conv3dArgs& args, const VideoExtent& out)
-      : args_(args), shape_(*args.shape), out_(out) {}
+      : args_(args), shape_(args.shape), out_(out) {}
 
   void row(int64_t frame, int64_t pixel, int64_t first, int64_t count, float* panel) const {
     while (count > 0) {
@@ -83,15 +84,15 @@ class Gather {
 
 // Where the sum of a frame begins: taps that meet leading zeros only add nothing.
 int64_t first_of_sum(const Conv3dArgs& args, int64_t frame) {
-  const Conv3dShape& s = *args.shape;
+  const Conv3dShape& s = args.shape;
   const int64_t zeros =
       std::clamp<int64_t>(args.extent.leading_zeros - frame * s.stride_t, 0, s.kernel_t);
   return zeros * s.kernel_h * s.kernel_w * s.in_channels;
 }
 
-void multiply_tile(const Conv3dArgs& args, const Gather& gather, const Tiling& tiling,
-                   const Tile& tile, float* scratch) {
-  const Conv3dShape& s = *args.shape;
+void sum_tile(const Conv3dArgs& args, const Gather& gather, const Tiling& tiling, const Tile& tile,
+              float* scratch) {
+  const Conv3dShape& s = args.shape;
   const int64_t depth = tap_count(s) * s.in_channels;
   const float* weight = args.weight + tile.column_tile * depth * tiling.columns;
   float* const panel = scratch;
@@ -119,6 +120,24 @@ void multiply_tile(const Conv3dArgs& args, const Gather& gather, const Tiling& t
   }
 }
 
+// Task `i` of the tiling.
+void multiply_tile(const Conv3dArgs& args, const VideoExtent& out, const Tiling& tiling, int64_t i,
+                   float* scratch) {
+  const int64_t tiles_per_column = out.t * tiling.row_tiles;
+  const int64_t first = i % tiles_per_column % tiling.row_tiles * tiling.rows;
+  const Tile tile = {.frame = i % tiles_per_column / tiling.row_tiles,
+                     .first = first,
+                     .count = std::min(tiling.rows, out.h * out.w - first),
+                     .column_tile = i / tiles_per_column};
+  sum_tile(args, Gather(args, out), tiling, tile, scratch);
+  const float* sums = scratch + tiling.rows * kTileDepth;
+  float* y = args.y + (tile.frame * out.h * out.w + first) * args.shape.out_channels +
+             tile.column_tile * tiling.columns;
+  for (int64_t row = 0; row < tile.count; ++row) {
+    std::copy_n(sums + row * tiling.columns, tiling.columns, y + row * args.shape.out_channels);
+  }
+}
+
 }  // namespace
 
 int64_t product_columns(const Conv3dShape& shape) noexcept {
@@ -129,35 +148,16 @@ int64_t product_columns(const Conv3dShape& shape) noexcept {
   return 0;
 }
 
-int64_t product_workspace_bytes(const Conv3dShape& shape, const VideoExtent& x) {
-  const Tiling tiling(shape, conv3d_output(shape, x));
-  return ThreadScratch::bytes(tiling.tasks, tiling.scratch_floats());
-}
-
-void conv3d_product(const Conv3dArgs& args) {
-  const VideoExtent out = conv3d_output(*args.shape, args.extent);
-  const Tiling tiling(*args.shape, out);
-  const Gather gather(args, out);
-  const int64_t tiles_per_column = out.t * tiling.row_tiles;
-  ThreadScratch scratch(tiling.tasks, tiling.scratch_floats());
-  parallel_for(tiling.tasks, 1, [&](int64_t begin, int64_t end) {
-    float* const own_scratch = scratch.take();
-    for (int64_t i = begin; i < end; ++i) {
-      const int64_t row_tile = i % tiles_per_column % tiling.row_tiles;
-      const int64_t first = row_tile * tiling.rows;
-      const Tile tile = {.frame = i % tiles_per_column / tiling.row_tiles,
-                         .first = first,
-                         .count = std::min(tiling.rows, out.h * out.w - first),
-                         .column_tile = i / tiles_per_column};
-      multiply_tile(args, gather, tiling, tile, own_scratch);
-      const float* sums = own_scratch + tiling.rows * kTileDepth;
-      float* y = args.y + (tile.frame * out.h * out.w + first) * args.shape->out_channels +
-                 tile.column_tile * tiling.columns;
-      for (int64_t row = 0; row < tile.count; ++row) {
-        std::copy_n(sums + row * tiling.columns, tiling.columns,
-                    y + row * args.shape->out_channels);
-      }
-    }
+void conv3d_product(const Conv3dArgs& args, Context& context) {
+  const VideoExtent out = conv3d_output(args.shape, args.extent);
+  const Tiling tiling(args.shape, out);
+  const auto scratch =
+      std::make_shared<ThreadScratch>(context.device(), tiling.tasks, tiling.scratch_floats());
+  context.launch([args, out, tiling, scratch] {
+    parallel_for(tiling.tasks, 1, [&](int64_t begin, int64_t end) {
+      float* const own_scratch = scratch->take();
+      for (int64_t i = begin; i < end; ++i) multiply_tile(args, out, tiling, i, own_scratch);
+    });
   });
 }
 

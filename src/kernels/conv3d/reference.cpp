@@ -6,7 +6,7 @@ namespace {
 
 // Sum over the kernel window of one output element.
 double window_sum(const Conv3dArgs& args, const VideoExtent& out, int64_t channel) {
-  const Conv3dShape& s = *args.shape;
+  const Conv3dShape& s = args.shape;
   double sum = 0;
   for (int64_t i = 0; i < s.kernel_t * s.kernel_h * s.kernel_w; ++i) {
     const int64_t dt = i / (s.kernel_h * s.kernel_w);
@@ -38,7 +38,7 @@ VideoExtent conv3d_output(const Conv3dShape& s, const VideoExtent& x) {
 }
 
 void conv3d_reference(const Conv3dArgs& args) noexcept {
-  const Conv3dShape& s = *args.shape;
+  const Conv3dShape& s = args.shape;
   const VideoExtent out = conv3d_output(s, args.extent);
   parallel_for(out.t * out.h * out.w, 1, [&](int64_t begin, int64_t end) {
     for (int64_t pixel = begin; pixel < end; ++pixel) {

@@ -6,12 +6,13 @@
 namespace mxvideo::kernels {
 
 struct Conv3dArgs {
-  const Conv3dShape* shape = nullptr;
-  const float* x = nullptr;  // [t, h, w, in]
-  VideoExtent extent;
-  const float* weight = nullptr;  // [out, in, kt, kh, kw]; the product: see product_columns()
-  const float* bias = nullptr;    // [out]
-  float* y = nullptr;             // [ot, oh, ow, out]
+  Conv3dShape shape = {};
+  DevicePtr<const float> x = nullptr;  // [t, h, w, in]
+  VideoExtent extent = {};
+  // [out, in, kt, kh, kw]; the product: see product_columns()
+  DevicePtr<const float> weight = nullptr;
+  DevicePtr<const float> bias = nullptr;  // [out]
+  DevicePtr<float> y = nullptr;           // [ot, oh, ow, out]
 };
 
 // The definition: plain loops, double accumulation.
@@ -20,10 +21,9 @@ void conv3d_reference(const Conv3dArgs& args) noexcept;
 // A matrix product of the pixels under the kernel, gathered panel by panel, and the weights
 // [out / columns, kt, kh, kw, in, columns], where columns = product_columns(shape). Tiles of pixels
 // of one frame and of output channels are one task each, so bits do not depend on the thread
-// count. Throws Code::kOutOfMemory.
-void conv3d_product(const Conv3dArgs& args);
+// count. Launched on the context's device. Throws Code::kOutOfMemory.
+void conv3d_product(const Conv3dArgs& args, Context& context);
 // 0 when the product does not suit the shape: too few channels to be worth a gather.
 int64_t product_columns(const Conv3dShape& shape) noexcept;
-int64_t product_workspace_bytes(const Conv3dShape& shape, const VideoExtent& x);
 
 }  // namespace mxvideo::kernels

@@ -129,7 +129,7 @@ std::vector<const char*> fast_rows(const Conv3dShape& shape) {
 
 Tensor run_row(const Case& c, const Problem& problem, const char* row) {
   Context context;
-  context.forced_rows["conv3d"] = row;
+  context.policy.forced_rows["conv3d"] = row;
   const Conv3d conv(c.shape, problem.weight, problem.bias);
   return conv.run(problem.x, context);
 }
@@ -198,7 +198,7 @@ TEST(Conv3d, LeadingZerosEqualFramesOfZeros) {
     std::vector<const char*> rows = fast_rows(c.shape);
     rows.push_back("reference");
     for (const char* row : rows) {
-      context.forced_rows["conv3d"] = row;
+      context.policy.forced_rows["conv3d"] = row;
       const Tensor expected = conv.run(padded, context);
       const Tensor actual = conv.run(problem.x, context, 2);
       ASSERT_EQ(actual.shape(), expected.shape()) << c.name;
@@ -237,7 +237,7 @@ TEST(Conv3d, RowsOfOneConvolutionAgreeInAnyOrder) {
     const Conv3d conv(c.shape, problem.weight, problem.bias);
     for (const char* row : order) {
       Context context;
-      context.forced_rows["conv3d"] = row;
+      context.policy.forced_rows["conv3d"] = row;
       const Tensor actual = conv.run(problem.x, context);
       EXPECT_TRUE(std::ranges::equal(actual.values(), expected.values())) << order[0] << " " << row;
     }
@@ -254,12 +254,12 @@ TEST(Conv3d, KeepsOneCopyOfTheWeightsOverManyExtents) {
       const Tensor x = filled({t, 4, w, c.shape.in_channels}, 5, false);
       const Tensor y = conv.run(x, context);
       Context forced;
-      forced.forced_rows["conv3d"] = "reference";
+      forced.policy.forced_rows["conv3d"] = "reference";
       ASSERT_LE(test::relative_rms(y.values(), conv.run(x, forced).values()), 1e-6);
     }
   }
   EXPECT_LE(conv.bytes(), problem.weight.bytes() + problem.bias.bytes());
-  EXPECT_EQ((context.choices[{"conv3d", "product"}]), 4 * 19);
+  EXPECT_EQ((context.choices()[{"conv3d", "product"}]), 4 * 19);
 }
 
 TEST(Conv3d, Reads16BitWeightsAnd2dWeights) {
@@ -288,11 +288,11 @@ TEST(Conv3d, RefusesBrokenContracts) {
   EXPECT_EQ(test::expect_error([&] { conv.run(four_channels, context); }).code(), Code::kInternal);
   EXPECT_EQ(test::expect_error([&] { Conv3d(c.shape, problem.bias, problem.bias); }).code(),
             Code::kInternal);
-  context.forced_rows["conv3d"] = "product";
+  context.policy.forced_rows["conv3d"] = "product";
   const Error unsuited = test::expect_error([&] { conv.run(problem.x, context); });
   EXPECT_EQ(unsuited.code(), Code::kInvalidArgument);
   EXPECT_NE(std::string(unsuited.what()).find("channels"), std::string::npos) << unsuited.what();
-  context.forced_rows["conv3d"] = "cuda";
+  context.policy.forced_rows["conv3d"] = "cuda";
   const Error error = test::expect_error([&] { conv.run(problem.x, context); });
   EXPECT_EQ(error.code(), Code::kInvalidArgument);
   EXPECT_NE(std::string(error.what()).find("cuda"), std::string::npos) << error.what();

@@ -20,13 +20,15 @@ std::span<const Row<ElementwiseArgs>> elementwise_rows() { return kRows; }
 
 void elementwise(const ElementwiseArgs& args, Context& context) {
   const Row<ElementwiseArgs>& row = select("elementwise", elementwise_rows(), args, context);
-  parallel_for(args.count, kGrain, [&](int64_t begin, int64_t end) {
-    ElementwiseArgs slice = args;
-    slice.x += begin;
-    if (slice.z != nullptr) slice.z += begin;
-    slice.y += begin;
-    slice.count = end - begin;
-    row.run(slice);
+  context.launch([args, &row] {
+    parallel_for(args.count, kGrain, [&](int64_t begin, int64_t end) {
+      ElementwiseArgs slice = args;
+      slice.x += begin;
+      if (slice.z != nullptr) slice.z += begin;
+      slice.y += begin;
+      slice.count = end - begin;
+      row.run(slice);
+    });
   });
 }
 

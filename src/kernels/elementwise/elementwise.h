@@ -17,9 +17,9 @@ enum class ElementwiseOp : uint8_t { kSilu, kGeluTanh, kGeluTanhMultiply, kAdd, 
 
 struct ElementwiseArgs {
   ElementwiseOp op = ElementwiseOp::kAdd;
-  const float* x = nullptr;  // [count]
-  const float* z = nullptr;  // [count], binary ops only
-  float* y = nullptr;        // [count]
+  DevicePtr<const float> x = nullptr;  // [count]
+  DevicePtr<const float> z = nullptr;  // [count], binary ops only
+  DevicePtr<float> y = nullptr;        // [count]
   int64_t count = 0;
   float alpha = 1;  // kScaledAdd only
 };

@@ -95,21 +95,21 @@ void multiply_panel(const GemmMicroKernel& kernel, int64_t rows, int64_t depth, 
 }
 
 // The sums of one panel, [rows, kGemmPanel], to their place; `sums` is overwritten.
-void store_panel(const GemmMxArgs& args, const Block& block, int64_t column, float* sums) {
+void store_panel(const GemmMxCall& args, const Block& block, int64_t column, float* sums) {
   const int64_t n = args.weight->n;
   const bool quantized = args.mx.codes != nullptr;
-  apply_epilogue(epilogue_args(args), {.row = block.row,
-                                       .column = column,
-                                       .rows = block.rows,
-                                       .columns = std::min(kGemmPanel, n - column),
-                                       .accumulators = sums,
-                                       .accumulator_stride = kGemmPanel,
-                                       .y = quantized ? sums : args.y + block.row * n + column,
-                                       .y_stride = quantized ? kGemmPanel : n});
+  apply_epilogue(args.epilogue, {.row = block.row,
+                                 .column = column,
+                                 .rows = block.rows,
+                                 .columns = std::min(kGemmPanel, n - column),
+                                 .accumulators = sums,
+                                 .accumulator_stride = kGemmPanel,
+                                 .y = quantized ? sums : args.y + block.row * n + column,
+                                 .y_stride = quantized ? kGemmPanel : n});
   if (quantized) quantize_outputs(args, block.row, block.rows, column, sums);
 }
 
-void compute_block(const GemmMxArgs& args, const GemmMicroKernel& kernel, const Block& block) {
+void compute_block(const GemmMxCall& args, const GemmMicroKernel& kernel, const Block& block) {
   const int64_t k = args.weight->k;
   const auto* codes = reinterpret_cast<const uint8_t*>(args.weight->codes.data());
   const auto* scales = reinterpret_cast<const uint8_t*>(args.weight->scales.data());
@@ -145,7 +145,7 @@ bool has_tiny_block(const GemmMxArgs& args) {
 
 }  // namespace
 
-const char* reject_gemm_mx_overflow(const GemmMxArgs& args) noexcept {
+const char* decline_gemm_mx_overflow(const GemmMxArgs& args) noexcept {
   const int64_t k = args.weight->k;
   int largest = 0;
   for (int64_t i = 0; i < args.m * (k / kBlock); ++i) {
@@ -163,36 +163,36 @@ const char* reject_gemm_mx_overflow(const GemmMxArgs& args) noexcept {
   return nullptr;
 }
 
-const char* reject_gemm_mx_fp32(const GemmMxArgs& args) noexcept {
+const char* reject_gemm_mx_fp32(const GemmMxArgs& args, const RunPolicy& /*policy*/) noexcept {
   if (args.weight->element != formats::MxElement::kE4m3) return "elements that are not E4M3";
-  return reject_gemm_mx_overflow(args);
+  return nullptr;
 }
 
-const char* reject_gemm_mx_int8(const GemmMxArgs& args) noexcept {
+const char* reject_gemm_mx_int8(const GemmMxArgs& args, const RunPolicy& policy) noexcept {
   if (args.weight->element != formats::MxElement::kInt8) return "elements that are not INT8";
-  return reject_gemm_mx_int16(args);
+  return reject_gemm_mx_int16(args, policy);
 }
 
-const char* reject_gemm_mx_fast(const GemmMxArgs& args) noexcept {
+const char* reject_gemm_mx_fast(const GemmMxArgs& args, const RunPolicy& policy) noexcept {
   if (args.weight->element != formats::MxElement::kE4m3) return "elements that are not E4M3";
-  if (args.compute == Compute::kExact) return "its elements are int8, which is not exact";
-  if (args.compute == Compute::kAuto && !(args.weight->fast_noise <= kAutoNoise)) {
+  if (policy.compute == Compute::kExact) return "its elements are int8, which is not exact";
+  if (policy.compute == Compute::kAuto && !(args.weight->fast_noise <= kAutoNoise)) {
     return "weights that int8 elements would add more than 0.3 dB of noise to";
   }
-  return reject_gemm_mx_int16(args);
+  return reject_gemm_mx_int16(args, policy);
 }
 
-const char* reject_gemm_mx_int16(const GemmMxArgs& args) noexcept {
+const char* reject_gemm_mx_int16(const GemmMxArgs& args, const RunPolicy& /*policy*/) noexcept {
   if (!args.weight->fills_scales) return "weights whose blocks use little of their scales' range";
-  return reject_gemm_mx_overflow(args);
+  return nullptr;
 }
 
-const char* reject_gemm_mx_bf16(const GemmMxArgs& args) noexcept {
+const char* decline_gemm_mx_tiny(const GemmMxArgs& args) noexcept {
   if (has_tiny_block(args)) return "activations among the fp32 subnormals";
-  return reject_gemm_mx_int16(args);
+  return decline_gemm_mx_overflow(args);
 }
 
-void run_gemm_mx_blocked(const GemmMxArgs& args, const GemmMicroKernel& kernel) noexcept {
+void run_gemm_mx_blocked(const GemmMxCall& args, const GemmMicroKernel& kernel) noexcept {
   const int64_t panels = ceil_div(args.weight->n, kGemmPanel);
   if (args.m <= 0 || panels <= 0) return;
   const Plan plan = make_plan(args.m, panels, kernel.row_bytes, num_threads());
@@ -207,27 +207,17 @@ void run_gemm_mx_blocked(const GemmMxArgs& args, const GemmMicroKernel& kernel) 
   });
 }
 
-void run_gemm_mx_highway(const GemmMxArgs& args) noexcept {
+void run_gemm_mx_highway(const GemmMxCall& args) noexcept {
   run_gemm_mx_blocked(args, gemm_mx_highway(args.weight->element == formats::MxElement::kInt8));
 }
 
-void quantize_outputs(const GemmMxArgs& args, int64_t row, int64_t rows, int64_t column,
+void quantize_outputs(const GemmMxCall& args, int64_t row, int64_t rows, int64_t column,
                       const float* outputs) noexcept {
   static_assert(kGemmPanel == kBlock);
   const int64_t n = args.weight->n;
   quantize_mx_piece(args.quantize, outputs,
                     {.row = row, .rows = rows, .column = column, .columns = kGemmPanel, .n = n},
                     args.mx);
-}
-
-EpilogueArgs epilogue_args(const GemmMxArgs& args) noexcept {
-  return {.kind = args.epilogue,
-          .bias = args.bias,
-          .residual = args.residual,
-          .gate = args.gate,
-          .gate_stride = args.gate_stride,
-          .gate_row = args.gate_row,
-          .residual_stride = args.weight->n};
 }
 
 }  // namespace mxvideo::kernels

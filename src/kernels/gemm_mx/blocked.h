@@ -13,31 +13,34 @@
 
 namespace mxvideo::kernels {
 
-// All refuse scales so large that a decoded value or a partial sum might overflow fp32; the
-// reference, which accumulates in double, takes those. They read all activation scales. Besides,
-// _fp32 and _fast refuse INT8, and _int8 refuses E4M3; _int16, _int8, _fast and _bf16 refuse
-// weights that are not PackedMxWeight::fills_scales; _fast, what GemmMxArgs::compute
-// excludes; _bf16, activations whose scales are smaller than those of such weights.
-const char* reject_gemm_mx_overflow(const GemmMxArgs& args) noexcept;
-const char* reject_gemm_mx_fp32(const GemmMxArgs& args) noexcept;
-const char* reject_gemm_mx_fast(const GemmMxArgs& args) noexcept;
-const char* reject_gemm_mx_int8(const GemmMxArgs& args) noexcept;
-const char* reject_gemm_mx_int16(const GemmMxArgs& args) noexcept;
-const char* reject_gemm_mx_bf16(const GemmMxArgs& args) noexcept;
+// The arguments of a call as its rows get them.
+struct GemmMxCall : GemmMxArgs {
+  void (*quantize)(const QuantizeMxArgs&) noexcept = nullptr;  // what fills `mx`
+};
 
-void run_gemm_mx_blocked(const GemmMxArgs& args, const GemmMicroKernel& kernel) noexcept;
+// _fp32 and _fast refuse INT8, and _int8 refuses E4M3; _int16, _int8 and _fast refuse weights that
+// are not PackedMxWeight::fills_scales; _fast, what RunPolicy::compute excludes.
+const char* reject_gemm_mx_fp32(const GemmMxArgs& args, const RunPolicy& policy) noexcept;
+const char* reject_gemm_mx_fast(const GemmMxArgs& args, const RunPolicy& policy) noexcept;
+const char* reject_gemm_mx_int8(const GemmMxArgs& args, const RunPolicy& policy) noexcept;
+const char* reject_gemm_mx_int16(const GemmMxArgs& args, const RunPolicy& policy) noexcept;
+// All but the reference decline scales so large that a decoded value or a partial sum might
+// overflow fp32; the reference accumulates in double. _tiny declines besides activations whose
+// scales are smaller than those of weights that fill theirs. Both read all activation scales.
+const char* decline_gemm_mx_overflow(const GemmMxArgs& args) noexcept;
+const char* decline_gemm_mx_tiny(const GemmMxArgs& args) noexcept;
+
+void run_gemm_mx_blocked(const GemmMxCall& args, const GemmMicroKernel& kernel) noexcept;
 
 // To args.mx: outputs [rows, kGemmPanel] of the rows from `row` and the columns from `column` on.
-void quantize_outputs(const GemmMxArgs& args, int64_t row, int64_t rows, int64_t column,
+void quantize_outputs(const GemmMxCall& args, int64_t row, int64_t rows, int64_t column,
                       const float* outputs) noexcept;
 
-EpilogueArgs epilogue_args(const GemmMxArgs& args) noexcept;
-
 // gemm_mx_highway() on either element.
-void run_gemm_mx_highway(const GemmMxArgs& args) noexcept;
+void run_gemm_mx_highway(const GemmMxCall& args) noexcept;
 
 // The definition.
-void run_gemm_mx_reference(const GemmMxArgs& args) noexcept;
-void run_gemm_mx_reference_fast(const GemmMxArgs& args) noexcept;
+void run_gemm_mx_reference(const GemmMxCall& args) noexcept;
+void run_gemm_mx_reference_fast(const GemmMxCall& args) noexcept;
 
 }  // namespace mxvideo::kernels

@@ -23,7 +23,7 @@
 // activations nothing is known before the call.
 // common/epilogue.h adds its own. Needs FTZ and DAZ off.
 // Scales so large that a sum might overflow fp32 (their bytes together above about 350) make the
-// fast rows decline; the reference computes them.
+// fast rows decline, where the work runs; the reference computes them.
 // Weight scale bytes are never 0xFF and codes never NaN: refused when loading.
 // Activation scale byte 0xFF (a block that held NaN or infinity) makes the whole output row NaN.
 // Re-entrant: calls from different threads may share the weight.
@@ -74,13 +74,13 @@ class MxWeightPacker {
     double signal = 0;      // lower bound of Σ w²
   };
 
-  // k a multiple of 32. Throws Code::kOutOfMemory.
-  MxWeightPacker(int64_t n, int64_t k, formats::MxElement element);
+  // For the products of `device`; k a multiple of 32. Throws Code::kOutOfMemory.
+  MxWeightPacker(int64_t n, int64_t k, formats::MxElement element, Device& device = cpu_device());
   int64_t panels() const { return static_cast<int64_t>(surveys_.size()); }
   // Output features of a panel: kPanel, but for the last one.
   int64_t rows(int64_t panel) const;
   // Row-major `codes` [rows(panel), k] and `scales` [rows(panel), k/32]. Each panel once, from any
-  // thread.
+  // thread, as work of the device.
   void pack(int64_t panel, const uint8_t* codes, const uint8_t* scales) noexcept;
   // After every panel; the packer is empty then.
   PackedMxWeight finish();
@@ -90,11 +90,11 @@ class MxWeightPacker {
   std::vector<Survey> surveys_;  // by panel
 };
 
-// `codes` [n, k] and `scales` [n, k/32], row-major. Parallel.
+// `codes` [n, k] and `scales` [n, k/32], row-major, of the host. Parallel; returns when it is done.
 PackedMxWeight pack_mx_weight(const uint8_t* codes, const uint8_t* scales, int64_t n, int64_t k,
-                              formats::MxElement element = formats::MxElement::kE4m3);
-int64_t packed_mx_weight_bytes(int64_t n, int64_t k);
-// Inverse of packing; for saving and for tests. Arrays sized as above.
+                              formats::MxElement element = formats::MxElement::kE4m3,
+                              Device& device = cpu_device());
+// Inverse of packing, where its memory may be read; for messages and tests. Arrays sized as above.
 void unpack_mx_weight(const PackedMxWeight& weight, uint8_t* codes, uint8_t* scales);
 
 // Σ (w' - w)² / Σ w² of Gaussian weights w quantized to E4M3 by the rule rceil: -31.5 dB.
@@ -103,26 +103,22 @@ inline constexpr double kE4m3Noise = 7.1e-4;
 inline constexpr double kAutoNoise = 5e-5;
 
 struct GemmMxArgs {
-  const uint8_t* x_codes = nullptr;   // [m, k]
-  const uint8_t* x_scales = nullptr;  // [m, k/32]
+  DevicePtr<const uint8_t> x_codes = nullptr;   // [m, k]
+  DevicePtr<const uint8_t> x_scales = nullptr;  // [m, k/32]
   const PackedMxWeight* weight = nullptr;
-  const float* bias = nullptr;  // [n] or null
-  float* y = nullptr;           // [m, n]
+  DevicePtr<float> y = nullptr;  // [m, n]
   // Where the result goes quantized instead of to y, when this has codes: the bits of gemm_mx()
   // followed by quantize_mx(), of values still in the cache. n is a multiple of 32.
   MxOutput mx = {};
   int64_t m = 0;
-  Compute compute = Compute::kAuto;
-  Epilogue epilogue = Epilogue::kNone;
-  const float* residual = nullptr;    // [m, n], kGatedResidual only
-  const float* gate = nullptr;        // [gate_rows, n] with the row stride below; null means 1
-  int64_t gate_stride = 0;            // floats between rows of `gate`
-  const int32_t* gate_row = nullptr;  // [m]: row of `gate` for each row of y; null means row 0
-  // What fills `mx`: gemm_mx() sets it.
-  void (*quantize)(const QuantizeMxArgs&) noexcept = nullptr;
+  EpilogueArgs epilogue = {};
 };
 
-std::span<const Row<GemmMxArgs>> gemm_mx_rows();
+// What a row gets: the above and what quantizes the result (blocked.h).
+struct GemmMxCall;
+using GemmMxRow = Row<GemmMxArgs, GemmMxCall>;
+
+std::span<const GemmMxRow> gemm_mx_rows();
 void gemm_mx(const GemmMxArgs& args, Context& context);
 
 // The row that multiplies `weight` with ordinary activations, and at least Σ (w' - w)² / Σ w² of

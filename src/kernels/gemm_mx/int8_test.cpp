@@ -67,11 +67,11 @@ TEST_P(GemmMxint8Row, SameBitsForAnyThreadCountAndEveryIntegerRow) {
     if (GetParam().kind != Kind::kInt16 && GetParam().kind != Kind::kInt8) continue;
     const PackedMxWeight weight = p.packed();
     Guarded emulated(shape.m * shape.n);
-    run_gemm_mx_blocked({.x_codes = p.x_codes.data(),
-                         .x_scales = p.x_scales.data(),
-                         .weight = &weight,
-                         .y = emulated.data(),
-                         .m = shape.m},
+    run_gemm_mx_blocked({{.x_codes = p.x_codes.data(),
+                          .x_scales = p.x_scales.data(),
+                          .weight = &weight,
+                          .y = emulated.data(),
+                          .m = shape.m}},
                         emulated_int16(MxElement::kInt8));
     expect_same_bits(one, emulated);
   }
@@ -87,11 +87,9 @@ TEST(GemmMxint8Table, RowsDeclineTheOtherElement) {
     const PackedMxWeight weight = p.packed();
     for (const TestRow& row :
          test_rows(element == MxElement::kInt8 ? MxElement::kE4m3 : MxElement::kInt8)) {
-      const bool rejects = row.row.reject({.x_codes = p.x_codes.data(),
-                                           .x_scales = p.x_scales.data(),
-                                           .weight = &weight,
-                                           .m = 1,
-                                           .compute = Compute::kFast}) != nullptr;
+      const bool rejects = refuses(
+          row.row,
+          {.x_codes = p.x_codes.data(), .x_scales = p.x_scales.data(), .weight = &weight, .m = 1});
       EXPECT_EQ(rejects, !row.takes(element)) << row.name;
       ++checked;
     }

@@ -39,10 +39,10 @@ void unpack_panels(const uint8_t* panels, int64_t n, int64_t length, uint8_t* ro
 
 }  // namespace
 
-MxWeightPacker::MxWeightPacker(int64_t n, int64_t k, formats::MxElement element)
+MxWeightPacker::MxWeightPacker(int64_t n, int64_t k, formats::MxElement element, Device& device)
     : surveys_(static_cast<size_t>(ceil_div(n, kPanel))) {
-  weight_.codes = Tensor(DType::kU8, {panels(), k, kPanel});
-  weight_.scales = Tensor(DType::kU8, {panels(), k / formats::kMxBlockSize, kPanel});
+  weight_.codes = Tensor(DType::kU8, {panels(), k, kPanel}, device);
+  weight_.scales = Tensor(DType::kU8, {panels(), k / formats::kMxBlockSize, kPanel}, device);
   weight_.n = n;
   weight_.k = k;
   weight_.element = element;
@@ -75,18 +75,17 @@ PackedMxWeight MxWeightPacker::finish() {
 }
 
 PackedMxWeight pack_mx_weight(const uint8_t* codes, const uint8_t* scales, int64_t n, int64_t k,
-                              formats::MxElement element) {
-  MxWeightPacker packer(n, k, element);
-  parallel_for(packer.panels(), 1, [&](int64_t begin, int64_t end) {
-    for (int64_t p = begin; p < end; ++p) {
-      packer.pack(p, codes + p * kPanel * k, scales + p * kPanel * (k / formats::kMxBlockSize));
-    }
+                              formats::MxElement element, Device& device) {
+  MxWeightPacker packer(n, k, element, device);
+  device.launch([&] {
+    parallel_for(packer.panels(), 1, [&](int64_t begin, int64_t end) {
+      for (int64_t p = begin; p < end; ++p) {
+        packer.pack(p, codes + p * kPanel * k, scales + p * kPanel * (k / formats::kMxBlockSize));
+      }
+    });
   });
+  device.synchronize();
   return packer.finish();
-}
-
-int64_t packed_mx_weight_bytes(int64_t n, int64_t k) {
-  return ceil_div(n, kPanel) * kPanel * (k + k / formats::kMxBlockSize);
 }
 
 void unpack_mx_weight(const PackedMxWeight& weight, uint8_t* codes, uint8_t* scales) {

@@ -130,11 +130,8 @@ TEST(GemmMxFast, NoiseIsBoundedFromTheWeights) {
     }
     std::cout << kind << " " << noise / signal << ", bound " << weight.fast_noise << "\n";
     for (const Compute compute : {Compute::kExact, Compute::kAuto, Compute::kFast}) {
-      const bool rejects = reject_gemm_mx_fast({.x_codes = p.x_codes.data(),
-                                                .x_scales = p.x_scales.data(),
-                                                .weight = &weight,
-                                                .m = 1,
-                                                .compute = compute}) != nullptr;
+      const bool rejects =
+          reject_gemm_mx_fast({.weight = &weight, .m = 1}, {.compute = compute}) != nullptr;
       const bool quiet = weight.fast_noise <= kAutoNoise;
       EXPECT_EQ(rejects, compute == Compute::kExact || (compute == Compute::kAuto && !quiet));
     }
@@ -151,9 +148,9 @@ TEST(GemmMxChoice, NeedsNoFeaturesAndNoNoise) {
     const GemmMxChoice choice = choose_gemm_mx(weight, context);
     EXPECT_STREQ(choice.row, row);
     EXPECT_EQ(choice.noise, 0);
-    context.forced_rows["gemm_mx"] = "reference";
+    context.policy.forced_rows["gemm_mx"] = "reference";
   }
-  EXPECT_TRUE(context.choices.empty());
+  EXPECT_TRUE(context.choices().empty());
 }
 
 }  // namespace

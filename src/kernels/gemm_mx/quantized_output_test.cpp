@@ -30,7 +30,7 @@ class GemmMxQuantizedOutput : public GemmRowTest {
                 context);
     std::vector<uint8_t> codes(expected_codes.size(), 0xaa), scales(expected_scales.size(), 0xaa);
     const PackedMxWeight weight = p.packed();
-    GemmMxArgs quantized = args;
+    GemmMxCall quantized{args};
     quantized.x_codes = p.x_codes.data();
     quantized.x_scales = p.x_scales.data();
     quantized.weight = &weight;
@@ -57,7 +57,8 @@ TEST_P(GemmMxQuantizedOutput, IsThatOfQuantizingTheOutput) {
     const std::vector<float> bias(static_cast<size_t>(shape.n), 0.75f);
     for (const MxElement element : {MxElement::kE4m3, MxElement::kInt8}) {
       check(p, {}, {.element = element});
-      check(p, {.bias = bias.data(), .epilogue = Epilogue::kGeluTanh}, {.element = element});
+      check(p, {.epilogue = {.kind = Epilogue::kGeluTanh, .bias = bias.data()}},
+            {.element = element});
     }
   }
 }
@@ -73,14 +74,14 @@ TEST(GemmMx, QuantizesItsOutputByTheRowOfTheContext) {
   const PackedMxWeight weight = p.packed();
   std::vector<uint8_t> codes(size_t{3} * 64), scales(size_t{3} * 2);
   Context context;
-  context.forced_rows["quantize_mx"] = "reference";
+  context.policy.forced_rows["quantize_mx"] = "reference";
   gemm_mx({.x_codes = p.x_codes.data(),
            .x_scales = p.x_scales.data(),
            .weight = &weight,
            .mx = {.codes = codes.data(), .scales = scales.data(), .options = {}},
            .m = 3},
           context);
-  EXPECT_EQ((context.choices[{"quantize_mx", "reference"}]), 1);
+  EXPECT_EQ((context.choices()[{"quantize_mx", "reference"}]), 1);
 }
 
 }  // namespace

@@ -40,11 +40,10 @@ double dot(const GemmMxArgs& args, int64_t i, int64_t j, Decode decode) noexcept
   return acc;
 }
 
-void run(const GemmMxArgs& args, Decode decode) noexcept {
+void run(const GemmMxCall& args, Decode decode) noexcept {
   constexpr int64_t kPanel = PackedMxWeight::kPanel;
   const int64_t n = args.weight->n;
   const int64_t panels = ceil_div(n, kPanel);
-  const EpilogueArgs epilogue = epilogue_args(args);
   parallel_for(args.m * panels, 1, [&](int64_t begin, int64_t end) {
     for (int64_t part = begin; part < end; ++part) {
       const int64_t i = part / panels;
@@ -53,7 +52,8 @@ void run(const GemmMxArgs& args, Decode decode) noexcept {
       const int64_t count = std::min(kPanel, n - column);
       for (int64_t c = 0; c < count; ++c) {
         const int64_t j = column + c;
-        values[c] = static_cast<float>(epilogue_value(epilogue, i, j, dot(args, i, j, decode)));
+        values[c] =
+            static_cast<float>(epilogue_value(args.epilogue, i, j, dot(args, i, j, decode)));
       }
       if (args.mx.codes != nullptr) {
         quantize_outputs(args, i, 1, column, values);
@@ -66,11 +66,11 @@ void run(const GemmMxArgs& args, Decode decode) noexcept {
 
 }  // namespace
 
-void run_gemm_mx_reference(const GemmMxArgs& args) noexcept {
+void run_gemm_mx_reference(const GemmMxCall& args) noexcept {
   const bool int8 = args.weight->element == formats::MxElement::kInt8;
   run(args, int8 ? formats::decode_int8 : formats::decode_e4m3);
 }
 
-void run_gemm_mx_reference_fast(const GemmMxArgs& args) noexcept { run(args, decode_fast); }
+void run_gemm_mx_reference_fast(const GemmMxCall& args) noexcept { run(args, decode_fast); }
 
 }  // namespace mxvideo::kernels

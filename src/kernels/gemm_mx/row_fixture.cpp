@@ -21,12 +21,12 @@ using mxvideo::test::use_every_highway_target;
 using mxvideo::test::use_highway_target;
 
 template <const GemmMicroKernel& kernel>
-void run_kernel(const GemmMxArgs& args) noexcept {
+void run_kernel(const GemmMxCall& args) noexcept {
   run_gemm_mx_blocked(args, kernel);
 }
 
 template <const GemmMicroKernel& e4m3, const GemmMicroKernel& int8>
-void run_both(const GemmMxArgs& args) noexcept {
+void run_both(const GemmMxCall& args) noexcept {
   run_gemm_mx_blocked(args, args.weight->element == MxElement::kInt8 ? int8 : e4m3);
 }
 
@@ -40,7 +40,7 @@ Kind kind_of(const std::string& name) {
 
 std::vector<TestRow> all_rows() {
   std::vector<TestRow> rows;
-  for (const Row<GemmMxArgs>& row : gemm_mx_rows()) {
+  for (const kernels::GemmMxRow& row : gemm_mx_rows()) {
     if (std::string_view(row.name) != "highway") {
       rows.push_back({row.name, row, kind_of(row.name)});
       continue;
@@ -50,22 +50,25 @@ std::vector<TestRow> all_rows() {
           {row.name + std::string("_") + hwy::TargetName(target), row, Kind::kFp32, target});
     }
   }
-  const Row<GemmMxArgs> emulated[] = {
-      {"amx_bf16", kCpuNone, reject_gemm_mx_bf16,
-       run_both<kGemmMxAmxBf16Emulated, kGemmMxint8AmxBf16Emulated>},
-      {"avx512_bf16", kCpuNone, reject_gemm_mx_bf16,
-       run_both<kGemmMxAvx512Bf16Emulated, kGemmMxint8Avx512Bf16Emulated>},
-      {"avx512", kCpuNone, reject_gemm_mx_fp32, run_kernel<kGemmMxAvx512Emulated>},
+  const kernels::GemmMxRow emulated[] = {
+      {"amx_bf16", kCpuNone, reject_gemm_mx_int16,
+       run_both<kGemmMxAmxBf16Emulated, kGemmMxint8AmxBf16Emulated>, decline_gemm_mx_tiny},
+      {"avx512_bf16", kCpuNone, reject_gemm_mx_int16,
+       run_both<kGemmMxAvx512Bf16Emulated, kGemmMxint8Avx512Bf16Emulated>, decline_gemm_mx_tiny},
+      {"avx512", kCpuNone, reject_gemm_mx_fp32, run_kernel<kGemmMxAvx512Emulated>,
+       decline_gemm_mx_overflow},
       {"avx512_vnni_int16", kCpuNone, reject_gemm_mx_int16,
-       run_both<kGemmMxAvx512VnniInt16Emulated, kGemmMxint8Avx512VnniInt16Emulated>},
+       run_both<kGemmMxAvx512VnniInt16Emulated, kGemmMxint8Avx512VnniInt16Emulated>,
+       decline_gemm_mx_overflow},
       {"avx_vnni_int16", kCpuNone, reject_gemm_mx_int16,
-       run_both<kGemmMxAvxVnniInt16Emulated, kGemmMxint8AvxVnniInt16Emulated>},
-      {"avx512_vnni_fast", kCpuNone, reject_gemm_mx_fast,
-       run_kernel<kGemmMxAvx512VnniFastEmulated>},
+       run_both<kGemmMxAvxVnniInt16Emulated, kGemmMxint8AvxVnniInt16Emulated>,
+       decline_gemm_mx_overflow},
+      {"avx512_vnni_fast", kCpuNone, reject_gemm_mx_fast, run_kernel<kGemmMxAvx512VnniFastEmulated>,
+       decline_gemm_mx_overflow},
       {"avx512_vnni_int8", kCpuNone, reject_gemm_mx_int8,
-       run_kernel<kGemmMxint8Avx512VnniInt8Emulated>},
+       run_kernel<kGemmMxint8Avx512VnniInt8Emulated>, decline_gemm_mx_overflow},
   };
-  for (const Row<GemmMxArgs>& row : emulated) {
+  for (const kernels::GemmMxRow& row : emulated) {
     rows.push_back({std::string(row.name) + "_emulated", row, kind_of(row.name)});
   }
   return rows;
@@ -90,6 +93,11 @@ std::vector<float> characteristic_floats(const std::string& kind, int64_t rows, 
 }
 
 void PrintTo(const TestRow& row, std::ostream* out) { *out << row.name; }
+
+bool refuses(const kernels::GemmMxRow& row, const GemmMxArgs& args) {
+  return row.reject(args, {.compute = Compute::kFast}) != nullptr ||
+         (row.decline != nullptr && row.decline(args) != nullptr);
+}
 
 std::vector<TestRow> test_rows(MxElement element) {
   std::vector<TestRow> rows = all_rows();
@@ -124,9 +132,9 @@ Guarded GemmRowTest::run(const Problem& p, GemmMxArgs args) const {
   args.weight = &weight;
   args.y = y.data();
   args.m = p.shape().m;
-  args.compute = Compute::kFast;
-  EXPECT_EQ(GetParam().row.reject(args), nullptr);
-  GetParam().row.run(args);
+  if (args.epilogue.residual_stride == 0) args.epilogue.residual_stride = p.shape().n;
+  EXPECT_FALSE(refuses(GetParam().row, args));
+  GetParam().row.run({args});
   EXPECT_TRUE(y.intact());
   return y;
 }

@@ -34,7 +34,7 @@ enum class Kind { kReference, kFp32, kInt16, kInt8, kFast, kBf16 };
 
 struct TestRow {
   std::string name;
-  Row<GemmMxArgs> row;
+  kernels::GemmMxRow row;
   Kind kind;
   int64_t highway_target = 0;  // 0: no Highway row
 
@@ -45,6 +45,9 @@ struct TestRow {
 };
 
 void PrintTo(const TestRow& row, std::ostream* out);
+
+// Whether the row does not take these arguments, or their values, where any product may be used.
+bool refuses(const kernels::GemmMxRow& row, const GemmMxArgs& args);
 
 // [rows, k] of the kind "gaussian", "heavy tails", "outlier channels" (a thousand times as large)
 // or "spread scales" (neighbouring blocks 2^40 apart).

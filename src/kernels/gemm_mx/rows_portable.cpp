@@ -7,14 +7,16 @@ namespace mxvideo::kernels {
 namespace {
 
 constexpr std::array kRows = {
-    Row<GemmMxArgs>{"highway", kCpuNone, reject_gemm_mx_overflow, run_gemm_mx_highway},
+    GemmMxRow{"highway", kCpuNone, accept_all<GemmMxArgs>, run_gemm_mx_highway,
+              decline_gemm_mx_overflow},
     // Runs only where it is asked for: what "highway" declines it declines, too.
-    Row<GemmMxArgs>{"reference_fast", kCpuNone, reject_gemm_mx_fast, run_gemm_mx_reference_fast},
-    Row<GemmMxArgs>{"reference", kCpuNone, accept_all<GemmMxArgs>, run_gemm_mx_reference},
+    GemmMxRow{"reference_fast", kCpuNone, reject_gemm_mx_fast, run_gemm_mx_reference_fast,
+              decline_gemm_mx_overflow},
+    GemmMxRow{"reference", kCpuNone, accept_all<GemmMxArgs>, run_gemm_mx_reference},
 };
 
 }  // namespace
 
-std::span<const Row<GemmMxArgs>> gemm_mx_rows() { return kRows; }
+std::span<const GemmMxRow> gemm_mx_rows() { return kRows; }
 
 }  // namespace mxvideo::kernels

@@ -32,9 +32,9 @@ TEST(GemmMxChoice, TellsTheRowAndABoundOfItsNoise) {
   expect(kVnni | kCpuAvx512Bf16 | kCpuFullRateBf16, "avx512_bf16", 0, 0);
   expect(kVnni | kCpuAvx512Bf16, "avx512_vnni_int16", int16_noise, 1.01 * int16_noise);
   expect(kVnni, "avx512_vnni_int16", int16_noise, 1.01 * int16_noise);  // too much for the fast row
-  context.compute = Compute::kFast;
+  context.policy.compute = Compute::kFast;
   expect(kVnni, "avx512_vnni_fast", weight.fast_noise, weight.fast_noise);
-  EXPECT_TRUE(context.choices.empty());
+  EXPECT_TRUE(context.choices().empty());
 }
 
 // INT8 elements are integers already.

@@ -21,11 +21,10 @@ class GemmMxRow : public GemmRowTest {
  protected:
   bool rejects(const Problem& p) const {
     const PackedMxWeight weight = p.packed();
-    return GetParam().row.reject({.x_codes = p.x_codes.data(),
-                                  .x_scales = p.x_scales.data(),
-                                  .weight = &weight,
-                                  .m = p.shape().m,
-                                  .compute = Compute::kFast}) != nullptr;
+    return refuses(GetParam().row, {.x_codes = p.x_codes.data(),
+                                    .x_scales = p.x_scales.data(),
+                                    .weight = &weight,
+                                    .m = p.shape().m});
   }
 
   void expect_in_bound(const Problem& p, const Guarded& y) const {
@@ -161,11 +160,11 @@ TEST_P(GemmMxRow, ScalesThatMightOverflowAreDeclinedOrRight) {
                              .weight = &weight,
                              .y = y.data(),
                              .m = 3};
-    EXPECT_EQ(GetParam().row.reject(args) != nullptr, GetParam().kind != Kind::kReference)
+    EXPECT_EQ(refuses(GetParam().row, args), GetParam().kind != Kind::kReference)
         << x_scale << " " << w_scale;
     Context context;
     gemm_mx(args, context);
-    EXPECT_EQ((context.choices[{"gemm_mx", "reference"}]), 1);
+    EXPECT_EQ((context.choices()[{"gemm_mx", "reference"}]), 1);
     for (int64_t i = 0; i < 15; ++i) {
       ASSERT_EQ(y[i], static_cast<float>(p.exact_sum(i / 5, i % 5).value)) << i;
     }
@@ -178,7 +177,7 @@ TEST_P(GemmMxRow, NanScaleMakesItsRowNan) {
     const int64_t nan_row = m / 2;
     p.x_scales[static_cast<size_t>(nan_row * 9 + 8)] = 255;
     for (const Epilogue epilogue : {Epilogue::kNone, Epilogue::kGeluTanh}) {
-      const Guarded y = run(p, {.epilogue = epilogue});
+      const Guarded y = run(p, {.epilogue = {.kind = epilogue}});
       for (int64_t i = 0; i < y.count(); ++i) {
         ASSERT_EQ(std::isnan(y[i]), i / 37 == nan_row) << "m " << m << " at " << i;
       }
@@ -210,14 +209,14 @@ TEST_P(GemmMxRow, SameBitsForAnyThreadCount) {
 TEST_P(GemmMxRow, BitsOfAnOutputDependOnItsRowAndColumnOnly) {
   constexpr int64_t kFirst = 30, kColumns = 35, kDepth = 544, kBlocks = kDepth / kBlock;
   const Problem all = Problem::random({29, 70, kDepth}, 8);
-  const Guarded y = run(all, {.epilogue = Epilogue::kGeluTanh});
+  const Guarded y = run(all, {.epilogue = {.kind = Epilogue::kGeluTanh}});
   for (int64_t i = 0; i < 29; i += 4) {
     Problem one({1, kColumns, kDepth});
     std::copy_n(all.x_codes.begin() + i * kDepth, kDepth, one.x_codes.begin());
     std::copy_n(all.x_scales.begin() + i * kBlocks, kBlocks, one.x_scales.begin());
     std::copy_n(all.w_codes.begin() + kFirst * kDepth, kColumns * kDepth, one.w_codes.begin());
     std::copy_n(all.w_scales.begin() + kFirst * kBlocks, kColumns * kBlocks, one.w_scales.begin());
-    const Guarded part = run(one, {.epilogue = Epilogue::kGeluTanh});
+    const Guarded part = run(one, {.epilogue = {.kind = Epilogue::kGeluTanh}});
     for (int64_t j = 0; j < kColumns; ++j) {
       ASSERT_TRUE(same_bits(part[j], y[i * 70 + kFirst + j])) << j;
     }
@@ -240,11 +239,11 @@ TEST_P(GemmMxRow, RowsOfAKindAgreeBitForBit) {
                                   : bf16()    ? emulated_bf16(GetParam().name)
                                   : integer() ? emulated_int16(formats::MxElement::kE4m3)
                                               : kGemmMxAvx512Emulated;
-  run_gemm_mx_blocked({.x_codes = p.x_codes.data(),
-                       .x_scales = p.x_scales.data(),
-                       .weight = &weight,
-                       .y = emulated.data(),
-                       .m = shape.m},
+  run_gemm_mx_blocked({{.x_codes = p.x_codes.data(),
+                        .x_scales = p.x_scales.data(),
+                        .weight = &weight,
+                        .y = emulated.data(),
+                        .m = shape.m}},
                       kernel);
   expect_same_bits(emulated, run(p));
 }
@@ -295,7 +294,7 @@ std::vector<float> random_floats(int64_t count, uint32_t seed) {
 TEST_P(GemmMxRow, BiasIsAdded) {
   const Problem p = Problem::random({6, 41, 96}, 10, 118, 126);
   const std::vector<float> bias = random_floats(41, 11);
-  const Guarded y = run(p, {.bias = bias.data()});
+  const Guarded y = run(p, {.epilogue = {.bias = bias.data()}});
   for (int64_t i = 0; i < y.count(); ++i) {
     const ExactSum sum = p.exact_sum(i / 41, i % 41);
     const double expected = sum.value + bias[static_cast<size_t>(i % 41)];
@@ -311,7 +310,7 @@ TEST_P(GemmMxRow, GeluStaysInTheBound) {
   bias[1] = 1e12f;
   bias[2] = -1e12f;
   bias[40] = -8;
-  const Guarded y = run(p, {.bias = bias.data(), .epilogue = Epilogue::kGeluTanh});
+  const Guarded y = run(p, {.epilogue = {.kind = Epilogue::kGeluTanh, .bias = bias.data()}});
   for (int64_t i = 0; i < y.count(); ++i) {
     const ExactSum sum = p.exact_sum(i / 41, i % 41);
     const double v = sum.value + bias[static_cast<size_t>(i % 41)];
@@ -337,17 +336,18 @@ TEST_P(GemmMxRow, GatedResidualMayBeInPlace) {
     for (const int gating : {0, 1, 2}) {  // none, one row, a row per token
       Guarded y(shape.m * shape.n);
       if (in_place) std::copy(residual.begin(), residual.end(), y.data());
-      GetParam().row.run({.x_codes = p.x_codes.data(),
-                          .x_scales = p.x_scales.data(),
-                          .weight = &weight,
-                          .bias = bias.data(),
-                          .y = y.data(),
-                          .m = shape.m,
-                          .epilogue = Epilogue::kGatedResidual,
-                          .residual = in_place ? y.data() : residual.data(),
-                          .gate = gating == 0 ? nullptr : gate.data(),
-                          .gate_stride = 50,
-                          .gate_row = gating == 2 ? gate_row.data() : nullptr});
+      GetParam().row.run({{.x_codes = p.x_codes.data(),
+                           .x_scales = p.x_scales.data(),
+                           .weight = &weight,
+                           .y = y.data(),
+                           .m = shape.m,
+                           .epilogue = {.kind = Epilogue::kGatedResidual,
+                                        .bias = bias.data(),
+                                        .residual = in_place ? y.data() : residual.data(),
+                                        .gate = gating == 0 ? nullptr : gate.data(),
+                                        .gate_stride = 50,
+                                        .gate_row = gating == 2 ? gate_row.data() : nullptr,
+                                        .residual_stride = shape.n}}});
       EXPECT_TRUE(y.intact());
       for (int64_t i = 0; i < y.count(); ++i) {
         const auto row = static_cast<size_t>(i / shape.n);
@@ -406,7 +406,7 @@ TEST_P(GemmMxRow, AgreesWithTorchaoGoldens) {
     const std::vector<float> bias = golden.f32("bias");
     const std::vector<double> expected = golden.f64("y");
     const std::vector<double> magnitude = golden.f64("y.abs_sum");
-    const Guarded y = run(p, {.bias = bias.data()});
+    const Guarded y = run(p, {.epilogue = {.bias = bias.data()}});
     for (int64_t i = 0; i < y.count(); ++i) {
       const auto at = static_cast<size_t>(i);
       ExactSum sum = p.exact_sum(i / shape.n, i % shape.n);
@@ -468,7 +468,7 @@ TEST_P(GemmMxRow, NoRowsIsNoWork) {
 
 TEST(GemmMxTable, EndsWithTheReference) {
   ASSERT_FALSE(gemm_mx_rows().empty());
-  const Row<GemmMxArgs>& last = gemm_mx_rows().back();
+  const auto& last = gemm_mx_rows().back();
   EXPECT_STREQ(last.name, "reference");
   EXPECT_EQ(last.requires_cpu, kCpuNone);
 }

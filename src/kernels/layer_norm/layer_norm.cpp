@@ -1,5 +1,7 @@
 #include "kernels/layer_norm/layer_norm.h"
 
+#include <memory>
+
 #include "base/parallel.h"
 #include "kernels/common/thread_scratch.h"
 #include "kernels/layer_norm/rows.h"
@@ -27,31 +29,31 @@ std::span<const Row<LayerNormArgs>> layer_norm_rows() { return kRows; }
 
 void layer_norm(const LayerNormArgs& args, Context& context) {
   const Row<LayerNormArgs>& row = select("layer_norm", layer_norm_rows(), args, context);
-  parallel_for(args.rows, 1, [&](int64_t begin, int64_t end) {
-    row.run(rows_of(args, begin, end - begin, args.y + begin * args.dim));
+  context.launch([args, &row] {
+    parallel_for(args.rows, 1, [&](int64_t begin, int64_t end) {
+      row.run(rows_of(args, begin, end - begin, args.y + begin * args.dim));
+    });
   });
-}
-
-int64_t layer_norm_mx_workspace_bytes(int64_t rows, int64_t dim) {
-  return ThreadScratch::bytes(rows, dim);
 }
 
 void layer_norm_mx(const LayerNormArgs& args, const MxOutput& output, Context& context) {
   const QuantizeMxArgs one_row = {.m = 1, .k = args.dim, .options = output.options};
   const Row<LayerNormArgs>& norm = select("layer_norm", layer_norm_rows(), args, context);
   const Row<QuantizeMxArgs>& quantize = select("quantize_mx", quantize_mx_rows(), one_row, context);
-  const int64_t blocks = args.dim / formats::kMxBlockSize;
-  ThreadScratch scratch(args.rows, args.dim);
-  parallel_for(args.rows, 1, [&](int64_t begin, int64_t end) {
-    QuantizeMxArgs quantized = one_row;
-    float* const values = scratch.take();
-    quantized.x = values;
-    for (int64_t row = begin; row < end; ++row) {
-      norm.run(rows_of(args, row, 1, values));
-      quantized.codes = output.codes + row * args.dim;
-      quantized.scales = output.scales + row * blocks;
-      quantize.run(quantized);
-    }
+  const auto scratch = std::make_shared<ThreadScratch>(context.device(), args.rows, args.dim);
+  context.launch([args, output, one_row, &norm, &quantize, scratch] {
+    const int64_t blocks = args.dim / formats::kMxBlockSize;
+    parallel_for(args.rows, 1, [&](int64_t begin, int64_t end) {
+      QuantizeMxArgs quantized = one_row;
+      float* const values = scratch->take();
+      quantized.x = values;
+      for (int64_t row = begin; row < end; ++row) {
+        norm.run(rows_of(args, row, 1, values));
+        quantized.codes = output.codes + row * args.dim;
+        quantized.scales = output.scales + row * blocks;
+        quantize.run(quantized);
+      }
+    });
   });
 }
 

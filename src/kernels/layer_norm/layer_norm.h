@@ -13,17 +13,18 @@
 namespace mxvideo::kernels {
 
 struct LayerNormArgs {
-  const float* x = nullptr;  // [rows, dim]
-  float* y = nullptr;        // [rows, dim]
+  DevicePtr<const float> x = nullptr;  // [rows, dim]
+  DevicePtr<float> y = nullptr;        // [rows, dim]
   int64_t rows = 0;
   int64_t dim = 0;
   float epsilon = 1e-6f;
-  const float* weight = nullptr;            // [dim] or null
-  const float* bias = nullptr;              // [dim] or null
-  const float* scale = nullptr;             // [vectors, dim] with modulation_stride, or null
-  const float* shift = nullptr;             // likewise; null exactly when scale is
+  DevicePtr<const float> weight = nullptr;  // [dim] or null
+  DevicePtr<const float> bias = nullptr;    // [dim] or null
+  DevicePtr<const float> scale = nullptr;   // [vectors, dim] with modulation_stride, or null
+  DevicePtr<const float> shift = nullptr;   // likewise; null exactly when scale is
   int64_t modulation_stride = 0;            // floats between vectors of scale and of shift
-  const int32_t* modulation_row = nullptr;  // [rows]: vector for each row; null means vector 0
+  DevicePtr<const int32_t> modulation_row =
+      nullptr;  // [rows]: vector for each row; null means vector 0
 };
 
 std::span<const Row<LayerNormArgs>> layer_norm_rows();
@@ -32,7 +33,5 @@ void layer_norm(const LayerNormArgs& args, Context& context);
 // The bits of layer_norm() followed by quantize_mx(), row by row: what is quantized is still in
 // the cache, and args.y is not used. `dim` is a multiple of 32. Rows come from both tables.
 void layer_norm_mx(const LayerNormArgs& args, const MxOutput& output, Context& context);
-// Working memory of that call.
-int64_t layer_norm_mx_workspace_bytes(int64_t rows, int64_t dim);
 
 }  // namespace mxvideo::kernels

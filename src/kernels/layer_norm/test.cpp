@@ -26,7 +26,7 @@ void expect_reference(LayerNormArgs args, const std::vector<double>& expected) {
   args.rows = 2;
   args.dim = 4;
   Context context;
-  context.forced_rows["layer_norm"] = "reference";
+  context.policy.forced_rows["layer_norm"] = "reference";
   layer_norm(args, context);
   for (size_t i = 0; i < y.size(); ++i) EXPECT_EQ(y[i], static_cast<float>(expected[i])) << i;
 }
@@ -67,7 +67,7 @@ TEST(LayerNorm, RowsEqualTheGoldens) {
     const auto count = static_cast<int64_t>(x.size());
     for (const auto& row : layer_norm_rows()) {
       Context context;
-      context.forced_rows["layer_norm"] = row.name;
+      context.policy.forced_rows["layer_norm"] = row.name;
       std::vector<float> y(x.size());
       layer_norm({.x = x.data(), .y = y.data(), .rows = count / dim, .dim = dim}, context);
       EXPECT_LT(test::relative_rms(y, golden.f32("block0.norm1")), 4 * kUnit) << row.name;

@@ -16,10 +16,10 @@ struct BlendStrides {
 };
 
 struct BlendArgs {
-  const float* x = nullptr;  // [rows, steps, width]
-  float* y = nullptr;        // [rows, steps, width]
-  BlendStrides from = {};    // of x
-  BlendStrides to = {};      // of y
+  DevicePtr<const float> x = nullptr;  // [rows, steps, width]
+  DevicePtr<float> y = nullptr;        // [rows, steps, width]
+  BlendStrides from = {};              // of x
+  BlendStrides to = {};                // of y
   int64_t rows = 0;
   int64_t steps = 0;
   int64_t width = 0;  // floats side by side that share a step

@@ -15,8 +15,8 @@ enum class ChannelAffineOp : uint8_t { kNormalize, kDenormalize };
 
 struct ChannelAffineArgs {
   ChannelAffineOp op = ChannelAffineOp::kNormalize;
-  const float* x = nullptr;
-  float* y = nullptr;
+  DevicePtr<const float> x = nullptr;
+  DevicePtr<float> y = nullptr;
   int64_t per_channel = 0;
   std::vector<float> mean = {};       // one for each channel
   std::vector<float> deviation = {};  // likewise

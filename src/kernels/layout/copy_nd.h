@@ -26,8 +26,8 @@ enum class CopyValues : uint8_t { kAsTheyAre, kClampToOne };
 struct CopyNdArgs {
   static constexpr int kMaxAxes = 8;
 
-  const float* x = nullptr;
-  float* y = nullptr;
+  DevicePtr<const float> x = nullptr;
+  DevicePtr<float> y = nullptr;
   std::array<CopyAxis, kMaxAxes> axes = {};  // in any order
   CopyValues values = CopyValues::kAsTheyAre;
 };

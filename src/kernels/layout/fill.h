@@ -9,7 +9,7 @@
 namespace mxvideo::kernels {
 
 struct FillArgs {
-  float* y = nullptr;
+  DevicePtr<float> y = nullptr;
   float value = 0;
   int64_t rows = 1;
   int64_t width = 0;

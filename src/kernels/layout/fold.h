@@ -25,8 +25,8 @@ struct FoldExtent {
 
 struct FoldArgs {
   FoldOp op = FoldOp::kAverageDown;
-  const float* x = nullptr;  // [from.frames, from.rows, from.columns, from.channels]
-  float* y = nullptr;        // likewise; all that its pixels need lies in x
+  DevicePtr<const float> x = nullptr;  // [from.frames, from.rows, from.columns, from.channels]
+  DevicePtr<float> y = nullptr;        // likewise; all that its pixels need lies in x
   FoldExtent from = {};
   FoldExtent to = {};
   int64_t time = 1;

@@ -14,11 +14,11 @@
 namespace mxvideo::kernels {
 
 struct GatherRowsArgs {
-  const std::byte* table = nullptr;  // [rows, width]
-  DType dtype = DType::kF32;         // F32, BF16 or F16
+  DevicePtr<const std::byte> table = nullptr;  // [rows, width]
+  DType dtype = DType::kF32;                   // F32, BF16 or F16
   int64_t width = 0;
   std::vector<int32_t> ids = {};  // rows of `table`, which the caller has checked
-  float* y = nullptr;
+  DevicePtr<float> y = nullptr;
   int64_t row_stride = 0;
   int64_t column_stride = 1;
 };

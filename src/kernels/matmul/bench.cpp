@@ -11,7 +11,7 @@ namespace mxvideo::bench {
 namespace {
 
 using kernels::MatmulArgs;
-using MatmulRow = kernels::Row<MatmulArgs>;
+using kernels::MatmulRow;
 
 struct Shape {
   const char* layer;
@@ -44,7 +44,7 @@ void bench_row(benchmark::State& state, const MatmulRow& row, DType dtype, const
   const std::vector<uint32_t> weight = random_weights(shape.n * shape.k);
   std::vector<float> y(static_cast<size_t>(shape.m * shape.n));
   kernels::Context context;
-  context.forced_rows["matmul"] = row.name;
+  context.policy.forced_rows["matmul"] = row.name;
   const MatmulArgs args = {.x = x.data(),
                            .weight = reinterpret_cast<const std::byte*>(weight.data()),
                            .weight_dtype = dtype,
@@ -77,7 +77,7 @@ void register_matmul() {
     if (!cpu_has(cpu_features(), row.requires_cpu)) continue;
     if (std::string(row.name) == "reference") continue;  // minutes on these shapes
     for (const Shape& shape : kShapes) {
-      if (row.reject({.m = shape.m}) == nullptr) add_row(row, shape);
+      if (row.reject({.m = shape.m}, {}) == nullptr) add_row(row, shape);
     }
   }
 }

@@ -98,7 +98,7 @@ void dot_rows(const MatmulArgs& args, const Weights& weights, float* sums) {
 }
 
 template <class Weights>
-void matvec_of(const MatmulArgs& args) {
+void matvec_of(const MatmulTile& args) {
   constexpr decltype(&dot_rows<1, Weights>) kDots[] = {dot_rows<1, Weights>, dot_rows<2, Weights>,
                                                        dot_rows<3, Weights>, dot_rows<4, Weights>};
   static_assert(std::size(kDots) == kMatvecRows);
@@ -110,7 +110,7 @@ void matvec_of(const MatmulArgs& args) {
   }
 }
 
-void matvec_kernel(const MatmulArgs& args) {
+void matvec_kernel(const MatmulTile& args) {
   if (args.weight_dtype == DType::kF32) return matvec_of<F32Weights>(args);
   if (args.weight_dtype == DType::kBF16) return matvec_of<Bf16Weights>(args);
   matvec_of<F16Weights>(args);
@@ -141,18 +141,18 @@ namespace mxvideo::kernels {
 HWY_EXPORT(matvec_kernel);
 HWY_EXPORT(decode_kernel);
 
-const char* matvec_reject(const MatmulArgs& args) noexcept {
+const char* matvec_reject(const MatmulArgs& args, const RunPolicy& /*policy*/) noexcept {
   return args.m > kMatvecRows ? "more than 4 rows" : nullptr;
 }
 
-void matvec_highway(const MatmulArgs& args) noexcept {
+void matvec_highway(const MatmulTile& args) noexcept {
   HWY_DYNAMIC_DISPATCH(matvec_kernel)(args);
-  apply_epilogue(matmul_epilogue(args), {.rows = args.m,
-                                         .columns = args.n,
-                                         .accumulators = args.scratch,
-                                         .accumulator_stride = args.n,
-                                         .y = args.y,
-                                         .y_stride = args.y_stride});
+  apply_epilogue(args.epilogue, {.rows = args.m,
+                                 .columns = args.n,
+                                 .accumulators = args.scratch,
+                                 .accumulator_stride = args.n,
+                                 .y = args.y,
+                                 .y_stride = args.y_stride});
 }
 
 void decode_weights(const std::byte* weights, DType dtype, int64_t count, float* values) noexcept {

@@ -20,28 +20,23 @@
 namespace mxvideo::kernels {
 
 struct MatmulArgs {
-  const float* x = nullptr;           // [m, k], row stride x_stride
-  int64_t x_stride = 0;               // floats between rows; 0 means k
-  const std::byte* weight = nullptr;  // [n, k] of weight_dtype
-  DType weight_dtype = DType::kF32;   // F32, BF16 or F16
-  const float* bias = nullptr;        // [n] or null
-  float* y = nullptr;                 // [m, n], row stride y_stride; overlaps no array but residual
-  int64_t y_stride = 0;               // floats between rows of y and of residual; 0 means n
+  DevicePtr<const float> x = nullptr;           // [m, k], row stride x_stride
+  int64_t x_stride = 0;                         // floats between rows; 0 means k
+  DevicePtr<const std::byte> weight = nullptr;  // [n, k] of weight_dtype
+  DType weight_dtype = DType::kF32;             // F32, BF16 or F16
+  DevicePtr<float> y = nullptr;  // [m, n], row stride y_stride; overlaps no array but residual
+  int64_t y_stride = 0;          // floats between rows of y; 0 means n
   int64_t m = 0;
   int64_t n = 0;
   int64_t k = 0;
-  Epilogue epilogue = Epilogue::kNone;  // with residual, gate… as in GemmMxArgs
-  const float* residual = nullptr;      // may be y
-  const float* gate = nullptr;
-  int64_t gate_stride = 0;
-  const int32_t* gate_row = nullptr;
-  // Set by matmul() for the rows: working memory of the calling thread.
-  float* scratch = nullptr;
+  EpilogueArgs epilogue = {};  // the residual may be y
 };
 
-std::span<const Row<MatmulArgs>> matmul_rows();
+// What a row computes: a tile, with working memory of the calling thread (rows.h).
+struct MatmulTile;
+using MatmulRow = Row<MatmulArgs, MatmulTile>;
+
+std::span<const MatmulRow> matmul_rows();
 void matmul(const MatmulArgs& args, Context& context);
-// Working memory of a call with these m and n.
-int64_t matmul_workspace_bytes(int64_t m, int64_t n);
 
 }  // namespace mxvideo::kernels

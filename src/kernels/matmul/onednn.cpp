@@ -9,7 +9,7 @@
 
 namespace mxvideo::kernels {
 
-void matmul_onednn(const MatmulArgs& args) noexcept {
+void matmul_onednn(const MatmulTile& args) noexcept {
   float* const decoded = args.scratch;
   float* const sums = args.scratch + kMatmulTileColumns * kMatmulTileDepth;
   const int64_t element = dtype_size(args.weight_dtype);
@@ -31,12 +31,12 @@ void matmul_onednn(const MatmulArgs& args) noexcept {
            .k = depth,
            .add = first > 0});
   }
-  apply_epilogue(matmul_epilogue(args), {.rows = args.m,
-                                         .columns = args.n,
-                                         .accumulators = sums,
-                                         .accumulator_stride = kMatmulTileColumns,
-                                         .y = args.y,
-                                         .y_stride = args.y_stride});
+  apply_epilogue(args.epilogue, {.rows = args.m,
+                                 .columns = args.n,
+                                 .accumulators = sums,
+                                 .accumulator_stride = kMatmulTileColumns,
+                                 .y = args.y,
+                                 .y_stride = args.y_stride});
 }
 
 }  // namespace mxvideo::kernels

@@ -20,15 +20,14 @@ double load_weight(const MatmulArgs& args, int64_t index) {
 
 }  // namespace
 
-void matmul_reference(const MatmulArgs& args) noexcept {
-  const EpilogueArgs epilogue = matmul_epilogue(args);
+void matmul_reference(const MatmulTile& args) noexcept {
   for (int64_t row = 0; row < args.m; ++row) {
     const float* x = args.x + row * args.x_stride;
     for (int64_t column = 0; column < args.n; ++column) {
       double sum = 0;
       for (int64_t i = 0; i < args.k; ++i) sum += x[i] * load_weight(args, column * args.k + i);
       args.y[row * args.y_stride + column] =
-          static_cast<float>(epilogue_value(epilogue, row, column, sum));
+          static_cast<float>(epilogue_value(args.epilogue, row, column, sum));
     }
   }
 }

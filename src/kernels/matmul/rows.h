@@ -10,21 +10,23 @@ inline constexpr int64_t kMatmulTileRows = 256;
 inline constexpr int64_t kMatmulTileColumns = 128;
 // How much of k is multiplied at a time, so that a decoded panel of W stays in L2.
 inline constexpr int64_t kMatmulTileDepth = 512;
-// Length in floats of MatmulArgs::scratch: a decoded panel of W, then the accumulators of a tile.
+// Length in floats of MatmulTile::scratch: a decoded panel of W, then the accumulators of a tile.
 inline constexpr int64_t kMatmulScratch =
     kMatmulTileColumns * kMatmulTileDepth + kMatmulTileRows * kMatmulTileColumns;
 
 // Most rows of X for which reading the weights takes longer than multiplying them.
 inline constexpr int64_t kMatvecRows = 4;
 
-const char* matvec_reject(const MatmulArgs& args) noexcept;
-void matvec_highway(const MatmulArgs& args) noexcept;
-void matmul_onednn(const MatmulArgs& args) noexcept;
-void matmul_reference(const MatmulArgs& args) noexcept;
+struct MatmulTile : MatmulArgs {
+  float* scratch = nullptr;
+};
+
+const char* matvec_reject(const MatmulArgs& args, const RunPolicy& policy) noexcept;
+void matvec_highway(const MatmulTile& args) noexcept;
+void matmul_onednn(const MatmulTile& args) noexcept;
+void matmul_reference(const MatmulTile& args) noexcept;
 
 // `count` weights of `dtype` (F32, BF16 or F16) at any address to floats; exact.
 void decode_weights(const std::byte* weights, DType dtype, int64_t count, float* values) noexcept;
-
-EpilogueArgs matmul_epilogue(const MatmulArgs& args) noexcept;
 
 }  // namespace mxvideo::kernels

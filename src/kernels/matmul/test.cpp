@@ -27,25 +27,26 @@ TEST(Matmul, ReferenceEqualsPyTorch) {
   const int32_t gate_row[] = {1, 0};
   std::vector<float> y(4);
   Context context;
-  context.forced_rows["matmul"] = "reference";
+  context.policy.forced_rows["matmul"] = "reference";
   MatmulArgs args = {.x = x,
                      .weight = reinterpret_cast<const std::byte*>(weight),
-                     .bias = bias,
                      .y = y.data(),
                      .m = 2,
                      .n = 2,
-                     .k = 3};
+                     .k = 3,
+                     .epilogue = {.bias = bias}};
   matmul(args, context);
   EXPECT_EQ(y, (std::vector<float>{0, 0, 0.25f, -8.71875f}));
-  args.epilogue = Epilogue::kGeluTanh;
+  args.epilogue.kind = Epilogue::kGeluTanh;
   matmul(args, context);
   EXPECT_EQ(y[2], 0.149675350701685f);
   EXPECT_NEAR(y[3], 0, 0x1p-53 * 8.71875);  // PyTorch's form cancels to -0.0; exact: -2.3e-26
-  args.epilogue = Epilogue::kGatedResidual;
-  args.residual = residual;
-  args.gate = gate;
-  args.gate_stride = 2;
-  args.gate_row = gate_row;
+  args.epilogue = {.kind = Epilogue::kGatedResidual,
+                   .bias = bias,
+                   .residual = residual,
+                   .gate = gate,
+                   .gate_stride = 2,
+                   .gate_row = gate_row};
   matmul(args, context);
   EXPECT_EQ(y, (std::vector<float>{1, 2, 3.5f, 12.71875f}));
 }
@@ -100,16 +101,16 @@ MatmulArgs Problem::args() const {
           .x_stride = x_stride,
           .weight = stored.data() + 1,
           .weight_dtype = dtype,
-          .bias = bias.data(),
           .y_stride = y_stride,
           .m = m,
           .n = n,
           .k = k,
-          .epilogue = epilogue,
-          .residual = residual.data(),
-          .gate = gate.data(),
-          .gate_stride = n,
-          .gate_row = gate_row.data()};
+          .epilogue = {.kind = epilogue,
+                       .bias = bias.data(),
+                       .residual = residual.data(),
+                       .gate = gate.data(),
+                       .gate_stride = n,
+                       .gate_row = gate_row.data()}};
 }
 
 // Elements [m, n] in double and the bound of matmul.h with the roundings of the epilogue.
@@ -147,7 +148,7 @@ std::vector<float> run(const Problem& p, Context& context) {
   Guarded y{std::span<const float>(p.residual)};
   MatmulArgs args = p.args();
   args.y = y.data();
-  args.residual = y.data();
+  args.epilogue.residual = y.data();
   matmul(args, context);
   EXPECT_TRUE(y.intact());
   std::vector<float> dense;
@@ -170,7 +171,7 @@ TEST_P(MatmulRows, StayInsideTheBound) {
   int run_rows = 0;
   for (const auto& row : matmul_rows()) {
     if (!test::require_cpu(row.requires_cpu, row.name)) continue;
-    if (row.reject(p.args()) != nullptr) continue;
+    if (row.reject(p.args(), {}) != nullptr) continue;
     ++run_rows;
     test::sweep(
         {"matmul", row.name}, [&](Context& context) { return run(p, context); },
@@ -198,8 +199,8 @@ INSTANTIATE_TEST_SUITE_P(Shapes, MatmulRows,
                                          Problem{300, 257, 33, DType::kF32, kNone, 40, 260, true}));
 
 TEST(Matmul, MatvecRefusesManyRows) {
-  EXPECT_EQ(matvec_reject({.m = kMatvecRows}), nullptr);
-  EXPECT_NE(matvec_reject({.m = kMatvecRows + 1}), nullptr);
+  EXPECT_EQ(matvec_reject({.m = kMatvecRows}, {}), nullptr);
+  EXPECT_NE(matvec_reject({.m = kMatvecRows + 1}, {}), nullptr);
 }
 
 // All 65,536 codes of both 16-bit types against formats/, at an odd address.

@@ -17,10 +17,10 @@
 namespace mxvideo::kernels {
 
 struct QuantizeMxArgs {
-  const float* x = nullptr;          // [m, k]
-  const uint16_t* x_bf16 = nullptr;  // the same in BF16, instead of x
-  uint8_t* codes = nullptr;          // [m, k]
-  uint8_t* scales = nullptr;         // [m, k/32]
+  DevicePtr<const float> x = nullptr;          // [m, k]
+  DevicePtr<const uint16_t> x_bf16 = nullptr;  // the same in BF16, instead of x
+  DevicePtr<uint8_t> codes = nullptr;          // [m, k]
+  DevicePtr<uint8_t> scales = nullptr;         // [m, k/32]
   int64_t m = 0;
   int64_t k = 0;               // multiple of 32
   formats::MxOptions options;  // scale rule, element rounding, flush
@@ -28,8 +28,8 @@ struct QuantizeMxArgs {
 
 // Where an op puts its result [m, k] as MXFP8 instead of storing floats.
 struct MxOutput {
-  uint8_t* codes = nullptr;   // [m, k]
-  uint8_t* scales = nullptr;  // [m, k/32]
+  DevicePtr<uint8_t> codes = nullptr;   // [m, k]
+  DevicePtr<uint8_t> scales = nullptr;  // [m, k/32]
   formats::MxOptions options;
 };
 

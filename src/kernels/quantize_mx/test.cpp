@@ -294,7 +294,7 @@ TEST(QuantizeMx, EntryGivesTheSameBitsForAnyThreadCount) {
       for (const int threads : {1, 2, 7}) {
         set_num_threads(threads);
         Context context;
-        context.forced_rows["quantize_mx"] = row.name;
+        context.policy.forced_rows["quantize_mx"] = row.name;
         Output output(m, k);
         quantize_mx({.x = matrix.values.data(),
                      .codes = output.codes(),
@@ -305,7 +305,7 @@ TEST(QuantizeMx, EntryGivesTheSameBitsForAnyThreadCount) {
                     context);
         EXPECT_TRUE(output == by_definition(matrix, {}))
             << row.name << " " << m << " x " << k << ", " << threads << " threads";
-        EXPECT_EQ(context.choices.size(), 1u);
+        EXPECT_EQ(context.choices().size(), 1u);
         Output from_bf16(m, k);
         quantize_mx({.x_bf16 = halves.data(),
                      .codes = from_bf16.codes(),

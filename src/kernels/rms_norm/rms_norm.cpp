@@ -11,8 +11,8 @@ constexpr Row<RmsNormArgs> kRows[] = {
     {"reference", kCpuNone, accept_all<RmsNormArgs>, rms_norm_reference},
 };
 
-const Row<RmsNormArgs>& run_selected(const RmsNormArgs& args, Context& context) {
-  const Row<RmsNormArgs>& row = select("rms_norm", rms_norm_rows(), args, context);
+// On all threads.
+void run_row(const Row<RmsNormArgs>& row, const RmsNormArgs& args) {
   const int64_t stride = args.x_stride == 0 ? args.dim : args.x_stride;
   parallel_for(args.rows, 1, [&](int64_t begin, int64_t end) {
     RmsNormArgs slice = args;
@@ -23,19 +23,21 @@ const Row<RmsNormArgs>& run_selected(const RmsNormArgs& args, Context& context) 
     slice.rows = end - begin;
     row.run(slice);
   });
-  return row;
 }
 
 }  // namespace
 
 std::span<const Row<RmsNormArgs>> rms_norm_rows() { return kRows; }
 
-void rms_norm(const RmsNormArgs& args, Context& context) { run_selected(args, context); }
+void rms_norm(const RmsNormArgs& args, Context& context) {
+  const Row<RmsNormArgs>& row = select("rms_norm", rms_norm_rows(), args, context);
+  context.launch([args, &row] { run_row(row, args); });
+}
 
-const Row<RmsNormArgs>& rms_factors(const RmsNormArgs& args, float* factors, Context& context) {
+void rms_factors(const Row<RmsNormArgs>& row, const RmsNormArgs& args, float* factors) {
   RmsNormArgs only = args;
   only.found_factors = factors;
-  return run_selected(only, context);
+  run_row(row, only);
 }
 
 }  // namespace mxvideo::kernels

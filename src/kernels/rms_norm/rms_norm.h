@@ -16,24 +16,25 @@ namespace mxvideo::kernels {
 enum class RmsNormKind : uint8_t { kMeanSquare, kL2 };
 
 struct RmsNormArgs {
-  const float* x = nullptr;  // [rows, dim]
-  float* y = nullptr;        // [rows, dim]
+  DevicePtr<const float> x = nullptr;  // [rows, dim]
+  DevicePtr<float> y = nullptr;        // [rows, dim]
   int64_t rows = 0;
   int64_t dim = 0;
   float epsilon = 1e-6f;
-  const float* weight = nullptr;  // [dim]
+  DevicePtr<const float> weight = nullptr;  // [dim]
   RmsNormKind kind = RmsNormKind::kMeanSquare;
   bool silu = false;
   int64_t x_stride = 0;  // floats between rows of x; 0 means dim
   // [rows] what each row is multiplied by besides the weight, when that is known already: by
   // rms_factors() of the longer rows that these are parts of.
-  const float* factors = nullptr;
-  float* found_factors = nullptr;  // [rows] set by rms_factors(): those alone are computed
+  DevicePtr<const float> factors = nullptr;
+  DevicePtr<float> found_factors =
+      nullptr;  // [rows] set by rms_factors(): those alone are computed
 };
 
 std::span<const Row<RmsNormArgs>> rms_norm_rows();
 void rms_norm(const RmsNormArgs& args, Context& context);
-// The factors [rows] of x's rows; y is not used. Returns the row that computed them.
-const Row<RmsNormArgs>& rms_factors(const RmsNormArgs& args, float* factors, Context& context);
+// Part of an op's work: the factors [rows] of x's rows by a row of the table; y is not used.
+void rms_factors(const Row<RmsNormArgs>& row, const RmsNormArgs& args, float* factors);
 
 }  // namespace mxvideo::kernels

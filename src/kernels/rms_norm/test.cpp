@@ -23,7 +23,7 @@ void expect_reference(RmsNormArgs args, const std::vector<double>& expected) {
   args.dim = 4;
   args.weight = weight;
   Context context;
-  context.forced_rows["rms_norm"] = "reference";
+  context.policy.forced_rows["rms_norm"] = "reference";
   rms_norm(args, context);
   for (size_t i = 0; i < y.size(); ++i) EXPECT_EQ(y[i], static_cast<float>(expected[i])) << i;
 }

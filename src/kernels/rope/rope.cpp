@@ -26,22 +26,26 @@ std::span<const Row<RopeArgs>> rope_rows() { return kRows; }
 
 void rope(const RopeArgs& args, Context& context) {
   const Row<RopeArgs>& row = select("rope", rope_rows(), args, context);
-  parallel_for(args.rows, 1,
-               [&](int64_t begin, int64_t end) { row.run(rows_of(args, begin, end - begin)); });
+  context.launch([args, &row] {
+    parallel_for(args.rows, 1,
+                 [&](int64_t begin, int64_t end) { row.run(rows_of(args, begin, end - begin)); });
+  });
 }
 
 void rms_norm_rope(const RmsNormArgs& norm, const RopeArgs& args, Context& context) {
   const Row<RmsNormArgs>& norm_row = select("rms_norm", rms_norm_rows(), norm, context);
   const Row<RopeArgs>& rope_row = select("rope", rope_rows(), args, context);
-  parallel_for(args.rows, 1, [&](int64_t begin, int64_t end) {
-    RmsNormArgs one = norm;
-    one.rows = 1;
-    for (int64_t row = begin; row < end; ++row) {
-      one.x = norm.x + row * norm.dim;
-      one.y = norm.y + row * norm.dim;
-      norm_row.run(one);
-      rope_row.run(rows_of(args, row, 1));
-    }
+  context.launch([norm, args, &norm_row, &rope_row] {
+    parallel_for(args.rows, 1, [&](int64_t begin, int64_t end) {
+      RmsNormArgs one = norm;
+      one.rows = 1;
+      for (int64_t row = begin; row < end; ++row) {
+        one.x = norm.x + row * norm.dim;
+        one.y = norm.y + row * norm.dim;
+        norm_row.run(one);
+        rope_row.run(rows_of(args, row, 1));
+      }
+    });
   });
 }
 

@@ -11,9 +11,9 @@
 namespace mxvideo::kernels {
 
 struct RopeArgs {
-  float* x = nullptr;          // [rows, heads, head_dim]
-  const float* cos = nullptr;  // [rows, head_dim/2]
-  const float* sin = nullptr;  // [rows, head_dim/2]
+  DevicePtr<float> x = nullptr;          // [rows, heads, head_dim]
+  DevicePtr<const float> cos = nullptr;  // [rows, head_dim/2]
+  DevicePtr<const float> sin = nullptr;  // [rows, head_dim/2]
   int64_t rows = 0;
   int64_t heads = 0;
   int64_t head_dim = 0;  // even

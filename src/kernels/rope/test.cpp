@@ -21,7 +21,7 @@ TEST(Rope, ReferenceEqualsComplexRotation) {
   const float cos[] = {static_cast<float>(std::cos(0.3)), static_cast<float>(std::cos(2.0))};
   const float sin[] = {static_cast<float>(std::sin(0.3)), static_cast<float>(std::sin(2.0))};
   Context context;
-  context.forced_rows["rope"] = "reference";
+  context.policy.forced_rows["rope"] = "reference";
   rope({.x = x.data(), .cos = cos, .sin = sin, .rows = 1, .heads = 1, .head_dim = 4}, context);
   const double expected[] = {0.3642960758029269, 2.2061931849125513, -3.4291162890291558,
                              -2.1192360596014104};
@@ -41,7 +41,7 @@ TEST(Rope, RowsEqualTheGoldens) {
     }
     for (const auto& row : rope_rows()) {
       Context context;
-      context.forced_rows["rope"] = row.name;
+      context.policy.forced_rows["rope"] = row.name;
       std::vector<float> x = golden.f32("block0.attn1.norm_q");
       rope({.x = x.data(),
             .cos = cos.data(),

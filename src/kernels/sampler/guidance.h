@@ -10,9 +10,9 @@
 namespace mxvideo::kernels {
 
 struct GuidanceArgs {
-  const float* cond = nullptr;    // [count]
-  const float* uncond = nullptr;  // [count]
-  float* y = nullptr;             // [count]
+  DevicePtr<const float> cond = nullptr;    // [count]
+  DevicePtr<const float> uncond = nullptr;  // [count]
+  DevicePtr<float> y = nullptr;             // [count]
   int64_t count = 0;
   float scale = 1;
 };

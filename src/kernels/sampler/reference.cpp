@@ -30,16 +30,16 @@ float predicted_sample(const UniPcCoefficients& p, float sample, float x0, float
 
 }  // namespace
 
-void all_finite_reference(const AllFiniteArgs& args) noexcept {
-  std::atomic<int32_t> result = 1;
+void non_finite_reference(const NonFiniteArgs& args) noexcept {
+  std::atomic<int32_t> found = 0;
   parallel_for(args.count, kGrain, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       if (std::isfinite(args.x[i])) continue;
-      result = 0;
+      found = 1;
       return;
     }
   });
-  *args.result = result;
+  *args.found = found;
 }
 
 void guidance_reference(const GuidanceArgs& args) noexcept {

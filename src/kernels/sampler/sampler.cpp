@@ -5,8 +5,8 @@
 namespace mxvideo::kernels {
 namespace {
 
-constexpr Row<AllFiniteArgs> kAllFiniteRows[] = {
-    {"reference", kCpuNone, accept_all<AllFiniteArgs>, all_finite_reference},
+constexpr Row<NonFiniteArgs> kNonFiniteRows[] = {
+    {"reference", kCpuNone, accept_all<NonFiniteArgs>, non_finite_reference},
 };
 constexpr Row<GuidanceArgs> kGuidanceRows[] = {
     {"reference", kCpuNone, accept_all<GuidanceArgs>, guidance_reference},
@@ -17,12 +17,12 @@ constexpr Row<UniPcStepArgs> kUniPcStepRows[] = {
 
 }  // namespace
 
-std::span<const Row<AllFiniteArgs>> all_finite_rows() { return kAllFiniteRows; }
+std::span<const Row<NonFiniteArgs>> non_finite_rows() { return kNonFiniteRows; }
 std::span<const Row<GuidanceArgs>> guidance_rows() { return kGuidanceRows; }
 std::span<const Row<UniPcStepArgs>> unipc_step_rows() { return kUniPcStepRows; }
 
-void all_finite(const AllFiniteArgs& args, Context& context) {
-  launch_row("all_finite", all_finite_rows(), args, context);
+void non_finite(const NonFiniteArgs& args, Context& context) {
+  launch_row("non_finite", non_finite_rows(), args, context);
 }
 
 void guidance(const GuidanceArgs& args, Context& context) {

@@ -3,8 +3,8 @@
 #include <limits>
 
 #include "kernels/common/test_rows.h"
-#include "kernels/sampler/all_finite.h"
 #include "kernels/sampler/guidance.h"
+#include "kernels/sampler/non_finite.h"
 #include "kernels/sampler/unipc_step.h"
 
 namespace mxvideo::kernels {
@@ -119,33 +119,33 @@ INSTANTIATE_TEST_SUITE_P(Orders, UniPcStep,
                          testing::Combine(testing::Bool(), testing::Values(1, 2),
                                           testing::Values(1, 2)));
 
-TEST(AllFinite, FindsOneBadValueAnywhere) {
+TEST(NonFinite, FindsOneBadValueAnywhere) {
   const float infinity = std::numeric_limits<float>::infinity();
   const float largest = std::numeric_limits<float>::max();
   for (const int64_t count : {0, 1, 1000, 50001}) {
     const auto verdict = [&](int64_t where, float value) {
       std::vector<float> x(static_cast<size_t>(count), -largest);
       if (where >= 0) x[static_cast<size_t>(where)] = value;
-      float result = -1;
+      float found = -1;
       test::sweep(
-          {"all_finite", "reference"},
+          {"non_finite", "reference"},
           [&](Context& context) {
             int32_t words[3] = {7, 7, 7};
-            all_finite({.x = x.data(), .count = count, .result = words + 1}, context);
+            non_finite({.x = x.data(), .count = count, .found = words + 1}, context);
             EXPECT_EQ(words[0], 7);
             EXPECT_EQ(words[2], 7);
             return std::vector<float>{static_cast<float>(words[1])};
           },
-          [&](std::span<const float> y) { result = y[0]; });
-      return result;
+          [&](std::span<const float> y) { found = y[0]; });
+      return found;
     };
-    EXPECT_EQ(verdict(-1, 0), 1) << count;
+    EXPECT_EQ(verdict(-1, 0), 0) << count;
     if (count == 0) continue;
     for (const int64_t where : {int64_t{0}, count / 2, count - 1}) {
       for (const float bad : {infinity, -infinity, std::numeric_limits<float>::quiet_NaN()}) {
-        EXPECT_EQ(verdict(where, bad), 0) << count << " values, " << bad << " at " << where;
+        EXPECT_EQ(verdict(where, bad), 1) << count << " values, " << bad << " at " << where;
       }
-      EXPECT_EQ(verdict(where, std::numeric_limits<float>::denorm_min()), 1);
+      EXPECT_EQ(verdict(where, std::numeric_limits<float>::denorm_min()), 0);
     }
   }
 }

@@ -28,11 +28,11 @@ struct UniPcCoefficients {
 };
 
 struct UniPcStepArgs {
-  const float* v = nullptr;      // [count] model output
-  float* x = nullptr;            // [count] sample, in and out
-  float* last_sample = nullptr;  // [count] s, in and out
-  float* newer_x0 = nullptr;     // [count] m, in and out
-  float* older_x0 = nullptr;     // [count] m', in and out
+  DevicePtr<const float> v = nullptr;      // [count] model output
+  DevicePtr<float> x = nullptr;            // [count] sample, in and out
+  DevicePtr<float> last_sample = nullptr;  // [count] s, in and out
+  DevicePtr<float> newer_x0 = nullptr;     // [count] m, in and out
+  DevicePtr<float> older_x0 = nullptr;     // [count] m', in and out
   int64_t count = 0;
   float sigma = 0;
   bool correct = false;

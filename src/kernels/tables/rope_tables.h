@@ -12,8 +12,8 @@
 namespace mxvideo::kernels {
 
 struct RopeTablesArgs {
-  float* cos = nullptr;  // [frames·rows·columns, head_dim/2]
-  float* sin = nullptr;  // likewise
+  DevicePtr<float> cos = nullptr;  // [frames·rows·columns, head_dim/2]
+  DevicePtr<float> sin = nullptr;  // likewise
   int64_t frames = 0;
   int64_t rows = 0;
   int64_t columns = 0;

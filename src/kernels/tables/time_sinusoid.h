@@ -14,8 +14,8 @@ namespace mxvideo::kernels {
 
 struct TimeSinusoidArgs {
   std::vector<float> timesteps = {};
-  float* y = nullptr;  // [timesteps, dim]
-  int64_t dim = 0;     // even
+  DevicePtr<float> y = nullptr;  // [timesteps, dim]
+  int64_t dim = 0;               // even
 };
 
 std::span<const Row<TimeSinusoidArgs>> time_sinusoid_rows();

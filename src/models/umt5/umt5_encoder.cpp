@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <cstring>
 #include <string>
 #include <utility>
 
@@ -11,6 +10,7 @@
 #include "formats/mx_block.h"
 #include "kernels/attention/attention.h"
 #include "kernels/elementwise/elementwise.h"
+#include "kernels/layout/gather_rows.h"
 #include "kernels/rms_norm/rms_norm.h"
 
 namespace mxvideo::models {
@@ -38,13 +38,11 @@ struct Block {
 // A copy in the stored type.
 void add_stored(checkpoint::ParameterLoader& loader, const std::string& name, const Shape& shape,
                 Tensor* destination) {
-  loader.add_group({{.name = name, .shape = shape, .dtypes = {}}},
-                   [destination](std::span<const checkpoint::StoredTensor> tensors) {
-                     const TensorView& view = tensors[0].view;
-                     Tensor copy(view.dtype, view.shape);
-                     std::memcpy(copy.data(), view.data, static_cast<size_t>(view.bytes()));
-                     *destination = std::move(copy);
-                   });
+  loader.add_group(
+      {{.name = name, .shape = shape, .dtypes = {}}},
+      [destination](std::span<const checkpoint::StoredTensor> tensors, kernels::Context& context) {
+        *destination = stored_copy(tensors[0].view, context.device());
+      });
 }
 
 std::array<LinearMethod*, 7> linears_of(const Block& block) {
@@ -80,6 +78,17 @@ struct Umt5Encoder::Weights {
 
 namespace {
 
+// Rows of the bias tables for each distance of a key from its query, ascending.
+std::vector<int32_t> bucket_rows(const Umt5Config& config, int64_t length) {
+  const std::vector<int64_t> earlier = umt5_relative_buckets(config, length);
+  std::vector<int32_t> rows;
+  for (int64_t distance = 1 - length; distance < length; ++distance) {
+    const int64_t later = distance > 0 ? config.relative_attention_num_buckets / 2 : 0;
+    rows.push_back(static_cast<int32_t>(earlier[static_cast<size_t>(std::abs(distance))] + later));
+  }
+  return rows;
+}
+
 // One encode() call: the buffers that all blocks share, and the steps of a block.
 class Pass {
  public:
@@ -94,7 +103,7 @@ class Pass {
   void attend(const Block& block, const std::string& prefix);
   void feed_forward(const Block& block, const std::string& prefix);
   void normalize(const Tensor& weight, Tensor& out);
-  LinearInput input(const Tensor& x) const { return {x.f32(), length_, x.dim(1)}; }
+  LinearInput input(const Tensor& x) const { return {x, length_, x.dim(1)}; }
   // out = x Wᵀ, or out += x Wᵀ.
   void multiply(LinearInput& x, const LinearMethod& linear, Tensor& out, bool add_to_out = false);
   // [heads, 2·length - 1], the layout of AttentionArgs::relative_bias.
@@ -106,7 +115,7 @@ class Pass {
   const Umt5Config& config_;
   const Umt5Run& run_;
   int64_t length_;
-  std::vector<int64_t> buckets_;  // of distance 0 … length - 1
+  std::vector<int32_t> buckets_;  // of key minus query, from 1 - length to length - 1
   Tensor hidden_;                 // [length, d_model]: the residual stream
   Tensor normed_;                 // [length, d_model]
   Tensor q_, k_, v_, heads_;      // [length, heads·d_kv]
@@ -118,25 +127,25 @@ Pass::Pass(const Umt5Config& config, const Umt5Run& run, int64_t length)
     : config_(config),
       run_(run),
       length_(length),
-      buckets_(umt5_relative_buckets(config, length)),
-      hidden_(DType::kF32, {length, config.d_model}),
-      normed_(DType::kF32, {length, config.d_model}),
-      q_(DType::kF32, {length, config.num_heads * config.d_kv}),
-      k_(DType::kF32, {length, config.num_heads * config.d_kv}),
-      v_(DType::kF32, {length, config.num_heads * config.d_kv}),
-      heads_(DType::kF32, {length, config.num_heads * config.d_kv}),
-      gate_(DType::kF32, {length, config.d_ff}),
-      up_(DType::kF32, {length, config.d_ff}),
-      bias_(DType::kF32, {config.num_heads, 2 * length - 1}) {}
+      buckets_(bucket_rows(config, length)),
+      hidden_(run.context->tensor({length, config.d_model})),
+      normed_(run.context->tensor({length, config.d_model})),
+      q_(run.context->tensor({length, config.num_heads * config.d_kv})),
+      k_(run.context->tensor({length, config.num_heads * config.d_kv})),
+      v_(run.context->tensor({length, config.num_heads * config.d_kv})),
+      heads_(run.context->tensor({length, config.num_heads * config.d_kv})),
+      gate_(run.context->tensor({length, config.d_ff})),
+      up_(run.context->tensor({length, config.d_ff})),
+      bias_(run.context->tensor({config.num_heads, 2 * length - 1})) {}
 
 void Pass::embed(const Tensor& embedding, std::span<const int32_t> ids) {
-  const int64_t row_bytes = config_.d_model * dtype_size(embedding.dtype());
-  for (size_t i = 0; i < ids.size(); ++i) {
-    const TensorView row = {.data = embedding.data() + ids[i] * row_bytes,
-                            .dtype = embedding.dtype(),
-                            .shape = {config_.d_model}};
-    convert_to_f32(row, hidden_.f32() + static_cast<int64_t>(i) * config_.d_model);
-  }
+  kernels::gather_rows({.table = embedding,
+                        .dtype = embedding.dtype(),
+                        .width = config_.d_model,
+                        .ids = {ids.begin(), ids.end()},
+                        .y = hidden_,
+                        .row_stride = config_.d_model},
+                       *run_.context);
   observe("embedding", hidden_);
 }
 
@@ -159,16 +168,16 @@ void Pass::attend(const Block& block, const std::string& prefix) {
   observe(prefix + "attn.v", v_);
   expand_relative_bias(block.relative_bias);
   // UMT5 does not divide the scores by the square root of d_kv.
-  kernels::attention({.q = q_.f32(),
-                      .k = k_.f32(),
-                      .v = v_.f32(),
-                      .out = heads_.f32(),
+  kernels::attention({.q = q_,
+                      .k = k_,
+                      .v = v_,
+                      .out = heads_,
                       .q_length = length_,
                       .kv_length = length_,
                       .heads = config_.num_heads,
                       .head_dim = config_.d_kv,
                       .scale = 1,
-                      .relative_bias = bias_.f32()},
+                      .relative_bias = bias_},
                      *run_.context);
   observe(prefix + "attn.heads", heads_);
   LinearInput heads = input(heads_);
@@ -183,9 +192,9 @@ void Pass::feed_forward(const Block& block, const std::string& prefix) {
   multiply(normed, *block.gate, gate_);
   multiply(normed, *block.up, up_);
   kernels::elementwise({.op = kernels::ElementwiseOp::kGeluTanhMultiply,
-                        .x = gate_.f32(),
-                        .z = up_.f32(),
-                        .y = gate_.f32(),
+                        .x = gate_,
+                        .z = up_,
+                        .y = gate_,
                         .count = gate_.count()},
                        *run_.context);
   observe(prefix + "ffn.gated", gate_);
@@ -200,35 +209,31 @@ Tensor Pass::finish(const Tensor& final_norm) {
 }
 
 void Pass::normalize(const Tensor& weight, Tensor& out) {
-  kernels::rms_norm({.x = hidden_.f32(),
-                     .y = out.f32(),
+  kernels::rms_norm({.x = hidden_,
+                     .y = out,
                      .rows = length_,
                      .dim = config_.d_model,
                      .epsilon = config_.layer_norm_epsilon,
-                     .weight = weight.f32()},
+                     .weight = weight},
                     *run_.context);
 }
 
 void Pass::multiply(LinearInput& x, const LinearMethod& linear, Tensor& out, bool add_to_out) {
-  LinearOutput output = {.y = out.f32()};
-  if (add_to_out) {
-    output.epilogue = kernels::Epilogue::kGatedResidual;  // without gate: plain residual
-    output.residual = out.f32();
+  LinearOutput output = {.y = out};
+  if (add_to_out) {  // without gate: plain residual
+    output.epilogue = {.kind = kernels::Epilogue::kGatedResidual, .residual = out};
   }
   linear.apply(x, output, *run_.context);
 }
 
 void Pass::expand_relative_bias(const Tensor& table) {
-  const int64_t heads = config_.num_heads;
-  const int64_t span = 2 * length_ - 1;
-  for (int64_t offset = 0; offset < span; ++offset) {
-    const int64_t relative = offset - (length_ - 1);  // key minus query
-    int64_t bucket = buckets_[static_cast<size_t>(std::abs(relative))];
-    if (relative > 0) bucket += config_.relative_attention_num_buckets / 2;
-    for (int64_t head = 0; head < heads; ++head) {
-      bias_.f32()[head * span + offset] = table.f32()[bucket * heads + head];
-    }
-  }
+  kernels::gather_rows({.table = table,
+                        .width = config_.num_heads,
+                        .ids = buckets_,
+                        .y = bias_,
+                        .row_stride = 1,
+                        .column_stride = 2 * length_ - 1},
+                       *run_.context);
 }
 
 }  // namespace
@@ -313,40 +318,6 @@ Tensor Umt5Encoder::encode(std::span<const int32_t> ids, const Umt5Run& run) con
 
 Tensor Umt5Encoder::encode(std::span<const int32_t> ids, kernels::Context& context) const {
   return encode(ids, Umt5Run{.context = &context});
-}
-
-PlannedTensor Umt5Encoder::plan_encode(int64_t tokens, kernels::Context& context,
-                                       MemoryTrace& trace) const {
-  const Umt5Config& c = config_;
-  const int64_t inner = c.num_heads * c.d_kv;
-  std::vector<PlannedTensor> buffers;
-  for (const int64_t width : {c.d_model, inner, inner, inner, inner, c.d_ff, c.d_ff}) {
-    buffers.emplace_back(trace, Shape{tokens, width});
-  }
-  buffers.emplace_back(trace, Shape{c.num_heads, 2 * tokens - 1});
-  PlannedTensor normed(trace, {tokens, c.d_model});
-  const auto multiply = [&](std::initializer_list<const LinearMethod*> linears) {
-    int64_t bytes = 0;
-    for (const LinearMethod* linear : linears) {
-      const quantization::LinearPlan plan = linear->plan(tokens, context);
-      bytes = std::max(bytes, plan.input_bytes + plan.scratch_bytes);
-    }
-    trace.pass(bytes);
-  };
-  kernels::select("rms_norm", kernels::rms_norm_rows(), {.rows = tokens, .dim = c.d_model},
-                  context);
-  const Block& block = weights_->blocks.front();  // all are alike
-  multiply({block.q.get(), block.k.get(), block.v.get()});
-  kernels::select(
-      "attention", kernels::attention_rows(),
-      {.q_length = tokens, .kv_length = tokens, .heads = c.num_heads, .head_dim = c.d_kv}, context);
-  trace.pass(kernels::attention_workspace_bytes(tokens, tokens, c.num_heads, c.d_kv));
-  multiply({block.o.get()});
-  multiply({block.gate.get(), block.up.get()});
-  kernels::select("elementwise", kernels::elementwise_rows(),
-                  {.op = kernels::ElementwiseOp::kGeluTanhMultiply}, context);
-  multiply({block.down.get()});
-  return normed;
 }
 
 int64_t Umt5Encoder::weight_bytes() const {

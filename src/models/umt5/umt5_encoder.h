@@ -16,7 +16,6 @@
 #include "checkpoint/parameter_loader.h"
 #include "kernels/common/context.h"
 #include "quantization/quantization_config.h"
-#include "tensor/planned_tensor.h"
 #include "tensor/tensor.h"
 
 namespace mxvideo::models {
@@ -65,10 +64,6 @@ class Umt5Encoder {
   Tensor encode(std::span<const int32_t> ids, kernels::Context& context) const;
   int64_t weight_bytes() const;
   std::vector<const quantization::LinearMethod*> linears() const;  // seven of each block
-
-  // What encode() of so many tokens allocates, the result included; kernels are noted in the
-  // context. Needs no weights.
-  PlannedTensor plan_encode(int64_t tokens, kernels::Context& context, MemoryTrace& trace) const;
 
  private:
   struct Weights;

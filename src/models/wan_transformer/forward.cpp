@@ -7,9 +7,11 @@
 #include "kernels/attention/attention.h"
 #include "kernels/elementwise/elementwise.h"
 #include "kernels/layer_norm/layer_norm.h"
+#include "kernels/layout/copy_nd.h"
 #include "kernels/matmul/matmul.h"
 #include "kernels/rms_norm/rms_norm.h"
 #include "kernels/rope/rope.h"
+#include "kernels/tables/time_sinusoid.h"
 #include "models/wan_transformer/patches.h"
 #include "models/wan_transformer/weights.h"
 
@@ -21,6 +23,7 @@ using kernels::AttentionProducts;
 using kernels::Context;
 using kernels::ElementwiseOp;
 using kernels::Epilogue;
+using kernels::Layers;
 using quantization::LinearInput;
 using quantization::LinearMethod;
 using quantization::LinearResult;
@@ -43,10 +46,10 @@ struct Pass {
   WanTransformerWorkspace& work;
   Context& context;
   int64_t tokens = 0;
-  int64_t time_rows = 0;               // distinct timesteps
-  const int32_t* token_row = nullptr;  // [tokens] row of the timestep tensors; null means row 0
-  Tensor temb;                         // [time_rows, dim]
-  Tensor timestep_proj;                // [time_rows, 6, dim]
+  int64_t time_rows = 0;  // distinct timesteps
+  Tensor token_rows;      // I32 [tokens] row of the timestep tensors; empty means row 0
+  Tensor temb;            // [time_rows, dim]
+  Tensor timestep_proj;   // [time_rows, 6, dim]
 
   void probe(const std::string& name, const Tensor& value) const {
     if (input.probe != nullptr) (*input.probe)(name, value);
@@ -57,85 +60,75 @@ struct Pass {
     x.x(context);
     (*input.probe)(name, work.normed);
   }
-  const int32_t* token_row_from(int64_t first) const {
-    return token_row == nullptr ? nullptr : token_row + first;
+  DevicePtr<const int32_t> token_row_from(int64_t first) const {
+    DevicePtr<const int32_t> rows = token_rows;
+    if (rows != nullptr) rows += first;
+    return rows;
   }
   // For the quantized form of one LinearInput at a time.
-  std::span<std::byte> quantized_memory() const {
-    return {work.quantized.data(), static_cast<size_t>(work.quantized.bytes())};
-  }
+  Tensor* quantized_memory() const { return work.quantized.empty() ? nullptr : &work.quantized; }
 };
 
 // y = linear(x) without epilogue.
 void apply(const LinearMethod& linear, LinearInput& x, Tensor& y, Context& context) {
-  linear.apply(x, {.y = y.f32()}, context);
+  linear.apply(x, {.y = y}, context);
 }
 
 void silu(Tensor& x, Context& context) {
-  kernels::elementwise({.op = ElementwiseOp::kSilu, .x = x.f32(), .y = x.f32(), .count = x.count()},
-                       context);
-}
-
-// [cos(t·f_0) …, sin(t·f_0) …] with f_i = 10000^(-i/half), in fp32 as the reference computes it.
-Tensor time_sinusoid(const std::vector<float>& timesteps, int64_t freq_dim) {
-  const int64_t half = freq_dim / 2;
-  Tensor result(DType::kF32, {static_cast<int64_t>(timesteps.size()), freq_dim});
-  float* row = result.f32();
-  for (float timestep : timesteps) {
-    for (int64_t i = 0; i < half; ++i) {
-      const float exponent = -std::log(10000.0f) * static_cast<float>(i) / static_cast<float>(half);
-      const float angle = timestep * std::exp(exponent);
-      row[i] = std::cos(angle);
-      row[half + i] = std::sin(angle);
-    }
-    row += freq_dim;
-  }
-  return result;
+  kernels::elementwise({.op = ElementwiseOp::kSilu, .x = x, .y = x, .count = x.count()}, context);
 }
 
 void embed_time(const WanTransformerWeights& w, Pass& pass) {
   const int64_t dim = pass.config.dim();
-  const Tensor sinusoid = time_sinusoid(pass.input.timesteps, pass.config.freq_dim);
-  Tensor hidden(DType::kF32, {pass.time_rows, dim});
-  LinearInput sinusoid_input(sinusoid.f32(), pass.time_rows, pass.config.freq_dim);
+  const Layers layers(pass.context, "time embedding");
+  Tensor sinusoid = pass.context.tensor({pass.time_rows, pass.config.freq_dim});
+  kernels::time_sinusoid(
+      {.timesteps = pass.input.timesteps, .y = sinusoid, .dim = pass.config.freq_dim},
+      pass.context);
+  Tensor hidden = pass.context.tensor({pass.time_rows, dim});
+  LinearInput sinusoid_input(sinusoid, pass.time_rows, pass.config.freq_dim);
   apply(*w.time_linear_1, sinusoid_input, hidden, pass.context);
   silu(hidden, pass.context);
-  pass.temb = Tensor(DType::kF32, {pass.time_rows, dim});
-  LinearInput hidden_input(hidden.f32(), pass.time_rows, dim);
+  pass.temb = pass.context.tensor({pass.time_rows, dim});
+  LinearInput hidden_input(hidden, pass.time_rows, dim);
   apply(*w.time_linear_2, hidden_input, pass.temb, pass.context);
   pass.probe("time.temb", pass.temb);
 
   Tensor activated = pass.temb.clone();
   silu(activated, pass.context);
-  pass.timestep_proj = Tensor(DType::kF32, {pass.time_rows, kModulations * dim});
-  LinearInput activated_input(activated.f32(), pass.time_rows, dim);
+  pass.timestep_proj = pass.context.tensor({pass.time_rows, kModulations * dim});
+  LinearInput activated_input(activated, pass.time_rows, dim);
   apply(*w.time_proj, activated_input, pass.timestep_proj, pass.context);
   pass.probe("time.timestep_proj", pass.timestep_proj);
 }
 
 void embed_patches(const WanTransformerWeights& w, Pass& pass) {
-  patchify(pass.config, *pass.input.latents, pass.work.patches.f32());
-  kernels::matmul({.x = pass.work.patches.f32(),
-                   .weight = w.patch_weight.data(),
-                   .bias = w.patch_bias.f32(),
-                   .y = pass.work.hidden.f32(),
+  const Layers layers(pass.context, "patch embedding");
+  patchify(pass.config, *pass.input.latents, pass.work.patches, pass.context);
+  kernels::matmul({.x = pass.work.patches,
+                   .weight = w.patch_weight,
+                   .y = pass.work.hidden,
                    .m = pass.tokens,
                    .n = pass.config.dim(),
-                   .k = w.patch_weight.count() / pass.config.dim()},
+                   .k = w.patch_weight.count() / pass.config.dim(),
+                   .epilogue = {.bias = w.patch_bias}},
                   pass.context);
   pass.probe("blocks.input", pass.work.hidden);
 }
 
 // table [1, count, dim] + rows [time_rows, row_stride/dim or 1, dim] -> [time_rows, count, dim].
 // With `broadcast` one row vector is added to every entry of the table.
-Tensor add_table(const Tensor& table, const Tensor& rows, bool broadcast) {
+Tensor add_table(const Tensor& table, const Tensor& rows, bool broadcast, Context& context) {
   const int64_t count = table.dim(1), dim = table.dim(2), time_rows = rows.dim(0);
-  Tensor sum(DType::kF32, {time_rows, count, dim});
-  for (int64_t r = 0; r < time_rows; ++r) {
-    for (int64_t i = 0; i < count * dim; ++i) {
-      const int64_t source = broadcast ? r * dim + i % dim : r * count * dim + i;
-      sum.f32()[r * count * dim + i] = table.f32()[i] + rows.f32()[source];
-    }
+  Tensor sum = context.tensor({time_rows, count, dim});
+  const int64_t pieces = broadcast ? count : 1, width = count * dim / pieces;
+  for (int64_t i = 0; i < time_rows * pieces; ++i) {
+    kernels::elementwise({.op = ElementwiseOp::kAdd,
+                          .x = table.from(i % pieces * width),
+                          .z = rows.from(i / pieces * width),
+                          .y = sum.from(i * width),
+                          .count = width},
+                         context);
   }
   return sum;
 }
@@ -149,33 +142,33 @@ struct TokenRange {
 LinearInput modulated_norm(const Pass& pass, const Tensor& modulation, Modulation shift,
                            Modulation scale, const TokenRange& range) {
   const int64_t dim = pass.config.dim();
-  return LinearInput({.x = pass.work.hidden.f32() + range.first * dim,
-                      .y = pass.work.normed.f32() + range.first * dim,
+  return LinearInput({.x = pass.work.hidden.from(range.first * dim),
+                      .y = pass.work.normed.from(range.first * dim),
                       .rows = range.count,
                       .dim = dim,
                       .epsilon = pass.config.eps,
-                      .scale = modulation.f32() + scale * dim,
-                      .shift = modulation.f32() + shift * dim,
+                      .scale = modulation.from(scale * dim),
+                      .shift = modulation.from(shift * dim),
                       .modulation_stride = modulation.dim(1) * dim,
                       .modulation_row = pass.token_row_from(range.first)},
                      pass.quantized_memory());
 }
 
 AttentionNorm qk_norm(const Pass& pass, const Tensor& weight) {
-  return {.weight = weight.f32(), .epsilon = pass.config.eps};
+  return {.weight = weight, .epsilon = pass.config.eps};
 }
 
 AttentionNorm rotated_qk_norm(const Pass& pass, const Tensor& weight) {
   AttentionNorm norm = qk_norm(pass, weight);
-  norm.cos = pass.work.rope.cos.f32();
-  norm.sin = pass.work.rope.sin.f32();
+  norm.cos = pass.work.rope.cos;
+  norm.sin = pass.work.rope.sin;
   return norm;
 }
 
 // For a probe, which wants to see what attention else makes as it packs.
 void norm_now(const Pass& pass, AttentionNorm& norm, Tensor& x) {
-  const kernels::RmsNormArgs rms = {.x = x.f32(),
-                                    .y = x.f32(),
+  const kernels::RmsNormArgs rms = {.x = x,
+                                    .y = x,
                                     .rows = pass.tokens,
                                     .dim = pass.config.dim(),
                                     .epsilon = norm.epsilon,
@@ -184,7 +177,7 @@ void norm_now(const Pass& pass, AttentionNorm& norm, Tensor& x) {
     kernels::rms_norm(rms, pass.context);
   } else {
     kernels::rms_norm_rope(rms,
-                           {.x = x.f32(),
+                           {.x = x,
                             .cos = norm.cos,
                             .sin = norm.sin,
                             .rows = pass.tokens,
@@ -198,10 +191,10 @@ void norm_now(const Pass& pass, AttentionNorm& norm, Tensor& x) {
 // Attention of work.q over k and v, as an input; its rows go to work.normed.
 kernels::AttentionArgs attention_args(const Pass& pass, const Tensor& k, const Tensor& v,
                                       AttentionProducts products) {
-  return {.q = pass.work.q.f32(),
-          .k = k.f32(),
-          .v = v.f32(),
-          .out = pass.work.normed.f32(),
+  return {.q = pass.work.q,
+          .k = k,
+          .v = v,
+          .out = pass.work.normed,
           .q_length = pass.tokens,
           .kv_length = k.dim(0),
           .heads = pass.config.num_heads,
@@ -211,21 +204,22 @@ kernels::AttentionArgs attention_args(const Pass& pass, const Tensor& k, const T
 }
 
 // hidden += gate · linear(x) from token `first` on; without a gate, hidden += linear(x).
-void add_to_hidden(const Pass& pass, const LinearMethod& linear, LinearInput& x, const float* gate,
-                   int64_t first = 0) {
-  float* const hidden = pass.work.hidden.f32() + first * pass.config.dim();
+void add_to_hidden(const Pass& pass, const LinearMethod& linear, LinearInput& x,
+                   DevicePtr<const float> gate, int64_t first = 0) {
+  const DevicePtr<float> hidden = pass.work.hidden.from(first * pass.config.dim());
   linear.apply(x,
                {.y = hidden,
-                .epilogue = Epilogue::kGatedResidual,
-                .residual = hidden,
-                .gate = gate,
-                .gate_stride = kModulations * pass.config.dim(),
-                .gate_row = gate == nullptr ? nullptr : pass.token_row_from(first)},
+                .epilogue = {.kind = Epilogue::kGatedResidual,
+                             .residual = hidden,
+                             .gate = gate,
+                             .gate_stride = kModulations * pass.config.dim(),
+                             .gate_row = gate == nullptr ? nullptr : pass.token_row_from(first)}},
                pass.context);
 }
 
 void self_attention(const Pass& pass, const WanAttentionWeights& w, const Tensor& modulation,
                     const std::string& name) {
+  const Layers layers(pass.context, "self attention");
   const int64_t dim = pass.config.dim();
   LinearInput normed =
       modulated_norm(pass, modulation, kAttentionShift, kAttentionScale, {0, pass.tokens});
@@ -237,7 +231,7 @@ void self_attention(const Pass& pass, const WanAttentionWeights& w, const Tensor
   pass.probe(name + ".attn1.to_k", pass.work.k);
   pass.probe(name + ".attn1.to_v", pass.work.v);
   kernels::AttentionArgs attention =
-      attention_args(pass, pass.work.k, pass.work.v, pass.context.attention);
+      attention_args(pass, pass.work.k, pass.work.v, pass.context.policy.attention);
   attention.q_norm = rotated_qk_norm(pass, w.norm_q);
   attention.k_norm = rotated_qk_norm(pass, w.norm_k);
   if (pass.input.probe != nullptr) {
@@ -248,21 +242,22 @@ void self_attention(const Pass& pass, const WanAttentionWeights& w, const Tensor
   }
   LinearInput heads(attention, pass.quantized_memory());
   pass.probe_normed(name + ".attn1.heads", heads);
-  add_to_hidden(pass, *w.to_out, heads, modulation.f32() + kAttentionGate * dim);
+  add_to_hidden(pass, *w.to_out, heads, modulation.from(kAttentionGate * dim));
   pass.probe(name + ".after_attn1", pass.work.hidden);
 }
 
 void cross_attention(const Pass& pass, const WanBlockWeights& block, const WanTextContext& text,
                      size_t index, const std::string& name) {
+  const Layers layers(pass.context, "cross attention");
   const int64_t dim = pass.config.dim();
   const WanAttentionWeights& w = block.attn2;
-  LinearInput normed({.x = pass.work.hidden.f32(),
-                      .y = pass.work.normed.f32(),
+  LinearInput normed({.x = pass.work.hidden,
+                      .y = pass.work.normed,
                       .rows = pass.tokens,
                       .dim = dim,
                       .epsilon = pass.config.eps,
-                      .weight = block.norm2_weight.f32(),
-                      .bias = block.norm2_bias.f32()},
+                      .weight = block.norm2_weight,
+                      .bias = block.norm2_bias},
                      pass.quantized_memory());
   pass.probe_normed(name + ".norm2", normed);
   apply(*w.to_q, normed, pass.work.q, pass.context);
@@ -273,8 +268,8 @@ void cross_attention(const Pass& pass, const WanBlockWeights& block, const WanTe
   if (pass.input.probe != nullptr) {
     norm_now(pass, attention.q_norm, pass.work.q);
     pass.probe(name + ".attn2.norm_q", pass.work.q);
-    pass.probe(name + ".attn2.norm_k", all_text_rows(keys.k, text.rows));
-    pass.probe(name + ".attn2.to_v", all_text_rows(keys.v, text.rows));
+    pass.probe(name + ".attn2.norm_k", all_text_rows(keys.k, text.rows, pass.context));
+    pass.probe(name + ".attn2.to_v", all_text_rows(keys.v, text.rows, pass.context));
   }
   LinearInput heads(attention, pass.quantized_memory());
   pass.probe_normed(name + ".attn2.heads", heads);
@@ -285,22 +280,26 @@ void cross_attention(const Pass& pass, const WanBlockWeights& block, const WanTe
 // As many tokens at a time as work.ffn has rows.
 void feed_forward(const Pass& pass, const WanBlockWeights& block, const Tensor& modulation,
                   const std::string& name) {
+  const Layers layers(pass.context, "feed forward");
   const int64_t dim = pass.config.dim(), ffn_dim = pass.config.ffn_dim;
   Tensor gelu;  // of all tokens, for the probe
-  if (pass.input.probe != nullptr) gelu = Tensor(DType::kF32, {pass.tokens, ffn_dim});
+  if (pass.input.probe != nullptr) gelu = pass.context.tensor({pass.tokens, ffn_dim});
   for (int64_t first = 0; first < pass.tokens; first += pass.work.ffn.dim(0)) {
     const int64_t count = std::min(pass.work.ffn.dim(0), pass.tokens - first);
     LinearInput normed = modulated_norm(pass, modulation, kFfnShift, kFfnScale, {first, count});
     LinearInput activated(LinearResult{.layer = block.ffn_in.get(),
                                        .input = &normed,
                                        .epilogue = Epilogue::kGeluTanh,
-                                       .y = pass.work.ffn.f32()},
+                                       .y = pass.work.ffn},
                           pass.quantized_memory());
     if (!gelu.empty()) {
       normed.x(pass.context);
-      std::copy_n(activated.x(pass.context), count * ffn_dim, gelu.f32() + first * ffn_dim);
+      kernels::copy_nd({.x = activated.x(pass.context),
+                        .y = gelu.from(first * ffn_dim),
+                        .axes = {{{count * ffn_dim, 1, 1}}}},
+                       pass.context);
     }
-    add_to_hidden(pass, *block.ffn_out, activated, modulation.f32() + kFfnGate * dim, first);
+    add_to_hidden(pass, *block.ffn_out, activated, modulation.from(kFfnGate * dim), first);
   }
   pass.probe(name + ".norm3_modulated", pass.work.normed);
   pass.probe(name + ".ffn.gelu", gelu);
@@ -308,16 +307,18 @@ void feed_forward(const Pass& pass, const WanBlockWeights& block, const Tensor& 
 }
 
 Tensor head(const WanTransformerWeights& w, const Pass& pass, const PatchGrid& grid) {
+  const Layers layers(pass.context, "head");
   constexpr auto kShift = static_cast<Modulation>(0);
   constexpr auto kScale = static_cast<Modulation>(1);
-  const Tensor modulation = add_table(w.scale_shift_table, pass.temb, /*broadcast=*/true);
+  const Tensor modulation =
+      add_table(w.scale_shift_table, pass.temb, /*broadcast=*/true, pass.context);
   LinearInput normed = modulated_norm(pass, modulation, kShift, kScale, {0, pass.tokens});
   pass.probe_normed("head.modulated", normed);
   const int64_t features = w.proj_out->shape().out_features;
-  Tensor rows(DType::kF32, {pass.tokens, features});
+  Tensor rows = pass.context.tensor({pass.tokens, features});
   apply(*w.proj_out, normed, rows, pass.context);
   pass.probe("head.proj_out", rows);
-  return unpatchify(pass.config, rows.f32(), grid);
+  return unpatchify(pass.config, rows, grid, pass.context);
 }
 
 void check_input(const WanTransformerConfig& config, const WanTransformerInput& input,
@@ -357,7 +358,7 @@ std::vector<Tensor> WanTransformer::forward(const WanTransformerInput& input,
             .context = context,
             .tokens = grid.tokens(),
             .time_rows = static_cast<int64_t>(input.timesteps.size()),
-            .token_row = input.token_timestep.empty() ? nullptr : input.token_timestep.data(),
+            .token_rows = context.upload(input.token_timestep),
             .temb = {},
             .timestep_proj = {}};
   embed_time(w, pass);
@@ -370,7 +371,8 @@ std::vector<Tensor> WanTransformer::forward(const WanTransformerInput& input,
       if (input.cancellation != nullptr) input.cancellation->throw_if_cancelled();
       const WanBlockWeights& block = w.blocks[i];
       const std::string name = "block" + std::to_string(i);
-      const Tensor modulation = add_table(block.scale_shift_table, pass.timestep_proj, false);
+      const Tensor modulation =
+          add_table(block.scale_shift_table, pass.timestep_proj, false, context);
       self_attention(pass, block.attn1, modulation, name);
       cross_attention(pass, block, *text, i, name);
       feed_forward(pass, block, modulation, name);

@@ -1,14 +1,14 @@
 // The Wan2.2 diffusion transformer: T2V-A14B, I2V-A14B and TI2V-5B, every size from the config.
 // Source: diffusers WanTransformer3DModel (Wan-Video/Wan2.2 wan/modules/model.py).
 //
-// Activations are fp32. Tokens are the patches of the latent in t, h, w order. Immutable after
-// loading; forward() is thread-compatible with separate workspaces and contexts.
+// Activations are fp32 tensors of the context's device, as inputs and results are. Tokens are the
+// patches of the latent in t, h, w order. Immutable after loading; forward() is thread-compatible
+// with separate workspaces and contexts.
 #pragma once
 
 #include <array>
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
@@ -18,7 +18,6 @@
 #include "checkpoint/parameter_loader.h"
 #include "kernels/common/context.h"
 #include "quantization/quantization_config.h"
-#include "tensor/planned_tensor.h"
 #include "tensor/tensor.h"
 
 namespace mxvideo::models {
@@ -47,16 +46,17 @@ struct WanTransformerConfig {
 using Probe = std::function<void(const std::string& name, const Tensor& value)>;
 
 struct WanTextInput {
-  const Tensor* text = nullptr;  // [rows, text_dim]; padding rows are zero, not left out
+  const Tensor* text = nullptr;  // [tokens, text_dim], without padding
+  int64_t rows = 512;            // that the model attends to: those behind the tokens are zero
   const CancellationToken* cancellation = nullptr;  // optional; looked at before each block
   const Probe* probe = nullptr;                     // optional
 };
 
-// A prompt as the cross-attentions of one transformer see it, the same in every step. Rows at the
-// end of the text that repeat the row before them, as padding does, are held once.
+// A prompt as the cross-attentions of one transformer see it, the same in every step. The rows of
+// padding, which are all alike, are held once.
 struct WanTextContext {
   struct Block {
-    Tensor k, v;  // [distinct rows, dim]; k is normed
+    Tensor k, v;  // [tokens and one of padding, dim]; k is normed
   };
   int64_t rows = 0;  // of the text
   std::vector<Block> blocks;
@@ -76,18 +76,6 @@ struct WanTransformerInput {
   // Optional: after each block of each text.
   std::function<void(int64_t done, int64_t total)> progress = {};
 };
-
-struct WanTransformerPlanInput {
-  Shape latents;                   // [in_channels, frames, height, width]
-  int64_t time_rows = 1;           // distinct timesteps
-  std::vector<int64_t> text_rows;  // of each text, the distinct ones
-};
-
-inline constexpr const char* kLayerClasses[] = {
-    "attention linears", "feed forward linears", "self attention", "cross attention", "norms",
-    "rotary embedding",  "patch embedding",      "time embedding", "text embedding",  "head"};
-// Kernels that run, by class of layer; entries that exist say which rows are forced.
-using LayerKernels = std::map<std::string, kernels::Context, std::less<>>;
 
 struct WanTransformerWeights;
 struct WanTransformerWorkspace;
@@ -122,12 +110,6 @@ class WanTransformer {
   // Most that a linear layer of a block takes for the quantized form of its input.
   int64_t quantized_input_bytes(int64_t tokens) const;
 
-  // What encode_text() of `distinct_rows` rows allocates; the result stands for the context.
-  PlannedTensor plan_text(int64_t distinct_rows, MemoryTrace& trace, LayerKernels& kernels) const;
-  // What forward() allocates, the result included and the workspace not; needs no weights.
-  std::vector<PlannedTensor> plan_forward(const WanTransformerPlanInput& input, MemoryTrace& trace,
-                                          LayerKernels& kernels) const;
-
  private:
   WanTransformerConfig config_;
   std::unique_ptr<WanTransformerWeights> weights_;
@@ -150,11 +132,10 @@ inline constexpr int64_t kMostFfnRows = 2048;
 
 // Activation memory of a forward pass and what depends on the video's size alone, made once.
 struct WanTransformerWorkspace {
-  // For latents [any, frames, height, width].
-  WanTransformerWorkspace(const WanTransformer& model, const Shape& latents);
+  // For latents [any, frames, height, width], on the context's device.
+  WanTransformerWorkspace(const WanTransformer& model, const Shape& latents,
+                          kernels::Context& context);
   int64_t bytes() const;
-  // bytes() of a workspace that is not made.
-  static int64_t planned_bytes(const WanTransformer& model, const Shape& latents);
 
   PatchGrid grid;
   RopeTables rope;

@@ -38,7 +38,7 @@ struct WanTransformerWeights {
 };
 
 // distinct[min(i, last)] for each row i of the text: all of them from those of a WanTextContext.
-Tensor all_text_rows(const Tensor& distinct, int64_t rows);
+Tensor all_text_rows(const Tensor& distinct, int64_t rows, kernels::Context& context);
 
 // At most kMostFfnRows, equal pieces of all tokens.
 int64_t ffn_rows(int64_t tokens);

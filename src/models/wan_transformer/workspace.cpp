@@ -1,37 +1,37 @@
 #include <algorithm>
-#include <array>
 
 #include "base/checked.h"
+#include "kernels/tables/rope_tables.h"
 #include "models/wan_transformer/patches.h"
 #include "models/wan_transformer/weights.h"
 
 namespace mxvideo::models {
-namespace {
-
-constexpr int kTensors = 9;
-
-// Shapes of the F32 tensors, in the order of the struct.
-std::array<Shape, kTensors> tensor_shapes(const WanTransformerConfig& c, int64_t tokens) {
-  const int64_t patch = c.in_channels * c.patch_size[0] * c.patch_size[1] * c.patch_size[2];
-  const Shape angles{tokens, c.head_dim / 2}, rows{tokens, c.dim()};
-  return {angles, angles, Shape{tokens, patch},
-          rows,   rows,   rows,
-          rows,   rows,   Shape{ffn_rows(tokens), c.ffn_dim}};
-}
-
-}  // namespace
 
 int64_t ffn_rows(int64_t tokens) { return ceil_div(tokens, ceil_div(tokens, kMostFfnRows)); }
 
-WanTransformerWorkspace::WanTransformerWorkspace(const WanTransformer& model, const Shape& latents)
-    : grid(patch_grid(model.config(), latents)), rope(rope_tables(model.config(), grid)) {
-  const auto shapes = tensor_shapes(model.config(), grid.tokens());
-  size_t next = 2;  // after the tables
-  for (Tensor* tensor : {&patches, &hidden, &normed, &q, &k, &v, &ffn}) {
-    *tensor = Tensor(DType::kF32, shapes[next++]);
+WanTransformerWorkspace::WanTransformerWorkspace(const WanTransformer& model, const Shape& latents,
+                                                 kernels::Context& context)
+    : grid(patch_grid(model.config(), latents)) {
+  const WanTransformerConfig& config = model.config();
+  const int64_t tokens = grid.tokens();
+  for (Tensor* table : {&rope.cos, &rope.sin}) {
+    *table = context.tensor({tokens, config.head_dim / 2});
   }
-  const int64_t bytes = model.quantized_input_bytes(grid.tokens());
-  if (bytes > 0) quantized = Tensor(DType::kU8, {bytes});
+  const kernels::Layers layers(context, "rotary embedding");
+  kernels::rope_tables({.cos = rope.cos,
+                        .sin = rope.sin,
+                        .frames = grid.t,
+                        .rows = grid.h,
+                        .columns = grid.w,
+                        .head_dim = config.head_dim},
+                       context);
+  const auto [pt, ph, pw] = config.patch_size;
+  patches = context.tensor({tokens, config.in_channels * pt * ph * pw});
+  for (Tensor* rows : {&hidden, &normed, &q, &k, &v})
+    *rows = context.tensor({tokens, config.dim()});
+  ffn = context.tensor({ffn_rows(tokens), config.ffn_dim});
+  const int64_t bytes = model.quantized_input_bytes(tokens);
+  if (bytes > 0) quantized = context.tensor({bytes}, DType::kU8);
 }
 
 int64_t WanTransformerWorkspace::bytes() const {
@@ -43,20 +43,10 @@ int64_t WanTransformerWorkspace::bytes() const {
   return total;
 }
 
-int64_t WanTransformerWorkspace::planned_bytes(const WanTransformer& model, const Shape& latents) {
-  const int64_t tokens = model.token_count(latents);
-  int64_t total = model.quantized_input_bytes(tokens);
-  for (const Shape& shape : tensor_shapes(model.config(), tokens)) {
-    total += shape.count() * dtype_size(DType::kF32);
-  }
-  return total;
-}
-
 int64_t WanTransformer::quantized_input_bytes(int64_t tokens) const {
-  kernels::Context context;
   int64_t most = 0;
   const auto take = [&](const LinearPtr& linear, int64_t rows) {
-    most = std::max(most, linear->plan(rows, context).input_bytes);
+    most = std::max(most, linear->quantized_input_bytes(rows));
   };
   for (const WanBlockWeights& block : weights_->blocks) {
     for (const WanAttentionWeights* attention : {&block.attn1, &block.attn2}) {

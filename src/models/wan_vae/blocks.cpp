@@ -2,12 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <utility>
 
 #include "base/error.h"
 #include "kernels/attention/attention.h"
 #include "kernels/elementwise/elementwise.h"
+#include "kernels/layout/fill.h"
 #include "kernels/matmul/matmul.h"
 #include "kernels/rms_norm/rms_norm.h"
 
@@ -17,15 +17,10 @@ namespace {
 constexpr float kNormEpsilon = 1e-12f;
 
 void add_in_place(const Tensor& x, Tensor& y, Pass& pass) {
-  kernels::elementwise({.op = kernels::ElementwiseOp::kAdd,
-                        .x = y.f32(),
-                        .z = x.f32(),
-                        .y = y.f32(),
-                        .count = y.count()},
-                       pass.context());
+  kernels::elementwise(
+      {.op = kernels::ElementwiseOp::kAdd, .x = y, .z = x, .y = y, .count = y.count()},
+      pass.context());
 }
-
-size_t float_bytes(int64_t count) { return static_cast<size_t>(count) * sizeof(float); }
 
 }  // namespace
 
@@ -39,10 +34,10 @@ bool Pass::has_history(int slot) const {
   return index < history_.size() && !history_[index].empty();
 }
 
-void Pass::load_history(int slot, float* frames, int64_t count) const {
+void Pass::load_history(int slot, DevicePtr<float> frames, int64_t count) const {
   const Tensor& history = history_[static_cast<size_t>(slot)];
   check(history.count() == count, "wan_vae: the window changed between chunks");
-  std::memcpy(frames, history.f32(), float_bytes(count));
+  copy(history, frames, count, context());
 }
 
 void Pass::save_history(int slot, const Tensor& x, int64_t frames) {
@@ -51,11 +46,11 @@ void Pass::save_history(int slot, const Tensor& x, int64_t frames) {
   const int64_t frame_floats = x.count() / x.dim(0);
   const int64_t kept = std::min(frames, x.dim(0));
   Tensor& history = history_[index];
-  if (history.empty()) history = Tensor(DType::kF32, {frames * frame_floats});
+  if (history.empty()) history = context().tensor({frames * frame_floats});
   const int64_t zeros = (frames - kept) * frame_floats;
-  std::memset(history.f32(), 0, float_bytes(zeros));
-  std::memcpy(history.f32() + zeros, x.f32() + x.count() - kept * frame_floats,
-              float_bytes(kept * frame_floats));
+  if (zeros > 0) kernels::fill({.y = history, .width = zeros}, context());
+  const int64_t values = kept * frame_floats;
+  copy(x.from(x.count() - values), history.from(zeros), values, context());
 }
 
 void ParameterSink::tensor(const std::string& name, const Shape& shape, Tensor* destination) {
@@ -80,14 +75,9 @@ void ParameterSink::conv(const std::string& name, const kernels::Conv3dShape& sh
     return;
   }
   loader_->add_group(
-      std::move(specs),
-      [shape, destination](std::span<const checkpoint::StoredTensor> tensors) {
-        destination->emplace(shape, tensors[0].view, tensors[1].view);
-      },
-      [](std::span<const checkpoint::StoredTensor> tensors) {
-        const int64_t count = tensors[0].view.count() + tensors[1].view.count();
-        return checkpoint::GroupFootprint{.resident = count * dtype_size(DType::kF32),
-                                          .transient = 0};
+      std::move(specs), [shape, destination](std::span<const checkpoint::StoredTensor> tensors,
+                                             kernels::Context& context) {
+        destination->emplace(shape, tensors[0].view, tensors[1].view, context.device());
       });
 }
 
@@ -116,16 +106,16 @@ void ConvLayer::declare(ParameterSink& sink) {
 
 Tensor ConvLayer::buffer(const Feature& like, const Pass& pass) const {
   const int64_t history = remembered_frames(pass);
-  Tensor result(DType::kF32, {history + like.frames(), like.window.height(), like.window.width(),
-                              options_.shape.in_channels});
+  Tensor result = pass.context().tensor({history + like.frames(), like.window.height(),
+                                         like.window.width(), options_.shape.in_channels});
   if (history > 0) {
-    pass.load_history(slot_, result.f32(), result.count() / result.dim(0) * history);
+    pass.load_history(slot_, result, result.count() / result.dim(0) * history);
   }
   return result;
 }
 
-float* ConvLayer::frames_of(Tensor& buffer, const Pass& pass) const {
-  return buffer.f32() + buffer.count() / buffer.dim(0) * remembered_frames(pass);
+DevicePtr<float> ConvLayer::frames_of(Tensor& buffer, const Pass& pass) const {
+  return buffer.from(buffer.count() / buffer.dim(0) * remembered_frames(pass));
 }
 
 Tensor ConvLayer::run(Tensor buffer, Pass& pass) const {
@@ -139,7 +129,7 @@ Tensor ConvLayer::run_on(const Feature& x, Pass& pass) const {
   check(conv_.has_value(), "wan_vae: " + name_ + " has no weights");
   if (options_.history_frames == 0) return conv_->run(x.values, pass.context());
   Tensor input = buffer(x, pass);
-  std::memcpy(frames_of(input, pass), x.values.f32(), float_bytes(x.values.count()));
+  copy(x.values, frames_of(input, pass), x.values.count(), pass.context());
   return run(std::move(input), pass);
 }
 
@@ -147,20 +137,20 @@ void ConvLayer::remember(const Feature& x, Pass& pass) const {
   pass.save_history(slot_, x.values, options_.history_frames);
 }
 
-void ConvLayer::run_frame(const float* x, const kernels::VideoExtent& extent, float* y,
+void ConvLayer::run_frame(const Tensor& x, const kernels::VideoExtent& extent, DevicePtr<float> y,
                           Pass& pass) const {
   check(conv_.has_value(), "wan_vae: " + name_ + " has no weights");
   conv_->run(x, extent, y, pass.context());
 }
 
-void NormLayer::run(const Tensor& x, float* y, bool silu, Pass& pass) const {
+void NormLayer::run(const Tensor& x, DevicePtr<float> y, bool silu, Pass& pass) const {
   const int64_t channels = shape_[0];
-  kernels::rms_norm({.x = x.f32(),
+  kernels::rms_norm({.x = x,
                      .y = y,
                      .rows = x.count() / channels,
                      .dim = channels,
                      .epsilon = kNormEpsilon,
-                     .weight = gamma_.f32(),
+                     .weight = gamma_,
                      .kind = kernels::RmsNormKind::kL2,
                      .silu = silu},
                     pass.context());
@@ -201,7 +191,7 @@ Feature ResidualBlock::forward(const Feature& x, Pass& pass) const {
     add_in_place(x.values, hidden.values, pass);
   }
   const Window valid = hidden.window.shrunk(kHalo);
-  return crop(std::move(hidden), valid);
+  return crop(std::move(hidden), valid, pass.context());
 }
 
 int64_t ResidualBlock::bytes() const {
@@ -222,25 +212,26 @@ void AttentionBlock::declare(ParameterSink& sink) {
 
 Feature AttentionBlock::forward(const Feature& x, Pass& pass) const {
   const int64_t positions = x.window.height() * x.window.width();
-  Tensor normed(DType::kF32, x.values.shape());
-  norm_.run(x.values, normed.f32(), false, pass);
-  Tensor qkv(DType::kF32, {positions, 3 * channels_});
-  Tensor result(DType::kF32, x.values.shape());
+  kernels::Context& context = pass.context();
+  Tensor normed = context.tensor(x.values.shape());
+  norm_.run(x.values, normed, false, pass);
+  Tensor qkv = context.tensor({positions, 3 * channels_});
+  Tensor result = context.tensor(x.values.shape());
   for (int64_t frame = 0; frame < x.frames(); ++frame) {
     const int64_t offset = frame * positions * channels_;
-    kernels::matmul({.x = normed.f32() + offset,
-                     .weight = qkv_weight_.data(),
-                     .bias = qkv_bias_.f32(),
-                     .y = qkv.f32(),
+    kernels::matmul({.x = normed.from(offset),
+                     .weight = qkv_weight_,
+                     .y = qkv,
                      .m = positions,
                      .n = 3 * channels_,
-                     .k = channels_},
-                    pass.context());
+                     .k = channels_,
+                     .epilogue = {.bias = qkv_bias_}},
+                    context);
     // The attention result takes the place of the normalised input.
-    kernels::attention({.q = qkv.f32(),
-                        .k = qkv.f32() + channels_,
-                        .v = qkv.f32() + 2 * channels_,
-                        .out = normed.f32() + offset,
+    kernels::attention({.q = qkv,
+                        .k = qkv.from(channels_),
+                        .v = qkv.from(2 * channels_),
+                        .out = normed.from(offset),
                         .q_length = positions,
                         .kv_length = positions,
                         .heads = 1,
@@ -248,17 +239,17 @@ Feature AttentionBlock::forward(const Feature& x, Pass& pass) const {
                         .q_stride = 3 * channels_,
                         .kv_stride = 3 * channels_,
                         .scale = 1.0f / std::sqrt(static_cast<float>(channels_))},
-                       pass.context());
-    kernels::matmul({.x = normed.f32() + offset,
-                     .weight = proj_weight_.data(),
-                     .bias = proj_bias_.f32(),
-                     .y = result.f32() + offset,
+                       context);
+    kernels::matmul({.x = normed.from(offset),
+                     .weight = proj_weight_,
+                     .y = result.from(offset),
                      .m = positions,
                      .n = channels_,
                      .k = channels_,
-                     .epilogue = kernels::Epilogue::kGatedResidual,
-                     .residual = x.values.f32() + offset},
-                    pass.context());
+                     .epilogue = {.kind = kernels::Epilogue::kGatedResidual,
+                                  .bias = proj_bias_,
+                                  .residual = x.values.from(offset)}},
+                    context);
   }
   return {std::move(result), x.window};
 }

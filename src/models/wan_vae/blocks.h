@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <optional>
 #include <string>
 #include <utility>
@@ -13,7 +12,6 @@
 #include "kernels/conv3d/conv3d.h"
 #include "models/wan_vae/feature.h"
 #include "models/wan_vae/wan_vae.h"
-#include "tensor/planned_tensor.h"
 
 namespace mxvideo::models::wan_vae {
 
@@ -32,7 +30,7 @@ class Pass {
   // Frames that a causal convolution remembers from the chunks before, by its slot. Before the
   // first chunk there are none, which stands for zeros.
   bool has_history(int slot) const;
-  void load_history(int slot, float* frames, int64_t count) const;
+  void load_history(int slot, DevicePtr<float> frames, int64_t count) const;
   // Keeps the last `frames` frames of `x` [t, …], with zeros in front when it has fewer.
   void save_history(int slot, const Tensor& x, int64_t frames);
 
@@ -42,51 +40,6 @@ class Pass {
   int64_t chunk_ = 0;
   std::vector<Tensor> history_;  // by slot
 };
-
-// A planned Feature.
-struct PlannedFeature {
-  PlannedTensor values;
-  Window window;
-
-  int64_t frames() const { return values.dim(0); }
-  int64_t channels() const { return values.dim(3); }
-};
-
-class ConvLayer;
-
-// The weights of one half of a WanVae that is planned; they outlive a pass.
-struct PlannedWeights {
-  MemoryTrace* trace = nullptr;
-  kernels::Context* context = nullptr;
-  std::map<const ConvLayer*, kernels::Conv3dPlan> convs = {};
-  std::vector<PlannedTensor> tensors = {};
-};
-
-// A Pass without values. Every layer has beside its forward() a plan() that allocates the same
-// memory in the same order.
-class PlannedPass {
- public:
-  explicit PlannedPass(PlannedWeights& weights) : weights_(&weights) {}
-
-  MemoryTrace& trace() const { return *weights_->trace; }
-  kernels::Context& context() const { return *weights_->context; }
-  kernels::Conv3dPlan& conv(const ConvLayer& layer) const { return weights_->convs.at(&layer); }
-  int64_t chunk() const { return chunk_; }
-  void start_chunk(int64_t chunk) { chunk_ = chunk; }
-  PlannedTensor tensor(const Shape& shape) const { return {trace(), shape}; }
-  bool has_history(int slot) const;
-  void save_history(int slot, const Shape& shape, int64_t frames);
-
- private:
-  PlannedWeights* weights_;
-  int64_t chunk_ = 0;
-  std::vector<PlannedTensor> history_;  // by slot
-};
-
-// Memory of crop() and of normalized_conv().
-PlannedFeature plan_crop(PlannedFeature x, const Window& window, const PlannedPass& pass);
-PlannedTensor plan_normalized_conv(const ConvLayer& conv, const PlannedFeature& x,
-                                   PlannedPass& pass);
 
 // Declares parameters of a half that is used, or only their names and shapes.
 class ParameterSink {
@@ -119,7 +72,7 @@ class ConvLayer {
   // [frames, h, w, in], with the frames of the history in front and filled in if there is one.
   Tensor buffer(const Feature& like, const Pass& pass) const;
   // Where the caller writes the frames of this chunk.
-  float* frames_of(Tensor& buffer, const Pass& pass) const;
+  DevicePtr<float> frames_of(Tensor& buffer, const Pass& pass) const;
   // Convolves a buffer, then frees it; its last frames become the history.
   Tensor run(Tensor buffer, Pass& pass) const;
   // Copies `x` to a buffer and runs it; without history no copy is made.
@@ -127,24 +80,15 @@ class ConvLayer {
   // Makes the last frames of `x` the history without convolving them.
   void remember(const Feature& x, Pass& pass) const;
   // Single frames, without history.
-  void run_frame(const float* x, const kernels::VideoExtent& extent, float* y, Pass& pass) const;
-  // Counts the weights of this layer from now on.
-  void plan_load(PlannedWeights& weights) const;
-  PlannedTensor plan_buffer(const PlannedFeature& like, const PlannedPass& pass) const;
-  PlannedTensor plan_run(PlannedTensor buffer, PlannedPass& pass) const;
-  PlannedTensor plan_run_on(const PlannedFeature& x, PlannedPass& pass) const;
-  void plan_remember(const PlannedFeature& x, PlannedPass& pass) const;
-  void plan_run_frame(const kernels::VideoExtent& extent, const PlannedPass& pass) const;
+  void run_frame(const Tensor& x, const kernels::VideoExtent& extent, DevicePtr<float> y,
+                 Pass& pass) const;
   int64_t bytes() const { return conv_ ? conv_->bytes() : 0; }
   int64_t out_channels() const { return options_.shape.out_channels; }
 
  private:
-  // `pass`: a Pass or a PlannedPass.
-  template <class AnyPass>
-  int64_t remembered_frames(const AnyPass& pass) const {
+  int64_t remembered_frames(const Pass& pass) const {
     return options_.history_frames > 0 && pass.has_history(slot_) ? options_.history_frames : 0;
   }
-  PlannedTensor plan_conv(const Shape& x, int64_t leading_zeros, const PlannedPass& pass) const;
 
   std::string name_;
   ConvOptions options_;
@@ -157,8 +101,7 @@ class NormLayer {
  public:
   NormLayer(std::string name, const Shape& shape) : name_(std::move(name)), shape_(shape) {}
   void declare(ParameterSink& sink) { sink.tensor(name_, shape_, &gamma_); }
-  void run(const Tensor& x, float* y, bool silu, Pass& pass) const;
-  void plan_load(PlannedWeights& weights) const;
+  void run(const Tensor& x, DevicePtr<float> y, bool silu, Pass& pass) const;
   int64_t bytes() const { return gamma_.bytes(); }
 
  private:
@@ -177,8 +120,6 @@ class ResidualBlock {
   ResidualBlock(std::string name, int64_t in, int64_t out, int* next_slot);
   void declare(ParameterSink& sink);
   Feature forward(const Feature& x, Pass& pass) const;
-  void plan_load(PlannedWeights& weights) const;
-  PlannedFeature plan(const PlannedFeature& x, PlannedPass& pass) const;
   const std::string& name() const { return name_; }
   int64_t bytes() const;
 
@@ -197,8 +138,6 @@ class AttentionBlock {
   AttentionBlock(std::string name, int64_t channels);
   void declare(ParameterSink& sink);
   Feature forward(const Feature& x, Pass& pass) const;
-  void plan_load(PlannedWeights& weights) const;
-  PlannedFeature plan(const PlannedFeature& x, PlannedPass& pass) const;
   const std::string& name() const { return name_; }
   int64_t bytes() const;
 
@@ -215,8 +154,6 @@ class MidBlock {
   MidBlock(const std::string& name, int64_t channels, int* next_slot);
   void declare(ParameterSink& sink);
   Feature forward(const Feature& x, Pass& pass) const;
-  void plan_load(PlannedWeights& weights) const;
-  PlannedFeature plan(const PlannedFeature& x, PlannedPass& pass) const;
   int64_t bytes() const;
 
  private:
@@ -240,16 +177,12 @@ class Resample {
   Resample(std::string name, const ResampleOptions& options, int* next_slot);
   void declare(ParameterSink& sink);
   Feature forward(const Feature& x, Pass& pass) const;
-  void plan_load(PlannedWeights& weights) const;
-  PlannedFeature plan(const PlannedFeature& x, PlannedPass& pass) const;
   const std::string& name() const { return name_; }
   int64_t bytes() const;
 
  private:
   Feature upsample(const Feature& x, Pass& pass) const;
   Feature downsample(const Feature& x, Pass& pass) const;
-  PlannedFeature plan_upsample(const PlannedFeature& x, PlannedPass& pass) const;
-  PlannedFeature plan_downsample(const PlannedFeature& x, PlannedPass& pass) const;
 
   std::string name_;
   ResampleOptions options_;
@@ -274,8 +207,6 @@ class Stage {
 
   void declare(ParameterSink& sink);
   Feature forward(Feature x, Pass& pass) const;
-  void plan_load(PlannedWeights& weights) const;
-  PlannedFeature plan(PlannedFeature x, PlannedPass& pass) const;
   bool resamples() const { return resample_.has_value(); }
   // Rows and columns of the input lost to its residual blocks.
   int64_t resnet_halo() const;

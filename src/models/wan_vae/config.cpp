@@ -2,8 +2,8 @@
 #include <string>
 
 #include "base/error.h"
-#include "base/parallel.h"
 #include "base/text/json.h"
+#include "kernels/layout/channel_affine.h"
 #include "models/wan_vae/wan_vae.h"
 
 namespace mxvideo::models {
@@ -90,21 +90,17 @@ void check_shortcuts(const WanVaeConfig& config, const std::string& origin) {
   }
 }
 
-void scale_channels(const WanVaeConfig& config, Tensor& latents, bool normalize) {
+void scale_channels(const WanVaeConfig& config, Tensor& latents, kernels::ChannelAffineOp op,
+                    kernels::Context& context) {
   check(latents.shape().rank() >= 1 && latents.dim(0) == config.z_dim,
         "wan_vae: latents are " + latents.shape().to_string() + ", expected [z_dim, …]");
-  const int64_t per_channel = latents.count() / config.z_dim;
-  float* values = latents.f32();
-  parallel_for(config.z_dim, 1, [&](int64_t begin, int64_t end) {
-    for (int64_t channel = begin; channel < end; ++channel) {
-      const float mean = config.latents_mean[static_cast<size_t>(channel)];
-      const float deviation = config.latents_std[static_cast<size_t>(channel)];
-      float* row = values + channel * per_channel;
-      for (int64_t i = 0; i < per_channel; ++i) {
-        row[i] = normalize ? (row[i] - mean) / deviation : row[i] * deviation + mean;
-      }
-    }
-  });
+  kernels::channel_affine({.op = op,
+                           .x = latents,
+                           .y = latents,
+                           .per_channel = latents.count() / config.z_dim,
+                           .mean = config.latents_mean,
+                           .deviation = config.latents_std},
+                          context);
 }
 
 }  // namespace
@@ -150,12 +146,12 @@ WanVaeConfig WanVaeConfig::from_json(const nlohmann::json& json, const std::stri
   return config;
 }
 
-void normalize_latents(const WanVaeConfig& config, Tensor& latents) {
-  scale_channels(config, latents, true);
+void normalize_latents(const WanVaeConfig& config, Tensor& latents, kernels::Context& context) {
+  scale_channels(config, latents, kernels::ChannelAffineOp::kNormalize, context);
 }
 
-void denormalize_latents(const WanVaeConfig& config, Tensor& latents) {
-  scale_channels(config, latents, false);
+void denormalize_latents(const WanVaeConfig& config, Tensor& latents, kernels::Context& context) {
+  scale_channels(config, latents, kernels::ChannelAffineOp::kDenormalize, context);
 }
 
 }  // namespace mxvideo::models

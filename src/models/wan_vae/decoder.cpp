@@ -74,15 +74,15 @@ Feature Decoder::up(Feature features, Pass& pass) const {
   Feature hidden = std::move(features);
   for (const Stage& stage : stages_) hidden = stage.forward(std::move(hidden), pass);
   if (pass.observes()) {
-    Tensor normed(DType::kF32, hidden.values.shape());
-    norm_out_.run(hidden.values, normed.f32(), false, pass);
+    Tensor normed = pass.context().tensor(hidden.values.shape());
+    norm_out_.run(hidden.values, normed, false, pass);
     pass.observe("decoder.norm_out", normed);
   }
   Feature patches{normalized_conv(norm_out_, conv_out_, hidden, pass), hidden.window};
   hidden = Feature();
   pass.observe("decoder.conv_out", patches.values);
   const Window valid = patches.window.shrunk(1);
-  return crop(std::move(patches), valid);
+  return crop(std::move(patches), valid, pass.context());
 }
 
 int64_t Decoder::halo() const {

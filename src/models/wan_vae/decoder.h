@@ -19,10 +19,6 @@ class Decoder {
   // Features of one chunk -> patches, neither clamped nor unfolded; the window loses its halo.
   Feature up(Feature features, Pass& pass) const;
 
-  void plan_load(PlannedWeights& weights) const;
-  PlannedFeature plan_from_latent(const PlannedFeature& latent, PlannedPass& pass) const;
-  PlannedFeature plan_up(PlannedFeature features, PlannedPass& pass) const;
-
   int64_t feature_channels() const { return channels_; }
   // Latent positions at each side of a window that do not come out of up(), at most.
   int64_t halo() const;

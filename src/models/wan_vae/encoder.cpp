@@ -1,10 +1,9 @@
 #include "models/wan_vae/encoder.h"
 
-#include <cstring>
 #include <string>
 #include <utility>
 
-#include "base/parallel.h"
+#include "kernels/layout/copy_nd.h"
 
 namespace mxvideo::models::wan_vae {
 namespace {
@@ -66,7 +65,7 @@ Feature Encoder::down(const Feature& patches, Pass& pass) const {
   Feature hidden{conv_in_.run_on(patches, pass), patches.window};
   pass.observe("encoder.conv_in", hidden.values);
   const Window valid = hidden.window.shrunk(1);
-  hidden = crop(std::move(hidden), valid);
+  hidden = crop(std::move(hidden), valid, pass.context());
   for (const Stage& stage : stages_) hidden = stage.forward(std::move(hidden), pass);
   return hidden;
 }
@@ -74,21 +73,20 @@ Feature Encoder::down(const Feature& patches, Pass& pass) const {
 Tensor Encoder::to_latent(const Feature& features, Pass& pass) const {
   Feature hidden = mid_.forward(features, pass);
   if (pass.observes()) {
-    Tensor normed(DType::kF32, hidden.values.shape());
-    norm_out_.run(hidden.values, normed.f32(), false, pass);
+    Tensor normed = pass.context().tensor(hidden.values.shape());
+    norm_out_.run(hidden.values, normed, false, pass);
     pass.observe("encoder.norm_out", normed);
   }
   hidden.values = normalized_conv(norm_out_, conv_out_, hidden, pass);
   pass.observe("encoder.conv_out", hidden.values);
   const Tensor moments = quant_conv_.run_on(hidden, pass);
   // The mode of the posterior is its mean, the first half of the channels.
-  Tensor mode(DType::kF32,
-              {hidden.frames(), hidden.window.height(), hidden.window.width(), z_dim_});
-  const int64_t positions = mode.count() / z_dim_;
-  for (int64_t i = 0; i < positions; ++i) {
-    std::memcpy(mode.f32() + i * z_dim_, moments.f32() + i * 2 * z_dim_,
-                static_cast<size_t>(z_dim_) * sizeof(float));
-  }
+  Tensor mode = pass.context().tensor(
+      {hidden.frames(), hidden.window.height(), hidden.window.width(), z_dim_});
+  kernels::copy_nd({.x = moments,
+                    .y = mode,
+                    .axes = {{{mode.count() / z_dim_, 2 * z_dim_, z_dim_}, {z_dim_, 1, 1}}}},
+                   pass.context());
   return mode;
 }
 

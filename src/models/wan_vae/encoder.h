@@ -19,10 +19,6 @@ class Encoder {
   // Features of latent size -> mode [frames, h, w, z_dim], one chunk.
   Tensor to_latent(const Feature& features, Pass& pass) const;
 
-  void plan_load(PlannedWeights& weights) const;
-  PlannedFeature plan_down(const PlannedFeature& patches, PlannedPass& pass) const;
-  PlannedTensor plan_to_latent(const PlannedFeature& features, PlannedPass& pass) const;
-
   int64_t latent_channels() const { return channels_; }  // of what down() gives
   // Patches at each side of a window that do not come out of down(), at most.
   int64_t halo() const;

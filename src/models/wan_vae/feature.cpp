@@ -1,34 +1,31 @@
 #include "models/wan_vae/feature.h"
 
 #include <algorithm>
-#include <cstring>
-#include <utility>
 
 #include "base/checked.h"
 #include "base/error.h"
-#include "base/parallel.h"
+#include "kernels/layout/copy_nd.h"
 
 namespace mxvideo::models::wan_vae {
 namespace {
 
-struct Position {
-  int64_t frame, row, column;  // in the whole frame, not in the window
-  int64_t index;               // of the pixel among those of the window
-};
+// The first value of `window` in frame `first` of `x`; checks that it lies there.
+int64_t offset_in(const Feature& x, int64_t first, const Window& window) {
+  const Window& from = x.window;
+  check(window.top >= from.top && window.left >= from.left && window.bottom <= from.bottom &&
+            window.right <= from.right,
+        "wan_vae: crop outside the window");
+  return first * x.frame_floats() +
+         ((window.top - from.top) * from.width() + window.left - from.left) * x.channels();
+}
 
-// Calls `visit(position)` for every pixel of `frames` frames of `window`, in parallel.
-template <class Visit>
-void for_each_position(int64_t frames, const Window& window, const Visit& visit) {
-  const int64_t height = window.height();
-  const int64_t width = window.width();
-  parallel_for(frames * height * width, 64, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      visit(Position{.frame = i / (height * width),
-                     .row = i / width % height + window.top,
-                     .column = i % width + window.left,
-                     .index = i});
-    }
-  });
+kernels::FoldExtent extent_of(const Feature& x) {
+  return {.frames = x.frames(),
+          .rows = x.window.height(),
+          .columns = x.window.width(),
+          .channels = x.channels(),
+          .top = x.window.top,
+          .left = x.window.left};
 }
 
 }  // namespace
@@ -74,140 +71,97 @@ Window Window::scaled_down(int64_t factor) const {
           .frame_width = frame_width / factor};
 }
 
-void copy_window(const Feature& x, const Window& window, float* destination) {
-  const Window& from = x.window;
-  check(window.top >= from.top && window.left >= from.left && window.bottom <= from.bottom &&
-            window.right <= from.right,
-        "wan_vae: crop outside the window");
-  const int64_t row_floats = window.width() * x.channels();
-  const float* source = x.values.f32();
-  parallel_for(x.frames() * window.height(), 1, [&](int64_t begin, int64_t end) {
-    for (int64_t row = begin; row < end; ++row) {
-      const int64_t frame = row / window.height();
-      const int64_t y = row % window.height() + window.top - from.top;
-      const int64_t pixel = (frame * from.height() + y) * from.width() + window.left - from.left;
-      std::memcpy(destination + row * row_floats, source + pixel * x.channels(),
-                  static_cast<size_t>(row_floats) * sizeof(float));
-    }
-  });
+Feature take(const Feature& x, int64_t first, int64_t count, const Window& window,
+             kernels::Context& context) {
+  Feature part{context.tensor({count, window.height(), window.width(), x.channels()}), window};
+  const int64_t row = window.width() * x.channels();
+  kernels::copy_nd({.x = x.values.from(offset_in(x, first, window)),
+                    .y = part.values,
+                    .axes = {{{count, x.frame_floats(), part.frame_floats()},
+                              {window.height(), x.window.width() * x.channels(), row},
+                              {row, 1, 1}}}},
+                   context);
+  return part;
 }
 
-Feature crop(Feature x, const Window& window) {
+Feature crop(Feature x, const Window& window, kernels::Context& context) {
   if (x.window == window) return x;
-  Feature result{Tensor(DType::kF32, {x.frames(), window.height(), window.width(), x.channels()}),
-                 window};
-  copy_window(x, window, result.values.f32());
-  return result;
+  return take(x, 0, x.frames(), window, context);
 }
 
-void upsample_nearest(const UpsampleArgs& args) {
-  const int64_t pixel_floats = args.channels * args.copies;
-  const float* frame = args.x + args.frame / args.copies * args.height * args.width * pixel_floats +
-                       args.frame % args.copies * args.channels;
-  const int64_t row_floats = 2 * args.width * args.channels;
-  const auto bytes = static_cast<size_t>(args.channels) * sizeof(float);
-  parallel_for(args.height, 1, [&](int64_t begin, int64_t end) {
-    for (int64_t row = begin; row < end; ++row) {
-      float* upper = args.y + 2 * row * row_floats;
-      for (int64_t column = 0; column < args.width; ++column) {
-        const float* pixel = frame + (row * args.width + column) * pixel_floats;
-        std::memcpy(upper + 2 * column * args.channels, pixel, bytes);
-        std::memcpy(upper + (2 * column + 1) * args.channels, pixel, bytes);
-      }
-      std::memcpy(upper + row_floats, upper, static_cast<size_t>(row_floats) * sizeof(float));
-    }
-  });
+void put(const Feature& part, int64_t first, Feature& whole, kernels::Context& context) {
+  const int64_t row = part.window.width() * part.channels();
+  kernels::copy_nd({.x = part.values,
+                    .y = whole.values.from(offset_in(whole, first, part.window)),
+                    .axes = {{{part.frames(), part.frame_floats(), whole.frame_floats()},
+                              {part.window.height(), row, whole.window.width() * whole.channels()},
+                              {row, 1, 1}}}},
+                   context);
 }
 
-void add_average_down(const Feature& x, const FoldFactors& factors, Feature& y) {
-  const int64_t fold = factors.time * factors.space * factors.space;
-  const int64_t in = x.channels();
-  const int64_t out = y.channels();
-  const int64_t group = in * fold / out;
-  const int64_t padding = y.frames() * factors.time - x.frames();
-  const Window& from = x.window;
-  const float* source = x.values.f32();
-  float* destination = y.values.f32();
-  for_each_position(y.frames(), y.window, [&](const Position& at) {
-    for (int64_t channel = 0; channel < out; ++channel) {
-      float sum = 0;
-      for (int64_t k = channel * group; k < (channel + 1) * group; ++k) {
-        const int64_t dx = k % factors.space;
-        const int64_t dy = k / factors.space % factors.space;
-        const int64_t dt = k / (factors.space * factors.space) % factors.time;
-        const int64_t t = at.frame * factors.time + dt - padding;
-        if (t < 0) continue;
-        const int64_t source_row = at.row * factors.space + dy - from.top;
-        const int64_t source_column = at.column * factors.space + dx - from.left;
-        const int64_t pixel = (t * from.height() + source_row) * from.width() + source_column;
-        sum += source[pixel * in + k / fold];
-      }
-      destination[at.index * out + channel] += sum / static_cast<float>(group);
-    }
-  });
+void copy(DevicePtr<const float> x, DevicePtr<float> y, int64_t count, kernels::Context& context) {
+  kernels::copy_nd({.x = x, .y = y, .axes = {{{count, 1, 1}}}}, context);
 }
 
-void add_duplicate_up(const Feature& x, const FoldFactors& factors, Feature& y) {
-  const int64_t in = x.channels();
-  const int64_t out = y.channels();
-  const int64_t fold = factors.time * factors.space * factors.space;
-  const int64_t repeats = out * fold / in;
-  const int64_t dropped = x.frames() * factors.time - y.frames();
-  const Window& from = x.window;
-  const float* source = x.values.f32();
-  float* destination = y.values.f32();
-  for_each_position(y.frames(), y.window, [&](const Position& at) {
-    const int64_t t = at.frame + dropped;
-    const int64_t offset =
-        (t % factors.time * factors.space + at.row % factors.space) * factors.space +
-        at.column % factors.space;
-    const int64_t pixel =
-        (t / factors.time * from.height() + at.row / factors.space - from.top) * from.width() +
-        at.column / factors.space - from.left;
-    for (int64_t channel = 0; channel < out; ++channel) {
-      destination[at.index * out + channel] +=
-          source[pixel * in + (channel * fold + offset) / repeats];
-    }
-  });
+void upsample_nearest(const UpsampleArgs& args, kernels::Context& context) {
+  const int64_t pixel = args.channels * args.copies;
+  const int64_t frame = args.frame / args.copies * args.height * args.width * pixel +
+                        args.frame % args.copies * args.channels;
+  kernels::copy_nd({.x = args.x + frame,
+                    .y = args.y,
+                    .axes = {{{args.height, args.width * pixel, 4 * args.width * args.channels},
+                              {2, 0, 2 * args.width * args.channels},
+                              {args.width, pixel, 2 * args.channels},
+                              {2, 0, args.channels},
+                              {args.channels, 1, 1}}}},
+                   context);
+}
+
+void add_fold(kernels::FoldOp op, const Feature& x, const FoldFactors& factors, Feature& y,
+              kernels::Context& context) {
+  kernels::fold({.op = op,
+                 .x = x.values,
+                 .y = y.values,
+                 .from = extent_of(x),
+                 .to = extent_of(y),
+                 .time = factors.time,
+                 .space = factors.space},
+                context);
 }
 
 Feature patchify(const Tensor& video, int64_t first_frame, int64_t frames, const Window& window,
-                 int64_t patch) {
-  const int64_t channels = video.dim(3);
-  const int64_t width = video.dim(2);
+                 int64_t patch, kernels::Context& context) {
+  const int64_t channels = video.dim(3), height = video.dim(1), width = video.dim(2);
   const int64_t folded = channels * patch * patch;
-  Feature result{Tensor(DType::kF32, {frames, window.height(), window.width(), folded}), window};
-  const float* source = video.f32() + first_frame * video.dim(1) * width * channels;
-  float* destination = result.values.f32();
-  for_each_position(frames, window, [&](const Position& at) {
-    for (int64_t k = 0; k < folded; ++k) {
-      const int64_t y = at.row * patch + k % patch;
-      const int64_t x = at.column * patch + k / patch % patch;
-      const int64_t pixel = (at.frame * video.dim(1) + y) * width + x;
-      destination[at.index * folded + k] = source[pixel * channels + k / (patch * patch)];
-    }
-  });
+  Feature result{context.tensor({frames, window.height(), window.width(), folded}), window};
+  const int64_t row = first_frame * height + window.top * patch;
+  kernels::copy_nd({.x = video.from((row * width + window.left * patch) * channels),
+                    .y = result.values,
+                    .axes = {{{frames, height * width * channels, result.frame_floats()},
+                              {window.height(), patch * width * channels, window.width() * folded},
+                              {window.width(), patch * channels, folded},
+                              {channels, 1, patch * patch},
+                              {patch, channels, patch},
+                              {patch, width * channels, 1}}}},
+                   context);
   return result;
 }
 
-Tensor unpatchify_clamped(const Feature& patches, int64_t patch) {
+Tensor unpatchify_clamped(const Feature& patches, int64_t patch, kernels::Context& context) {
   const Window& window = patches.window;
   const int64_t folded = patches.channels(), channels = folded / (patch * patch);
   const int64_t height = window.height() * patch, width = window.width() * patch;
-  Tensor pixels(DType::kF32, {patches.frames(), height, width, channels});
-  const float* source = patches.values.f32();
-  float* destination = pixels.f32();
-  for_each_position(patches.frames(), window, [&](const Position& at) {
-    for (int64_t k = 0; k < folded; ++k) {
-      const int64_t y = (at.row - window.top) * patch + k % patch;
-      const int64_t x = (at.column - window.left) * patch + k / patch % patch;
-      const int64_t pixel = (at.frame * height + y) * width + x;
-      const float value = source[at.index * folded + k];
-      // A comparison with NaN is false, so NaN stays visible.
-      const float low = value < -1 ? -1 : value;
-      destination[pixel * channels + k / (patch * patch)] = low > 1 ? 1 : low;
-    }
-  });
+  Tensor pixels = context.tensor({patches.frames(), height, width, channels});
+  kernels::copy_nd({.x = patches.values,
+                    .y = pixels,
+                    .axes = {{{patches.frames(), patches.frame_floats(), height * width * channels},
+                              {window.height(), window.width() * folded, patch * width * channels},
+                              {window.width(), folded, patch * channels},
+                              {channels, patch * patch, 1},
+                              {patch, patch, channels},
+                              {patch, 1, width * channels}}},
+                    .values = kernels::CopyValues::kClampToOne},
+                   context);
   return pixels;
 }
 

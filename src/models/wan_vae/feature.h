@@ -9,6 +9,7 @@
 
 #include <cstdint>
 
+#include "kernels/layout/fold.h"
 #include "tensor/tensor.h"
 
 namespace mxvideo::models::wan_vae {
@@ -40,38 +41,40 @@ struct Feature {
 };
 
 // The part of `x` inside `window`, which must lie inside x.window. Copies only when needed.
-Feature crop(Feature x, const Window& window);
-// Copies the part of `x` (frames values of `source_window`) inside `window` to `destination`.
-void copy_window(const Feature& x, const Window& window, float* destination);
+Feature crop(Feature x, const Window& window, kernels::Context& context);
+// Frames `first` to `first + count` of `x`, in `window`.
+Feature take(const Feature& x, int64_t first, int64_t count, const Window& window,
+             kernels::Context& context);
+// Copies `part` to its place in frames `first`… of `whole`.
+void put(const Feature& part, int64_t first, Feature& whole, kernels::Context& context);
+// `count` values from `x` to `y`.
+void copy(DevicePtr<const float> x, DevicePtr<float> y, int64_t count, kernels::Context& context);
 
 // Frame `frame` of [t, h, w, copies·channels] seen as t·copies frames, every pixel doubled in both
 // directions: y [2h, 2w, channels].
 struct UpsampleArgs {
-  const float* x = nullptr;
-  float* y = nullptr;
+  DevicePtr<const float> x = nullptr;
+  DevicePtr<float> y = nullptr;
   int64_t height = 0, width = 0, channels = 0;
   int64_t copies = 1;
   int64_t frame = 0;
 };
-void upsample_nearest(const UpsampleArgs& args);
+void upsample_nearest(const UpsampleArgs& args, kernels::Context& context);
 
-// Shortcuts of the 2.2 blocks, which fold space and time into channels in the order
-// (channel, time, row, column).
+// Shortcuts of the 2.2 blocks (kernels/layout/fold.h).
 struct FoldFactors {
   int64_t time = 1;
   int64_t space = 1;
 };
-// y += mean over groups of folded channels of x; time is padded with leading zero frames.
-void add_average_down(const Feature& x, const FoldFactors& factors, Feature& y);
-// y += x with channels repeated and unfolded; `y` may lack leading frames, which are dropped.
-void add_duplicate_up(const Feature& x, const FoldFactors& factors, Feature& y);
+void add_fold(kernels::FoldOp op, const Feature& x, const FoldFactors& factors, Feature& y,
+              kernels::Context& context);
 
 // Pixels [frames, height, width, channels] of `window` (in patches) -> patches
 // [frames, …, channels·p·p]; channel order (channel, column in patch, row in patch).
 Feature patchify(const Tensor& video, int64_t first_frame, int64_t frames, const Window& window,
-                 int64_t patch);
+                 int64_t patch, kernels::Context& context);
 // The pixels of patches, clamped to [-1, 1], [frames, window height · patch, window width · patch,
 // channels / patch²].
-Tensor unpatchify_clamped(const Feature& patches, int64_t patch);
+Tensor unpatchify_clamped(const Feature& patches, int64_t patch, kernels::Context& context);
 
 }  // namespace mxvideo::models::wan_vae

@@ -68,23 +68,25 @@ Feature Resample::upsample(const Feature& x, Pass& pass) const {
   result.window = x.window.scaled_up(2);
   const int64_t height = result.window.height();
   const int64_t width = result.window.width();
-  result.values = Tensor(DType::kF32, {frames, height, width, options_.out_channels});
+  kernels::Context& context = pass.context();
+  result.values = context.tensor({frames, height, width, options_.out_channels});
   // Frame by frame: the upsampled input is the largest tensor of the whole decoder.
-  Tensor enlarged(DType::kF32, {height, width, options_.channels});
+  Tensor enlarged = context.tensor({height, width, options_.channels});
   for (int64_t frame = 0; frame < frames; ++frame) {
-    upsample_nearest({.x = doubles ? doubled.f32() : x.values.f32(),
-                      .y = enlarged.f32(),
+    upsample_nearest({.x = doubles ? doubled : x.values,
+                      .y = enlarged,
                       .height = x.window.height(),
                       .width = x.window.width(),
                       .channels = options_.channels,
                       .copies = copies,
-                      .frame = frame});
-    spatial_.run_frame(enlarged.f32(), {.t = 1, .h = height, .w = width},
-                       result.values.f32() + frame * result.frame_floats(), pass);
+                      .frame = frame},
+                     context);
+    spatial_.run_frame(enlarged, {.t = 1, .h = height, .w = width},
+                       result.values.from(frame * result.frame_floats()), pass);
   }
   enlarged = Tensor();
   const Window valid = result.window.shrunk(1);
-  return crop(std::move(result), valid);
+  return crop(std::move(result), valid, context);
 }
 
 Feature Resample::downsample(const Feature& x, Pass& pass) const {
@@ -95,17 +97,14 @@ Feature Resample::downsample(const Feature& x, Pass& pass) const {
   if (even == x.window) {
     result = {spatial_.run_on(x, pass), halved};
   } else {
-    Feature input{Tensor(DType::kF32, {x.frames(), even.height(), even.width(), x.channels()}),
-                  even};
-    copy_window(x, even, input.values.f32());
-    result = {spatial_.run_on(input, pass), halved};
+    result = {spatial_.run_on(take(x, 0, x.frames(), even, pass.context()), pass), halved};
   }
   // The last row and column read one beyond the window.
   Window valid = halved;
   if (valid.bottom < valid.frame_height) --valid.bottom;
   if (valid.right < valid.frame_width) --valid.right;
   check(valid.height() > 0 && valid.width() > 0, "wan_vae: a tile is smaller than its halo");
-  result = crop(std::move(result), valid);
+  result = crop(std::move(result), valid, pass.context());
   if (!temporal_) return result;
   if (pass.chunk() == 0) {
     temporal_->remember(result, pass);
@@ -134,8 +133,10 @@ Feature Stage::forward(Feature x, Pass& pass) const {
     hidden = resample_->forward(*input, pass);
     if (name_.empty()) pass.observe(resample_->name(), hidden.values);
   }
-  if (shortcut_ && shortcut_->up) add_duplicate_up(x, shortcut_->factors, hidden);
-  if (shortcut_ && !shortcut_->up) add_average_down(x, shortcut_->factors, hidden);
+  if (shortcut_) {
+    add_fold(shortcut_->up ? kernels::FoldOp::kDuplicateUp : kernels::FoldOp::kAverageDown, x,
+             shortcut_->factors, hidden, pass.context());
+  }
   if (!name_.empty()) pass.observe(name_, hidden.values);
   return hidden;
 }

@@ -24,6 +24,7 @@ struct BlendGrid {
 // tensor of `height` x `width`: neighbours blend linearly over tile - stride, above before left.
 // Returns [frames, height, width, channels].
 Tensor blend_tiles(const Window& frame, const BlendGrid& source, const BlendGrid& target,
-                   const Window& target_frame, const std::function<Tensor(const Window&)>& make);
+                   const Window& target_frame, const std::function<Tensor(const Window&)>& make,
+                   kernels::Context& context);
 
 }  // namespace mxvideo::models::wan_vae

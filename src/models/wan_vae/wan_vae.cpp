@@ -1,15 +1,12 @@
 #include "models/wan_vae/wan_vae.h"
 
 #include <algorithm>
-#include <cstring>
 #include <string>
 #include <utility>
 
 #include "base/checked.h"
 #include "base/error.h"
-#include "base/parallel.h"
-#include "kernels/elementwise/elementwise.h"
-#include "kernels/rms_norm/rms_norm.h"
+#include "kernels/layout/copy_nd.h"
 #include "models/wan_vae/decoder.h"
 #include "models/wan_vae/encoder.h"
 #include "models/wan_vae/tiling.h"
@@ -21,9 +18,6 @@ using wan_vae::Decoder;
 using wan_vae::Encoder;
 using wan_vae::Feature;
 using wan_vae::Pass;
-using wan_vae::PlannedFeature;
-using wan_vae::PlannedPass;
-using wan_vae::PlannedWeights;
 using wan_vae::Window;
 
 struct WanVae::Halves {
@@ -53,13 +47,10 @@ class Steps {
   int64_t done_ = 0;
 };
 
-// [channels, count] <-> [count, channels].
-void transpose(const float* x, int64_t rows, int64_t columns, float* y) {
-  parallel_for(columns, 1, [&](int64_t begin, int64_t end) {
-    for (int64_t column = begin; column < end; ++column) {
-      for (int64_t row = 0; row < rows; ++row) y[column * rows + row] = x[row * columns + column];
-    }
-  });
+// x [rows, columns] to y [columns, rows]: [channels, count] <-> [count, channels].
+void transpose(const Tensor& x, int64_t rows, Tensor& y, kernels::Context& context) {
+  const int64_t columns = x.count() / rows;
+  kernels::copy_nd({.x = x, .y = y, .axes = {{{columns, 1, rows}, {rows, columns, 1}}}}, context);
 }
 
 void check_tiling(const WanVaeTiling& tiling) {
@@ -96,29 +87,6 @@ std::vector<Window> exact_tiles(const std::optional<WanVaeTiling>& tiling, int64
   return wan_vae::partition(height, width, grid.tile_height, grid.tile_width);
 }
 
-// Frames `first` to `first + count` of `x`, in `window`.
-Feature take(const Feature& x, int64_t first, int64_t count, const Window& window) {
-  Feature frames{Tensor(DType::kF32, {count, x.window.height(), x.window.width(), x.channels()}),
-                 x.window};
-  std::memcpy(frames.values.f32(), x.values.f32() + first * x.frame_floats(),
-              static_cast<size_t>(frames.values.bytes()));
-  return wan_vae::crop(std::move(frames), window);
-}
-
-// Copies `part` to its place in frames `first`… of `whole`.
-void put(const Feature& part, int64_t first, Feature& whole) {
-  const int64_t row_floats = part.window.width() * part.channels();
-  for (int64_t i = 0; i < part.frames() * part.window.height(); ++i) {
-    const int64_t frame = first + i / part.window.height();
-    const int64_t row = i % part.window.height() + part.window.top - whole.window.top;
-    float* to =
-        whole.values.f32() + frame * whole.frame_floats() +
-        (row * whole.window.width() + part.window.left - whole.window.left) * whole.channels();
-    std::memcpy(to, part.values.f32() + i * row_floats,
-                static_cast<size_t>(row_floats) * sizeof(float));
-  }
-}
-
 // One decode(), cut into the part that needs whole frames and the part that runs on tiles.
 class DecodeCall {
  public:
@@ -131,7 +99,8 @@ class DecodeCall {
   void frames(const Feature& latents, bool observed, Steps& steps, const Sink& sink) const {
     Pass pass(run_, observed);
     run_chunks(latents.frames(), pass, steps, sink, [&](int64_t chunk) {
-      return decoder_.up(decoder_.from_latent(take(latents, chunk, 1, latents.window), pass), pass);
+      return decoder_.up(
+          decoder_.from_latent(take(latents, chunk, 1, latents.window, *run_.context), pass), pass);
     });
   }
 
@@ -142,15 +111,16 @@ class DecodeCall {
   // at 352x640 in seven: 5.9 GiB, where the video of 121 frames has 1.2 GiB and its samples 0.3.
   void tiles(const Feature& latents, const std::vector<Window>& tiles, Steps& steps,
              const Sink& sink) const {
-    Feature features{Tensor(DType::kF32, {latents.frames(), latents.window.height(),
-                                          latents.window.width(), decoder_.feature_channels()}),
+    Feature features{run_.context->tensor({latents.frames(), latents.window.height(),
+                                           latents.window.width(), decoder_.feature_channels()}),
                      latents.window};
     {
       Pass pass(run_);
       for (int64_t chunk = 0; chunk < latents.frames(); ++chunk) {
         steps.start();
         pass.start_chunk(chunk);
-        put(decoder_.from_latent(take(latents, chunk, 1, latents.window), pass), chunk, features);
+        put(decoder_.from_latent(take(latents, chunk, 1, latents.window, *run_.context), pass),
+            chunk, features, *run_.context);
         steps.finish(0);
       }
     }
@@ -159,22 +129,23 @@ class DecodeCall {
       const Window output = tile.scaled_up(patches_per_latent());
       Pass tile_pass(run_, /*observed=*/false);
       run_chunks(features.frames(), tile_pass, steps, sink, [&](int64_t chunk) {
-        return wan_vae::crop(decoder_.up(take(features, chunk, 1, input), tile_pass), output);
+        return crop(decoder_.up(take(features, chunk, 1, input, *run_.context), tile_pass), output,
+                    *run_.context);
       });
     }
   }
 
   // One independent tile of Diffusers' tiling: unclamped patches.
   Tensor blend_tile(const Feature& latents, const Window& window, Steps& steps) const {
-    Feature part = take(latents, 0, latents.frames(), window);
+    Feature part = take(latents, 0, latents.frames(), window, *run_.context);
     part.window = Window::whole(window.height(), window.width());
     Feature patches;
     patches.window = part.window.scaled_up(patches_per_latent());
-    patches.values = Tensor(
-        DType::kF32, {config_.scale_factor_temporal * (part.frames() - 1) + 1,
-                      patches.window.height(), patches.window.width(), config_.out_channels});
+    patches.values = run_.context->tensor({config_.scale_factor_temporal * (part.frames() - 1) + 1,
+                                           patches.window.height(), patches.window.width(),
+                                           config_.out_channels});
     frames(part, false, steps,
-           [&](int64_t first, const Feature& chunk) { put(chunk, first, patches); });
+           [&](int64_t first, const Feature& chunk) { put(chunk, first, patches, *run_.context); });
     return std::move(patches.values);
   }
 
@@ -225,25 +196,27 @@ class EncodeCall {
       in_video.bottom += frame.top;
       in_video.left += frame.left;
       in_video.right += frame.left;
-      Feature patches = wan_vae::patchify(video, first, count, in_video, config_.patch_size);
+      Feature patches =
+          wan_vae::patchify(video, first, count, in_video, config_.patch_size, *run_.context);
       patches.window = input;
-      put(wan_vae::crop(encoder_.down(patches, pass), tile), chunk, result);
+      put(crop(encoder_.down(patches, pass), tile, *run_.context), chunk, result, *run_.context);
       steps.finish(count);
     }
   }
 
   // Features of latent size -> mode [frames, h, w, z].
   Tensor latents(const Feature& features, bool observed, Steps& steps) const {
-    Feature result{Tensor(DType::kF32, {features.frames(), features.window.height(),
-                                        features.window.width(), config_.z_dim}),
+    Feature result{run_.context->tensor({features.frames(), features.window.height(),
+                                         features.window.width(), config_.z_dim}),
                    features.window};
     Pass pass(run_, observed);
     for (int64_t chunk = 0; chunk < features.frames(); ++chunk) {
       steps.start();
       pass.start_chunk(chunk);
-      const Tensor mode = encoder_.to_latent(take(features, chunk, 1, features.window), pass);
-      std::memcpy(result.values.f32() + chunk * result.frame_floats(), mode.f32(),
-                  static_cast<size_t>(mode.bytes()));
+      const Tensor mode =
+          encoder_.to_latent(take(features, chunk, 1, features.window, *run_.context), pass);
+      wan_vae::copy(mode, result.values.from(chunk * result.frame_floats()), mode.count(),
+                    *run_.context);
       steps.finish(0);
     }
     return std::move(result.values);
@@ -256,7 +229,7 @@ class EncodeCall {
         Window::whole(frame.height() / patches_per_latent(), frame.width() / patches_per_latent());
     const int64_t chunks = (video.dim(0) - 1) / config_.scale_factor_temporal + 1;
     Feature features{
-        Tensor(DType::kF32, {chunks, latent.height(), latent.width(), encoder_.latent_channels()}),
+        run_.context->tensor({chunks, latent.height(), latent.width(), encoder_.latent_channels()}),
         latent};
     for (const Window& window : tiles) {
       tile(video, frame, window, observed && tiles.size() == 1, steps, features);
@@ -289,31 +262,6 @@ int64_t tile_count(int64_t height, int64_t width, const BlendGrid& grid) {
   return ceil_div(height, grid.stride_height) * ceil_div(width, grid.stride_width);
 }
 
-// Later chunks allocate what the last of these does: histories are complete after the second.
-constexpr int64_t kDistinctChunks = 4;
-
-// take() of one frame, planned.
-PlannedFeature plan_take(const PlannedFeature& x, const Window& window, const PlannedPass& pass) {
-  PlannedFeature frames{pass.tensor({1, x.window.height(), x.window.width(), x.channels()}),
-                        x.window};
-  return wan_vae::plan_crop(std::move(frames), window, pass);
-}
-
-// The weights of one half, which are counted, and a check of the run.
-template <class Half>
-PlannedWeights plan_weights(const Half& half, const WanVaePlanRun& run) {
-  check(run.context != nullptr && run.trace != nullptr, "wan_vae: plan without context or trace");
-  if (run.tiling) {
-    check_tiling(*run.tiling);
-    check(run.tiling->mode == WanVaeTiling::Mode::kExact, "wan_vae: only exact tiles are planned");
-  }
-  kernels::select("rms_norm", kernels::rms_norm_rows(), {}, *run.context);
-  kernels::select("elementwise", kernels::elementwise_rows(), {}, *run.context);
-  PlannedWeights weights{.trace = run.trace, .context = run.context};
-  half.plan_load(weights);
-  return weights;
-}
-
 }  // namespace
 
 WanVae::WanVae(const WanVaeConfig& config, WanVaeParts parts)
@@ -335,6 +283,7 @@ void WanVae::declare_parameters(checkpoint::ParameterLoader& loader) {
 Tensor WanVae::encode(const Tensor& video, const WanVaeRun& run) const {
   check_video(config_, video.shape());
   check(parts_.encoder && run.context != nullptr, "wan_vae: encode() without encoder or context");
+  const kernels::Layers layers(*run.context, "encoder");
   if (run.tiling) check_tiling(*run.tiling);
   const EncodeCall call(config_, halves_->encoder, run);
   const int64_t chunks = (video.dim(0) - 1) / config_.scale_factor_temporal + 1;
@@ -356,10 +305,11 @@ Tensor WanVae::encode(const Tensor& video, const WanVaeRun& run) const {
                            .stride_width = target.stride_width * unit};
     Steps steps(run, video.dim(0), tile_count(frame.height(), frame.width(), source));
     const Window target_frame = Window::whole(height, width);
-    mode = wan_vae::blend_tiles(frame, source, target, target_frame, [&](const Window& window) {
+    const auto make = [&](const Window& window) {
       const Window whole = Window::whole(window.height() / unit, window.width() / unit);
       return call.frame(video, window, {whole}, false, steps);
-    });
+    };
+    mode = wan_vae::blend_tiles(frame, source, target, target_frame, make, *run.context);
   } else {
     const bool exact = run.tiling && run.tiling->mode == WanVaeTiling::Mode::kExact;
     const std::vector<Window> tiles =
@@ -368,8 +318,8 @@ Tensor WanVae::encode(const Tensor& video, const WanVaeRun& run) const {
     Steps steps(run, video.dim(0), static_cast<int64_t>(tiles.size()));
     mode = call.frame(video, frame, tiles, true, steps);
   }
-  Tensor latents(DType::kF32, {config_.z_dim, chunks, height, width});
-  transpose(mode.f32(), chunks * height * width, config_.z_dim, latents.f32());
+  Tensor latents = run.context->tensor({config_.z_dim, chunks, height, width});
+  transpose(mode, chunks * height * width, latents, *run.context);
   return latents;
 }
 
@@ -380,17 +330,17 @@ void WanVae::decode(const Tensor& latents, const WanVaeRun& run,
         "wan_vae: latents are " + shape.to_string() + ", expected [" +
             std::to_string(config_.z_dim) + ", frames, height, width]");
   check(parts_.decoder && run.context != nullptr, "wan_vae: decode() without decoder or context");
+  const kernels::Layers layers(*run.context, "decoder");
   if (run.tiling) check_tiling(*run.tiling);
   const DecodeCall call(config_, halves_->decoder, run);
   const int64_t frames = latents.dim(1);
   const int64_t scale = config_.scale_factor_spatial;
   const Window frame = Window::whole(latents.dim(2), latents.dim(3));
-  Feature input{Tensor(DType::kF32, {frames, frame.height(), frame.width(), config_.z_dim}), frame};
-  transpose(latents.f32(), config_.z_dim, frames * frame.height() * frame.width(),
-            input.values.f32());
+  Feature input{run.context->tensor({frames, frame.height(), frame.width(), config_.z_dim}), frame};
+  transpose(latents, config_.z_dim, input.values, *run.context);
   const Shape video = decoded_shape(config_, shape);
   const auto hand_out = [&](int64_t first, const Feature& patches) {
-    const Tensor pixels = wan_vae::unpatchify_clamped(patches, config_.patch_size);
+    const Tensor pixels = wan_vae::unpatchify_clamped(patches, config_.patch_size, *run.context);
     sink({.values = pixels,
           .video = video,
           .first_frame = first,
@@ -415,79 +365,8 @@ void WanVae::decode(const Tensor& latents, const WanVaeRun& run,
   Steps steps(run, video[0], tile_count(frame.height(), frame.width(), source));
   const Window target_frame = frame.scaled_up(unit);
   const auto make = [&](const Window& tile) { return call.blend_tile(input, tile, steps); };
-  hand_out(0, {wan_vae::blend_tiles(frame, source, target, target_frame, make), target_frame});
-}
-
-PlannedTensor WanVae::plan_encode(const Shape& video, const WanVaePlanRun& run) const {
-  check_video(config_, video);
-  const wan_vae::Encoder& encoder = halves_->encoder;
-  PlannedWeights weights = plan_weights(encoder, run);
-  const int64_t chunks = (video[0] - 1) / config_.scale_factor_temporal + 1;
-  const int64_t patches = config_.scale_factor_spatial / config_.patch_size;
-  const Window latent = Window::whole(video[1] / config_.scale_factor_spatial,
-                                      video[2] / config_.scale_factor_spatial);
-  const auto tensor = [&](const Shape& shape) { return PlannedTensor(*run.trace, shape); };
-  const PlannedFeature features{
-      tensor({chunks, latent.height(), latent.width(), encoder.latent_channels()}), latent};
-  for (const Window& tile :
-       exact_tiles(run.tiling, latent.height(), latent.width(), config_.scale_factor_spatial)) {
-    const Window input = tile.scaled_up(patches).grown(encoder.halo());
-    PlannedPass pass(weights);
-    for (int64_t chunk = 0; chunk < std::min(chunks, kDistinctChunks); ++chunk) {
-      pass.start_chunk(chunk);
-      const int64_t frames = chunk == 0 ? 1 : config_.scale_factor_temporal;
-      const PlannedFeature pixels{
-          tensor({frames, input.height(), input.width(), config_.in_channels}), input};
-      wan_vae::plan_crop(encoder.plan_down(pixels, pass), tile, pass);
-    }
-  }
-  const PlannedTensor mode = tensor({chunks, latent.height(), latent.width(), config_.z_dim});
-  PlannedPass pass(weights);
-  for (int64_t chunk = 0; chunk < std::min(chunks, kDistinctChunks); ++chunk) {
-    pass.start_chunk(chunk);
-    encoder.plan_to_latent(plan_take(features, latent, pass), pass);
-  }
-  return tensor({config_.z_dim, chunks, latent.height(), latent.width()});
-}
-
-void WanVae::plan_decode(const Shape& latents, const WanVaePlanRun& run) const {
-  const wan_vae::Decoder& decoder = halves_->decoder;
-  PlannedWeights weights = plan_weights(decoder, run);
-  const int64_t frames = latents[1], scale = config_.scale_factor_spatial;
-  const Window frame = Window::whole(latents[2], latents[3]);
-  const auto tensor = [&](const Shape& shape) { return PlannedTensor(*run.trace, shape); };
-  const PlannedFeature input{tensor({frames, frame.height(), frame.width(), config_.z_dim}), frame};
-  const int64_t chunks = std::min(frames, kDistinctChunks), patch = config_.patch_size;
-  const auto hand_out = [&](const PlannedFeature& patches) {
-    tensor({patches.frames(), patches.window.height() * patch, patches.window.width() * patch,
-            config_.out_channels / (patch * patch)});
-  };
-  const std::vector<Window> tiles = exact_tiles(run.tiling, frame.height(), frame.width(), scale);
-  std::optional<PlannedPass> pass(weights);
-  if (tiles.size() == 1) {
-    for (int64_t chunk = 0; chunk < chunks; ++chunk) {
-      pass->start_chunk(chunk);
-      hand_out(
-          decoder.plan_up(decoder.plan_from_latent(plan_take(input, frame, *pass), *pass), *pass));
-    }
-    return;
-  }
-  const PlannedFeature features{
-      tensor({frames, frame.height(), frame.width(), decoder.feature_channels()}), frame};
-  for (int64_t chunk = 0; chunk < chunks; ++chunk) {
-    pass->start_chunk(chunk);
-    decoder.plan_from_latent(plan_take(input, frame, *pass), *pass);
-  }
-  for (const Window& tile : tiles) {
-    const Window output = tile.scaled_up(scale / patch);
-    const Window read = tile.grown(decoder.halo());
-    pass.emplace(weights);
-    for (int64_t chunk = 0; chunk < chunks; ++chunk) {
-      pass->start_chunk(chunk);
-      hand_out(wan_vae::plan_crop(decoder.plan_up(plan_take(features, read, *pass), *pass), output,
-                                  *pass));
-    }
-  }
+  hand_out(0, {wan_vae::blend_tiles(frame, source, target, target_frame, make, *run.context),
+               target_frame});
 }
 
 Shape decoded_shape(const WanVaeConfig& config, const Shape& latents) {

@@ -17,7 +17,6 @@
 #include "checkpoint/parameter_loader.h"
 #include "kernels/common/context.h"
 #include "media/frame_part.h"
-#include "tensor/planned_tensor.h"
 #include "tensor/tensor.h"
 
 namespace mxvideo::models {
@@ -75,14 +74,6 @@ struct WanVaeParts {
   bool decoder = true;
 };
 
-// A run that is planned: its kernels are noted in the context, its memory in the trace. With tiles,
-// kExact only.
-struct WanVaePlanRun {
-  kernels::Context* context = nullptr;
-  MemoryTrace* trace = nullptr;
-  std::optional<WanVaeTiling> tiling = std::nullopt;
-};
-
 class WanVae {
  public:
   explicit WanVae(const WanVaeConfig& config, WanVaeParts parts = {});
@@ -106,11 +97,6 @@ class WanVae {
               FunctionRef<void(const media::FramePart&)> sink) const;
   int64_t weight_bytes() const;
 
-  // What encode() and decode() of these shapes allocate, with the weights of their half. Needs no
-  // weights. Throws as the run would.
-  PlannedTensor plan_encode(const Shape& video, const WanVaePlanRun& run) const;
-  void plan_decode(const Shape& latents, const WanVaePlanRun& run) const;
-
  private:
   struct Halves;
   WanVaeConfig config_;
@@ -122,7 +108,7 @@ class WanVae {
 Shape decoded_shape(const WanVaeConfig& config, const Shape& latents);
 
 // (x - mean) / std and its inverse, per channel, in place on [z_dim, …].
-void normalize_latents(const WanVaeConfig& config, Tensor& latents);
-void denormalize_latents(const WanVaeConfig& config, Tensor& latents);
+void normalize_latents(const WanVaeConfig& config, Tensor& latents, kernels::Context& context);
+void denormalize_latents(const WanVaeConfig& config, Tensor& latents, kernels::Context& context);
 
 }  // namespace mxvideo::models
