@@ -35,17 +35,19 @@ TEST_F(ParameterLoaderTest, StreamsGroupsInFileOrder) {
       open(std::array{NamedTensor{"a", one_}, NamedTensor{"b", pair_}, NamedTensor{"c", one_},
                       NamedTensor{"skipped", one_}, NamedTensor{"tied", one_}});
   std::string order;
-  loader_.add_group({{"c", {1}, {}}, {"b", {2}, {}}}, [&](std::span<const StoredTensor> tensors) {
-    order += "cb";
-    ASSERT_EQ(tensors.size(), 2u);
-    EXPECT_EQ(tensors[0].view.shape, Shape{1});
-    EXPECT_EQ(tensors[1].view.shape, Shape{2});
-  });
+  loader_.add_group({{"c", {1}, {}}, {"b", {2}, {}}},
+                    [&](std::span<const StoredTensor> tensors, kernels::Context&) {
+                      order += "cb";
+                      ASSERT_EQ(tensors.size(), 2u);
+                      EXPECT_EQ(tensors[0].view.shape, Shape{1});
+                      EXPECT_EQ(tensors[1].view.shape, Shape{2});
+                    });
   Tensor destination;
-  loader_.add_group({{"a", {1}, {}}}, [&](std::span<const StoredTensor> tensors) {
-    order += "a";
-    destination = to_f32(tensors[0].view);
-  });
+  loader_.add_group({{"a", {1}, {}}},
+                    [&](std::span<const StoredTensor> tensors, kernels::Context&) {
+                      order += "a";
+                      destination = to_f32(tensors[0].view);
+                    });
   loader_.add_unused({{"skipped", {1}, {}}});
   loader_.ignore("tied");
   loader_.ignore("never there");
@@ -67,7 +69,9 @@ TEST_F(ParameterLoaderTest, FillsF32Tensors) {
 TEST_F(ParameterLoaderTest, ReportsEveryKindOfProblemBeforeReading) {
   const Checkpoint checkpoint = open(std::array{
       NamedTensor{"extra", one_}, NamedTensor{"dtype", bytes_}, NamedTensor{"shape", pair_}});
-  const auto never = [](std::span<const StoredTensor>) { FAIL() << "data was read"; };
+  const auto never = [](std::span<const StoredTensor>, kernels::Context&) {
+    FAIL() << "data was read";
+  };
   loader_.add_group({{"dtype", {2}, {}}, {"shape", {1, 2}, {}}}, never);
   loader_.add_group({{"absent", {1}, {DType::kU8}}}, never);
   loader_.add_unused({{"absent too", {1}, {}}});
@@ -119,7 +123,7 @@ TEST_F(ParameterLoaderTest, RefusesTwoDeclarationsOfOneName) {
 
 TEST_F(ParameterLoaderTest, NoticesAFileThatChangesWhileItIsRead) {
   const Checkpoint checkpoint = open(std::array{NamedTensor{"a", one_}});
-  loader_.add_group({{"a", {1}, {}}}, [&](std::span<const StoredTensor>) {
+  loader_.add_group({{"a", {1}, {}}}, [&](std::span<const StoredTensor>, kernels::Context&) {
     std::ofstream(directory_.path() / "x.safetensors", std::ios::app) << "x";
   });
   EXPECT_EQ(expect_error([&] { loader_.load(checkpoint); }).code(), Code::kIo);
