@@ -172,8 +172,8 @@ TEST_F(OneLayer, NormedInputGivesEveryLayerTheValuesOfTheNorm) {
        {std::pair(quantized.get(), plain.get()), {plain.get(), quantized.get()}}) {
     Tensor lazy = Tensor::zeros({5, 96});
     norm.y = lazy.f32();
-    std::vector<std::byte> memory(5 * 96 + 5 * 3);
-    LinearInput input(norm, memory);
+    Tensor memory(DType::kU8, {5 * 96 + 5 * 3});
+    LinearInput input(norm, &memory);
     for (const LinearMethod* linear : {order.first, order.second}) {
       std::vector<float> y(size_t{5} * 33);
       linear->apply(input, {.y = y.data()}, context_);
@@ -210,7 +210,7 @@ TEST_F(OneLayer, ResultOfALayerIsTheInputOfAnother) {
       const auto gelu = kernels::Epilogue::kGeluTanh;
       std::vector<float> between(size_t{5} * 64), expected(size_t{5} * 7), y(expected.size());
       LinearInput input(x.f32(), 5, 96);
-      first->apply(input, {.y = between.data(), .epilogue = gelu}, context_);
+      first->apply(input, {.y = between.data(), .epilogue = {.kind = gelu}}, context_);
       LinearInput stored(between.data(), 5, 64);
       second->apply(stored, {.y = expected.data()}, context_);
       std::vector<float> memory(between.size());
@@ -221,10 +221,25 @@ TEST_F(OneLayer, ResultOfALayerIsTheInputOfAnother) {
         EXPECT_EQ(y, expected) << first_scheme << " then " << second_scheme;
       }
       // After either form the floats are still to be had.
-      EXPECT_EQ(std::vector(lazy.x(context_), lazy.x(context_) + between.size()), between);
+      const float* rows = lazy.x(context_);
+      EXPECT_EQ(std::vector(rows, rows + between.size()), between);
       second->apply(lazy, {.y = y.data()}, context_);
       EXPECT_EQ(y, expected) << first_scheme << " then " << second_scheme;
     }
+  }
+}
+
+TEST_F(OneLayer, WeightsAreQuantizedByTheRowThatTheRunForces) {
+  write(weight_, bias_);
+  for (const char* row : {"highway", "reference"}) {
+    kernels::Context context({.forced_rows = {{"quantize_mx", row}}});
+    const auto layer = make_quantization_config({.scheme = "mxfp8", .ignored_layers = {}, .mx = {}})
+                           ->make_linear("l", kShape, /*quantizable=*/true);
+    checkpoint::ParameterLoader loader;
+    layer->create_weights(loader);
+    loader.load(checkpoint::Checkpoint::open_directory(temporary_.path()), context);
+    EXPECT_EQ((context.choices()[{"quantize_mx", row}]), 1);
+    EXPECT_EQ(context.choices().size(), 1u);
   }
 }
 
