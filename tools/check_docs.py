@@ -103,6 +103,11 @@ def make_targets(root):
 
 def own_flags(root):
     flags = {"--help"}
+    table = (root / "src/pipeline/request_fields.cpp").read_text()
+    for name in re.findall(r'\.name = "([a-z0-9_]+)"', table):
+        flags.add("--" + name.replace("_", "-"))
+    for aliases in re.findall(r"\.aliases = \{([^}]*)\}", table):
+        flags.update("--" + alias for alias in re.findall(r'"([^"]+)"', aliases))
     for pattern in OWN_FLAG_SOURCES:
         for path in root.glob(pattern):
             for option in re.findall(r'"((?:-[A-Za-z],)?--[^" ]+)"', path.read_text()):

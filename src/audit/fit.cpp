@@ -80,10 +80,10 @@ struct Candidate {
 
 // From the least loss to the largest.
 std::vector<Candidate> candidates(const std::string& scheme, const MemoryPlan& plan) {
-  const bool can_quantize = (scheme.empty() || scheme == "none") && !plan.quantized;
+  const bool can_quantize = !quantization::quantizes(scheme) && !plan.quantized;
   const bool can_tile = !plan.vae_tiling;
   std::vector<Candidate> list;
-  const std::string quantize = field("quantization") + " mxfp8";
+  const std::string quantize = field("quantization") + " " + quantization::kSmallScheme;
   const std::string tile = field("vae_tiling") + " on";
   if (can_tile) list.push_back({.fields = tile, .tile = true});
   if (can_quantize) list.push_back({.fields = quantize, .quantize = true});
@@ -139,7 +139,7 @@ std::vector<std::string> find_cures(const pipeline::PipelineOptions& source, Vid
     if (!cures.empty()) break;
     restore();
     pipeline::PipelineOptions pipeline_options = source;
-    if (candidate.quantize) pipeline_options.quantization.scheme = "mxfp8";
+    if (candidate.quantize) pipeline_options.quantization.scheme = quantization::kSmallScheme;
     try {
       const pipeline::WanPipeline model(std::move(pipeline_options));
       apply_change(candidate, plan, model.pixel_multiple(), request);

@@ -50,7 +50,7 @@ void list_tensors(const checkpoint::Checkpoint& files, InspectedPart& part) {
 }
 
 double bits_in_memory(const quantization::LinearMethod& linear, bool decoded, DType stored) {
-  if (std::string_view(linear.scheme()) != "none") return kMxBits;
+  if (quantization::quantizes(linear.scheme())) return kMxBits;
   // Decoded weights are kept as BF16.
   return decoded ? 16 : static_cast<double>(8 * dtype_size(stored));
 }

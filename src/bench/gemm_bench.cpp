@@ -1,5 +1,6 @@
 #include "bench/gemm_bench.h"
 
+#include <algorithm>
 #include <map>
 #include <memory>
 
@@ -12,11 +13,6 @@
 
 namespace mxvideo::bench {
 namespace {
-
-struct SchemeOp {
-  std::string_view scheme, op;
-};
-constexpr SchemeOp kOps[] = {{"none", "matmul"}, {"mxfp8", "gemm_mx"}, {"mxint8", "gemm_mx"}};
 
 double flops_of(const GemmProblem& problem) {
   return 2.0 * static_cast<double>(problem.m) * static_cast<double>(problem.k) *
@@ -127,10 +123,10 @@ class ProblemBench {
 }  // namespace
 
 std::string op_of_scheme(const std::string& scheme) {
-  std::vector<std::string> known;
-  for (const SchemeOp& entry : kOps) {
-    if (entry.scheme == scheme) return std::string(entry.op);
-    known.emplace_back(entry.scheme);
+  const std::vector<std::string> known =
+      quantization::scheme_names(quantization::SchemeSet::kUndeclared);
+  if (std::ranges::find(known, scheme) != known.end()) {
+    return quantization::quantizes(scheme) ? "gemm_mx" : "matmul";
   }
   throw Error(Code::kInvalidArgument, "no bench for the scheme '" + scheme + "'; expected one of " +
                                           join_names(known) + did_you_mean(scheme, known));

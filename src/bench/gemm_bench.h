@@ -9,12 +9,14 @@
 
 #include "bench/report.h"
 #include "bench/shapes.h"
+#include "quantization/quantization_config.h"
 
 namespace mxvideo::bench {
 
 struct GemmBench {
-  std::string scheme = "mxfp8";  // of quantization_schemes(), without those that files declare
-  std::string kernel;            // a row of the scheme's op; empty: all
+  std::string scheme =
+      quantization::kSmallScheme;  // of quantization_schemes(), without those that files declare
+  std::string kernel;              // a row of the scheme's op; empty: all
   std::vector<GemmProblem> problems;
 };
 

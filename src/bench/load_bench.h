@@ -7,11 +7,12 @@
 
 #include "bench/model_directory.h"
 #include "bench/report.h"
+#include "quantization/quantization_config.h"
 
 namespace mxvideo::bench {
 
 struct LoadBench {
-  std::string scheme = "mxfp8";
+  std::string scheme = quantization::kSmallScheme;
   int64_t layers = 4;  // of random weights
   ModelLocation location;
 };

@@ -140,7 +140,7 @@ void consider_vae(const models::WanVaeConfig& config, const Published& published
 }
 
 double rate_of(const ProbedRates& rates, const std::string& scheme) {
-  return scheme == "none" ? rates.linear_none : rates.linear_mxfp8;
+  return !quantization::quantizes(scheme) ? rates.linear_none : rates.linear_mxfp8;
 }
 
 ModelFit fit(const Published& published, const std::string& scheme, const ProbedRates& rates) {
@@ -200,14 +200,16 @@ ProbedRates probe_rates() {
   const auto rate = [&](const char* scheme) {
     return 2.0 * kRows * kSide * kSide / linear_seconds(scheme, kRows, kSide, kSide);
   };
-  return {
-      .linear_none = rate("none"), .linear_mxfp8 = rate("mxfp8"), .attention = attention_rate()};
+  return {.linear_none = rate(quantization::kNoScheme),
+          .linear_mxfp8 = rate(quantization::kSmallScheme),
+          .attention = attention_rate()};
 }
 
 std::vector<ModelFit> fit_published_models(const ProbedRates& rates) {
   std::vector<ModelFit> fits;
   for (const Published& published : kPublished) {
-    for (const char* scheme : {"none", "mxfp8"}) fits.push_back(fit(published, scheme, rates));
+    for (const char* scheme : {quantization::kNoScheme, quantization::kSmallScheme})
+      fits.push_back(fit(published, scheme, rates));
   }
   return fits;
 }

@@ -210,7 +210,8 @@ std::vector<StepRow> bench_step(const StepBench& request, const BenchOptions& op
   options.say("step: forward of " + std::to_string(request.tokens) + " tokens");
   const std::vector<double> seconds = time_in_turns(actions, options.timing());
   const int64_t peak = peak_resident_bytes();
-  const auto none = std::ranges::find(request.schemes, "none") - request.schemes.begin();
+  const auto none =
+      std::ranges::find(request.schemes, quantization::kNoScheme) - request.schemes.begin();
   std::vector<StepRow> rows;
   for (size_t i = 0; i < runs.size(); ++i) {
     check_finite(*runs[i], request.schemes[i]);

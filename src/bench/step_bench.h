@@ -20,6 +20,7 @@
 #include "bench/model_directory.h"
 #include "bench/report.h"
 #include "models/wan_transformer/wan_transformer.h"
+#include "quantization/quantization_config.h"
 #include "tokenizer/umt5_tokenizer.h"
 
 namespace mxvideo::bench {
@@ -27,7 +28,7 @@ namespace mxvideo::bench {
 inline constexpr int64_t kMostTextTokens = tokenizer::Umt5Tokenizer::kMaxLength;
 
 struct StepBench {
-  std::vector<std::string> schemes = {"mxfp8"};
+  std::vector<std::string> schemes = {quantization::kSmallScheme};
   int64_t layers = 4;
   int64_t tokens = 780;
   int64_t text_tokens = kMostTextTokens;  // of the prompt; zeros behind them

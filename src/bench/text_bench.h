@@ -7,11 +7,12 @@
 
 #include "bench/model_directory.h"
 #include "bench/report.h"
+#include "quantization/quantization_config.h"
 
 namespace mxvideo::bench {
 
 struct TextBench {
-  std::string scheme = "none";
+  std::string scheme = quantization::kNoScheme;
   int64_t layers = 4;   // of random weights
   int64_t tokens = 64;  // of the prompt
   ModelLocation location;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "base/text/format.h"
+#include "quantization/quantization_config.h"
 
 namespace mxvideo::cli {
 
@@ -13,7 +14,7 @@ std::string run_summary(const pipeline::RunReport& report) {
   for (const pipeline::ComponentReport& component : report.components) {
     for (const pipeline::LayerReport& layer : component.layers) {
       ++linears;
-      quantized += layer.scheme == "none" ? 0 : 1;
+      quantized += quantization::quantizes(layer.scheme) ? 1 : 0;
     }
     if (component.layers.empty()) continue;
     if (component.name == "text_encoder") {

@@ -120,7 +120,7 @@ class MeasuredQuantization final : public QuantizationConfig {
                                             bool quantizable) const override {
     std::unique_ptr<LinearMethod> linear = config_->make_linear(layer, shape, quantizable);
     const std::string_view scheme = linear->scheme();
-    if (scheme == "none") return linear;
+    if (!quantization::quantizes(scheme)) return linear;
     check(scheme == formats::mx_format_name(options_.element),
           "a measured layer is one of the scheme");
     return std::make_unique<MeasuredLinear>(std::move(linear), options_,

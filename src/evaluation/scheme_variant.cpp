@@ -18,10 +18,7 @@ constexpr std::string_view kInt8Attention = "+int8-attention";
 
 // The table's own spelling.
 std::string known_scheme(std::string_view list, std::string_view scheme) {
-  std::vector<std::string> names;
-  for (const quantization::SchemeEntry& entry : quantization::quantization_schemes()) {
-    names.emplace_back(entry.name);
-  }
+  const std::vector<std::string> names = quantization::scheme_names(quantization::SchemeSet::kAll);
   const std::string found = find_any_case(scheme, names);
   if (!found.empty()) return found;
   refuse(list, "unknown scheme '" + std::string(scheme) + "'; expected one of " +
@@ -48,7 +45,8 @@ SchemeVariant parse_one(std::string_view list, std::string_view given) {
     refuse(list, "expected SCHEME or SCHEME:RULE between commas, got an empty one");
   variant.options.scheme = known_scheme(list, scheme);
   if (colon == std::string_view::npos) return variant;
-  if (scheme == "none") refuse(list, "'none' has no block scales, so no scale rule");
+  if (!quantization::quantizes(scheme))
+    refuse(list, "'none' has no block scales, so no scale rule");
   try {
     variant.options.mx.scale_rule = formats::parse_scale_rule(item.substr(colon + 1));
   } catch (const Error& error) {

@@ -1,21 +1,17 @@
 #include "pipeline/generate_request.h"
 
 #include <algorithm>
-#include <cmath>
 #include <sstream>
 
 #include "base/error.h"
 #include "base/text/field.h"
 #include "pipeline/prompt_syntax.h"
+#include "pipeline/request_fields.h"
 
 namespace mxvideo::pipeline {
 namespace {
 
 using checkpoint::WanVariant;
-
-constexpr int64_t kMaxPixels = 16384;
-constexpr int64_t kMaxFrames = 4097;
-constexpr int64_t kMaxSteps = 1000;
 
 [[noreturn]] void invalid(const std::string& message) {
   throw Error(Code::kInvalidArgument, message);
@@ -33,25 +29,24 @@ std::string nearest_valid(int64_t value, int64_t step, int64_t offset, int64_t m
          (above == below ? "" : " or " + std::to_string(above));
 }
 
-void check_dimension(const std::string& name, int64_t value, int64_t multiple) {
-  if (value > 0 && value <= kMaxPixels && value % multiple == 0) return;
-  invalid(name + " " + std::to_string(value) + " is no multiple of " + std::to_string(multiple) +
-          " up to " + std::to_string(kMaxPixels) + "; " +
-          nearest_valid(value, multiple, 0, kMaxPixels));
+int64_t maximum_of(std::string_view name) {
+  return static_cast<int64_t>(request_field(name).maximum);
+}
+
+void check_dimension(const char* name, int64_t value, int64_t multiple) {
+  const int64_t maximum = maximum_of(name);
+  if (value > 0 && value <= maximum && value % multiple == 0) return;
+  invalid(field(name) + " " + std::to_string(value) + " is no multiple of " +
+          std::to_string(multiple) + " up to " + std::to_string(maximum) + "; " +
+          nearest_valid(value, multiple, 0, maximum));
 }
 
 void check_frames(int64_t frames, int64_t stride) {
-  if (frames >= 1 && frames <= kMaxFrames && frames % stride == 1) return;
+  const int64_t maximum = maximum_of("num_frames");
+  if (frames >= 1 && frames <= maximum && frames % stride == 1) return;
   invalid(field("num_frames") + " " + std::to_string(frames) + " is not " + std::to_string(stride) +
-          "n+1 up to " + std::to_string(kMaxFrames) + "; " +
-          nearest_valid(frames, stride, 1, kMaxFrames));
-}
-
-void check_number(const std::string& name, double value, double minimum, double maximum) {
-  if (std::isfinite(value) && value >= minimum && value <= maximum) return;
-  std::ostringstream message;
-  message << name << " " << value << " is out of range; expected " << minimum << " to " << maximum;
-  invalid(message.str());
+          "n+1 up to " + std::to_string(maximum) + "; " +
+          nearest_valid(frames, stride, 1, maximum));
 }
 
 void check_images(const GenerateRequest& request, WanVariant variant) {
@@ -83,8 +78,8 @@ void resolve_size(const GenerateRequest& request, const checkpoint::GenerationDe
     resolved.width = size.width;
     resolved.height = size.height;
   }
-  check_dimension(field("width"), resolved.width, rules.pixel_multiple);
-  check_dimension(field("height"), resolved.height, rules.pixel_multiple);
+  check_dimension("width", resolved.width, rules.pixel_multiple);
+  check_dimension("height", resolved.height, rules.pixel_multiple);
 }
 
 // The reference guides with scales above 1 only; all others are one forward, of the prompt.
@@ -100,7 +95,7 @@ double effective_scale(double scale, std::vector<std::string>& notices) {
 void resolve_guidance(const GenerateRequest& request, WanVariant variant,
                       const checkpoint::GenerationDefaults& defaults, ResolvedRequest& resolved) {
   resolved.guidance_scale = request.guidance_scale.value_or(defaults.guidance_scale);
-  check_number(field("guidance_scale"), resolved.guidance_scale, 0, 1000);
+  check_range("guidance_scale", resolved.guidance_scale);
   resolved.guidance_scale = effective_scale(resolved.guidance_scale, resolved.notices);
   if (variant == WanVariant::kTI2V) {
     if (request.guidance_scale_2)
@@ -111,7 +106,7 @@ void resolve_guidance(const GenerateRequest& request, WanVariant variant,
   const double fallback =
       request.guidance_scale ? resolved.guidance_scale : defaults.guidance_scale_2;
   resolved.guidance_scale_2 = request.guidance_scale_2.value_or(fallback);
-  check_number(field("guidance_scale_2"), resolved.guidance_scale_2, 0, 1000);
+  check_range("guidance_scale_2", resolved.guidance_scale_2);
   resolved.guidance_scale_2 = effective_scale(resolved.guidance_scale_2, resolved.notices);
 }
 
@@ -128,7 +123,7 @@ ResolvedRequest resolve_request(const GenerateRequest& request, const ModelRules
   ResolvedRequest resolved;
   resolved.prompt = request.prompt;
   resolved.negative_prompt = request.negative_prompt.value_or(defaults.negative_prompt);
-  resolved.seed = request.seed;
+  resolved.seed = request.seed.value_or(0);
   check_prompt_syntax("prompt", resolved.prompt, resolved.notices);
   check_prompt_syntax("negative prompt", resolved.negative_prompt, resolved.notices);
   resolve_size(request, defaults, rules, resolved);
@@ -142,23 +137,17 @@ ResolvedRequest resolve_request(const GenerateRequest& request, const ModelRules
             field("num_frames") + " " + std::to_string(rules.frame_stride + 1) + " or more");
   }
   resolved.fps = request.fps.value_or(defaults.fps);
-  if (resolved.fps < 1 || resolved.fps > 240) {
-    invalid(field("fps") + " " + std::to_string(resolved.fps) +
-            " is out of range; expected 1 to 240");
-  }
+  check_range("fps", resolved.fps);
   resolved.num_inference_steps = request.num_inference_steps.value_or(defaults.num_inference_steps);
-  if (resolved.num_inference_steps < 1 || resolved.num_inference_steps > kMaxSteps) {
-    invalid(field("num_inference_steps") + " " + std::to_string(resolved.num_inference_steps) +
-            " is out of range; expected 1 to " + std::to_string(kMaxSteps));
-  }
+  check_range("num_inference_steps", resolved.num_inference_steps);
   resolve_guidance(request, variant, defaults, resolved);
   if (request.boundary_ratio && variant == WanVariant::kTI2V) {
     invalid(field("boundary_ratio") + ": TI2V-5B has one transformer only");
   }
   resolved.boundary_ratio = request.boundary_ratio.value_or(rules.boundary_ratio);
-  check_number(field("boundary_ratio"), resolved.boundary_ratio, 0, 1);
+  check_range("boundary_ratio", resolved.boundary_ratio);
   resolved.flow_shift = request.flow_shift.value_or(rules.flow_shift);
-  check_number(field("flow_shift"), resolved.flow_shift, 0.01, 1000);
+  check_range("flow_shift", resolved.flow_shift);
   return resolved;
 }
 

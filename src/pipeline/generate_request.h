@@ -18,17 +18,11 @@ namespace mxvideo::pipeline {
 
 enum class VaeTilingMode : uint8_t { kAuto, kOn, kOff };
 
-struct GenerateRequest {
+// What somebody may say of a video; what is absent is the model's to decide.
+struct GenerationParameters {
   std::string prompt;
-  std::optional<std::string> negative_prompt;  // absent: the model's default
-  std::optional<media::RgbImage> image;        // first frame; makes it image-to-video
-  std::optional<media::RgbImage> last_image;   // I2V-A14B only
-  std::optional<ImageFit> image_fit;           // absent: as the reference, see resolve_request()
-  media::RgbColor image_padding = {0, 0, 0};   // of bars beside an image that is contained
-  // SHA-256 of the files that the images come from; empty: unknown. For the recipe.
-  std::string image_sha256, last_image_sha256;
-  // What whoever made this request has to say about it; the run says it first.
-  std::vector<std::string> notices;
+  std::optional<std::string> negative_prompt;
+  std::optional<ImageFit> image_fit;     // absent: as the reference, see resolve_request()
   std::optional<int64_t> width, height;  // pixels; both or none
   std::optional<int64_t> num_frames;     // 4n+1
   std::optional<int64_t> fps;
@@ -39,9 +33,19 @@ struct GenerateRequest {
   std::optional<double> flow_shift;      // overrides scheduler_config.json
   std::optional<double> boundary_ratio;  // overrides model_index.json
   SigmaGrid sigma_grid = SigmaGrid::kDiffusers;
-  uint64_t seed = 0;
-  std::optional<Tensor> initial_noise;  // [z, frames, h, w] instead of the seed's
+  std::optional<uint64_t> seed;  // absent: 0; fronts draw one
   VaeTilingMode vae_tiling = VaeTilingMode::kAuto;
+};
+
+struct GenerateRequest : GenerationParameters {
+  std::optional<media::RgbImage> image;       // first frame; makes it image-to-video
+  std::optional<media::RgbImage> last_image;  // I2V-A14B only
+  media::RgbColor image_padding = {0, 0, 0};  // of bars beside an image that is contained
+  // SHA-256 of the files that the images come from; empty: unknown. For the recipe.
+  std::string image_sha256, last_image_sha256;
+  std::optional<Tensor> initial_noise;  // [z, frames, h, w] instead of the seed's
+  // What whoever made this request has to say about it; the run says it first.
+  std::vector<std::string> notices;
 };
 
 // A request with every value decided.

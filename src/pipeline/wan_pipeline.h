@@ -44,7 +44,7 @@ struct PipelineOptions {
   std::map<std::string, std::filesystem::path, std::less<>> weights_paths = {};
   quantization::QuantizationOptions quantization;
   // Scheme of the text encoder, "none" or "mxfp8"; its scale rule is that of `quantization`.
-  std::string text_quantization = "none";
+  std::string text_quantization = quantization::kNoScheme;
   std::map<std::string, std::string, std::less<>> forced_kernels;  // op -> row
   kernels::Compute compute = kernels::Compute::kAuto;
   kernels::AttentionProducts attention = kernels::AttentionProducts::kFp32;

@@ -176,7 +176,7 @@ void WanPipeline::plan_text(PlanRun& run) const {
   models::Umt5Encoder encoder = make_text_encoder();
   const checkpoint::LoadPlan load =
       plan_load("text_encoder", checkpoint::Component::kTextEncoder, encoder, stage);
-  if (options_.text_quantization != "none") {
+  if (quantization::quantizes(options_.text_quantization)) {
     run.plan.components.back().schemes = count_schemes(encoder.linears());
   }
   run.add("load_text_encoder",
@@ -297,7 +297,7 @@ void WanPipeline::plan_denoise(PlanRun& run) const {
         checkpoint::open_transformer_checkpoint(expert.weights).checkpoint, loader, model);
     run.plan.components.back().schemes = count_schemes(model.linears());
     for (const SchemeCount& count : run.plan.components.back().schemes) {
-      run.plan.quantized = run.plan.quantized || count.scheme != "none";
+      run.plan.quantized = run.plan.quantized || quantization::quantizes(count.scheme);
     }
     run.add("load_" + name, {{"weights", load.resident},
                              {"reading", load.peak - load.resident},

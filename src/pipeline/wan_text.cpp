@@ -54,7 +54,9 @@ void note_hits(WanRun& run) {
 
 void WanPipeline::check_text_quantization() const {
   const std::string& scheme = options_.text_quantization;
-  if (scheme == "none" || scheme == "mxfp8" || scheme == "mxint8") return;
+  const std::vector<std::string> known =
+      quantization::scheme_names(quantization::SchemeSet::kUndeclared);
+  if (std::ranges::find(known, scheme) != known.end()) return;
   throw Error(Code::kInvalidArgument, field("text_encoder_quantization") +
                                           ": expected none, mxfp8 or mxint8, got '" + scheme + "'");
 }
@@ -71,7 +73,7 @@ models::Umt5Encoder WanPipeline::make_text_encoder() const {
 std::optional<TextCache> WanPipeline::open_text_cache() const {
   if (options_.text_cache.empty()) return std::nullopt;
   nlohmann::ordered_json scheme = {{"scheme", options_.text_quantization}};
-  if (options_.text_quantization != "none") {
+  if (quantization::quantizes(options_.text_quantization)) {
     scheme["mx_scale_rule"] = formats::scale_rule_name(options_.quantization.mx.scale_rule);
   }
   return TextCache(options_.text_cache,
@@ -136,7 +138,7 @@ void WanPipeline::encode_prompts(WanRun& run) const {
     run.progress("load text encoder", 0, 1);
     ComponentReport& component = run.load_component("text_encoder", directory_.path("text_encoder"),
                                                     checkpoint::Component::kTextEncoder, encoder);
-    if (options_.text_quantization != "none") {
+    if (quantization::quantizes(options_.text_quantization)) {
       component.quantization = options_.text_quantization;
       RunReport::add_layers(component, encoder.linears(), run.context);
     }

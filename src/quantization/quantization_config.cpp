@@ -9,6 +9,7 @@
 #include "base/text/field.h"
 #include "base/text/format.h"
 #include "base/text/glob.h"
+#include "base/text/nearest_name.h"
 #include "base/text/quote.h"
 #include "quantization/mx_linear.h"
 #include "quantization/mx_offline.h"
@@ -17,19 +18,20 @@
 namespace mxvideo::quantization {
 namespace {
 
+constexpr const char* kModelSlim = "modelslim";
 constexpr std::array kSchemes = {
-    SchemeEntry{"none", "weights as stored, fp32 activations"},
-    SchemeEntry{"mxfp8",
-                "MXFP8 (E4M3, E8M0 per 32) weights quantized while loading, activations per call"},
-    SchemeEntry{"mxint8", "the same with INT8 elements: as many bytes, about 10 dB less noise"},
-    SchemeEntry{"modelslim", "as quant_model_description*.json in the model says, layer by layer"},
+    SchemeEntry{kNoScheme, "weights as stored, fp32 activations"},
+    SchemeEntry{kSmallScheme,
+                "MXFP8 (E4M3, E8M0 per 32) weights quantized while loading, activations per call",
+                formats::MxElement::kE4m3},
+    SchemeEntry{"mxint8", "the same with INT8 elements: as many bytes, about 10 dB less noise",
+                formats::MxElement::kInt8},
+    SchemeEntry{kModelSlim, "as quant_model_description*.json in the model says, layer by layer"},
 };
 
-std::string known_schemes() {
-  std::string names;
-  for (const SchemeEntry& entry : kSchemes)
-    names += (names.empty() ? "" : ", ") + std::string(entry.name);
-  return names;
+const SchemeEntry* find_scheme(std::string_view name) {
+  const auto* found = std::ranges::find(kSchemes, name, &SchemeEntry::name);
+  return found == kSchemes.end() ? nullptr : found;
 }
 
 const char* format_in_capitals(formats::MxElement element) {
@@ -40,7 +42,7 @@ std::string ignored_reason(const std::string& glob) { return "ignored by '" + gl
 
 class NoQuantization final : public QuantizationConfig {
  public:
-  std::string_view name() const override { return "none"; }
+  std::string_view name() const override { return kNoScheme; }
   std::unique_ptr<LinearMethod> make_linear(const std::string& layer, const LinearShape& shape,
                                             bool /*quantizable*/) const override {
     return std::make_unique<UnquantizedLinear>(layer, shape, "");
@@ -142,7 +144,7 @@ void refuse_unknown_types(const checkpoint::QuantizationDeclaration& declared) {
 }
 
 bool quantizes_online(const QuantizationOptions& options) {
-  return options.scheme == "mxfp8" || options.scheme == "mxint8";
+  return scheme_element(options.scheme).has_value();
 }
 
 // Layers that the files hold in the format that was not asked for.
@@ -198,26 +200,22 @@ std::string attention_notice(const checkpoint::QuantizationDeclaration& declared
 }
 
 void check_scheme(const QuantizationOptions& options) {
-  const bool known =
-      options.scheme.empty() || std::ranges::any_of(kSchemes, [&](const SchemeEntry& scheme) {
-        return options.scheme == scheme.name;
-      });
-  if (!known) {
+  if (!options.scheme.empty() && find_scheme(options.scheme) == nullptr) {
     throw Error(Code::kInvalidArgument, field("quantization") + ": unknown scheme '" +
                                             options.scheme + "'; expected one of " +
-                                            known_schemes());
+                                            join_names(scheme_names(SchemeSet::kAll)));
   }
 }
 
 ResolvedQuantization resolve_declared(const QuantizationOptions& options,
                                       const checkpoint::QuantizationDeclaration& declared) {
-  if (options.scheme == "none") {
+  if (options.scheme == kNoScheme) {
     throw Error(Code::kInvalidArgument,
                 field("quantization") + " none contradicts " + declared.origin +
                     ", by which the weights are quantized; leave it out, or compute layers " +
                     "with decoded weights by " + field("quantization_ignored_layers"));
   }
-  if (options.scheme == "modelslim" &&
+  if (options.scheme == kModelSlim &&
       declared.source != checkpoint::QuantizationSource::kModelSlim) {
     throw Error(Code::kInvalidArgument,
                 field("quantization") + " modelslim contradicts " + declared.origin +
@@ -249,9 +247,29 @@ ResolvedQuantization resolve_declared(const QuantizationOptions& options,
 
 std::span<const SchemeEntry> quantization_schemes() { return kSchemes; }
 
+std::vector<std::string> scheme_names(SchemeSet set) {
+  std::vector<std::string> names;
+  for (const SchemeEntry& entry : kSchemes) {
+    const bool quantizing = entry.element.has_value();
+    const bool declared = !quantizing && quantizes(entry.name);
+    if (set == SchemeSet::kQuantizing ? !quantizing : set == SchemeSet::kUndeclared && declared) {
+      continue;
+    }
+    names.emplace_back(entry.name);
+  }
+  return names;
+}
+
+bool quantizes(std::string_view scheme) { return !scheme.empty() && scheme != kNoScheme; }
+
+std::optional<formats::MxElement> scheme_element(std::string_view scheme) {
+  const SchemeEntry* entry = find_scheme(scheme);
+  return entry == nullptr ? std::nullopt : entry->element;
+}
+
 formats::MxOptions mx_options(const QuantizationOptions& options) {
   formats::MxOptions mx = options.mx;
-  if (options.scheme == "mxint8") mx.element = formats::MxElement::kInt8;
+  mx.element = scheme_element(options.scheme).value_or(mx.element);
   return mx;
 }
 
@@ -259,7 +277,7 @@ ResolvedQuantization resolve_quantization(const QuantizationOptions& options,
                                           const checkpoint::QuantizationDeclaration& declared) {
   check_scheme(options);
   if (declared.quantized()) return resolve_declared(options, declared);
-  if (options.scheme == "modelslim") {
+  if (options.scheme == kModelSlim) {
     throw Error(Code::kInvalidArgument,
                 field("quantization") +
                     " modelslim: the model has no quant_model_description*.json; " +

@@ -12,6 +12,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -49,12 +50,30 @@ class QuantizationConfig {
   virtual void declare_companions(checkpoint::ParameterLoader& /*loader*/) const {}
 };
 
+// The scheme that quantizes nothing, and the one that makes models smaller.
+inline constexpr const char* kNoScheme = "none";
+inline constexpr const char* kSmallScheme = "mxfp8";
+
 struct SchemeEntry {
   const char* name;
   const char* description;
+  // Of weights that it quantizes while loading; none: it does not.
+  std::optional<formats::MxElement> element = std::nullopt;
 };
 
 std::span<const SchemeEntry> quantization_schemes();
+
+enum class SchemeSet : uint8_t {
+  kAll,
+  kUndeclared,  // without those that files declare
+  kQuantizing,  // while loading
+};
+std::vector<std::string> scheme_names(SchemeSet set);
+
+// Whether a name is of a scheme that multiplies quantized values; also of a declaration's source.
+bool quantizes(std::string_view scheme);
+// Of a scheme that quantizes while loading; none for others.
+std::optional<formats::MxElement> scheme_element(std::string_view scheme);
 
 struct ResolvedQuantization {
   std::unique_ptr<QuantizationConfig> config;

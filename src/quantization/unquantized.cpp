@@ -2,11 +2,14 @@
 
 #include "base/error.h"
 #include "kernels/matmul/matmul.h"
+#include "quantization/quantization_config.h"
 
 namespace mxvideo::quantization {
 
 UnquantizedLinear::UnquantizedLinear(std::string name, const LinearShape& shape, std::string reason)
     : LinearMethod(std::move(name), shape), reason_(std::move(reason)) {}
+
+const char* UnquantizedLinear::scheme() const { return kNoScheme; }
 
 void UnquantizedLinear::create_weights(checkpoint::ParameterLoader& loader) {
   add_to(loader, linear_parameter_specs(name(), shape()));

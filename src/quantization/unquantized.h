@@ -13,7 +13,7 @@ class UnquantizedLinear : public LinearMethod {
   // `reason`: why this layer is left out of a quantized run; empty under the scheme "none".
   UnquantizedLinear(std::string name, const LinearShape& shape, std::string reason);
 
-  const char* scheme() const override { return "none"; }
+  const char* scheme() const override;
   std::string reason() const override { return reason_; }
   void create_weights(checkpoint::ParameterLoader& loader) override;
   void process_weights_after_loading(std::span<const checkpoint::StoredTensor> tensors,

@@ -41,7 +41,7 @@ struct CommonFlags {
 };
 
 struct ModelFlags {
-  std::string scheme = "mxfp8";
+  std::string scheme = quantization::kSmallScheme;
   std::string model_path, keep;
   int64_t layers = 4;
 
@@ -107,7 +107,9 @@ bench::TextFile read_text_file(const std::string& path) {
   return {.name = path, .text = std::move(text)};
 }
 
-CLI::Validator is_scheme() { return choice_of({"none", "mxfp8", "mxint8"}); }
+CLI::Validator is_scheme() {
+  return choice_of(quantization::scheme_names(quantization::SchemeSet::kUndeclared));
+}
 
 void add_scheme_flag(CLI::App& parser, ModelFlags& flags) {
   parser.add_option("--quantization,--scheme", flags.scheme, "Scheme: none, mxfp8 or mxint8")
@@ -143,7 +145,7 @@ std::string own_row(const std::vector<std::string>& kernels, const std::string& 
 }
 
 struct GemmFlags {
-  std::string scheme = "mxfp8", shapes, layers;
+  std::string scheme = quantization::kSmallScheme, shapes, layers;
   std::vector<std::string> kernel;
   std::vector<std::string> rows = {"1", "512", "2048"};
 };
@@ -301,7 +303,7 @@ Command add_load(CLI::App& app, const CancellationToken& cancellation) {
 }
 
 struct TextFlags {
-  ModelFlags model{.scheme = "none", .model_path = {}, .keep = {}};
+  ModelFlags model{.scheme = quantization::kNoScheme, .model_path = {}, .keep = {}};
   int64_t tokens = 64;
 };
 
@@ -332,11 +334,10 @@ Command add_text(CLI::App& app, const CancellationToken& cancellation) {
 
 struct StepFlags {
   ModelFlags model;
-  std::vector<std::string> schemes = {"mxfp8"};
+  std::vector<std::string> schemes = {quantization::kSmallScheme};
   int64_t tokens = 780;
   int64_t text_tokens = bench::kMostTextTokens;
-  kernels::Compute compute = kernels::Compute::kAuto;
-  kernels::AttentionProducts attention = kernels::AttentionProducts::kFp32;
+  pipeline::RequestForm form;  // its policy
 };
 
 Command add_step(CLI::App& app, const CancellationToken& cancellation) {
@@ -357,8 +358,8 @@ Command add_step(CLI::App& app, const CancellationToken& cancellation) {
   parser->add_option("--text-tokens", own.text_tokens, "Tokens of the prompt")
       ->check(CLI::Range(int64_t{1}, bench::kMostTextTokens))
       ->capture_default_str();
-  add_compute_flag(*parser, own.compute);
-  add_attention_flag(*parser, own.attention);
+  add_field_flag(*parser, "compute", own.form);
+  add_field_flag(*parser, "attention", own.form);
   add_keep_flag(*parser, own.model);
   return [leaf] {
     run_bench(leaf->common, [&](const BenchOptions& options) {
@@ -368,8 +369,8 @@ Command add_step(CLI::App& app, const CancellationToken& cancellation) {
                                        .layers = flags.model.layers,
                                        .tokens = flags.tokens,
                                        .text_tokens = flags.text_tokens,
-                                       .compute = flags.compute,
-                                       .attention = flags.attention,
+                                       .compute = flags.form.compute,
+                                       .attention = flags.form.attention,
                                        .location = flags.model.location()},
                                                          options)) {
         rows.push_back(bench::step_row_json(row));

@@ -99,12 +99,12 @@ evaluation::ComparisonOptions comparison_options(const GenerateOptions& options,
                                                  const std::string& schemes) {
   evaluation::ComparisonOptions result{.pipeline = pipeline_options(options),
                                        .schemes = evaluation::parse_scheme_variants(schemes)};
-  if (result.schemes.size() == 1 && result.schemes.front().name != "none") {
+  if (result.schemes.size() == 1 && result.schemes.front().name != quantization::kNoScheme) {
     result.schemes.insert(result.schemes.begin(),
-                          evaluation::parse_scheme_variants("none").front());
+                          evaluation::parse_scheme_variants(quantization::kNoScheme).front());
   }
   for (evaluation::SchemeVariant& scheme : result.schemes) {
-    if (scheme.options.scheme == "none") continue;
+    if (!quantization::quantizes(scheme.options.scheme)) continue;
     scheme.options.ignored_layers = options.quantization.ignored_layers;
   }
   result.pipeline.quantization = {};
@@ -152,23 +152,24 @@ void compare(GenerateOptions options, const std::string& schemes,
 
 void add_flags(CLI::App& app, GenerateOptions& o, std::string& schemes) {
   add_model_flags(app, o);
-  add_ignored_layers_flag(app, o);
+  add_field_flag(app, "quantization_ignored_layers", o)->group(kModelGroup);
   app.add_option("--quantization,--schemes", schemes,
                  "Schemes, comma-separated, the reference first: none, mxfp8, with a rule of the "
                  "block scales, mxfp8:floor, or with attention in integers, mxfp8+int8-attention; "
                  "one alone is compared with none")
       ->capture_default_str()
-      ->group("Model");
-  add_prompt_flag(app, o);
+      ->group(kModelGroup);
+  using enum pipeline::FieldSection;
+  add_section_flags(app, kPrompt, o);
   app.get_option("--prompt")
       ->description(
           "Prompt, or - for standard input (default: the first one of MODEL/evaluation.json)");
-  add_negative_prompt_flag(app, o);
-  add_image_flags(app, o);
+  add_section_flags(app, kNegativePrompt, o);
+  add_section_flags(app, kImage, o);
   add_frame_flags(app, o);
   add_sampling_flags(app, o);
   o.seed = 0;
-  add_noise_flags(app, o);
+  add_section_flags(app, kNoise, o);
   app.add_option("-o,--output", o.output, "The report, an HTML page")
       ->required()
       ->check(ends_with(".html", {".htm"}))

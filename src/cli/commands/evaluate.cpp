@@ -103,7 +103,7 @@ void add_evaluate_options(CLI::App& app, EvaluateOptions& o) {
       ->group(kOutputGroup);
   app.add_flag("--json", o.generate.json, "Print the result as JSON")->group(kOutputGroup);
   add_overwrite_flag(app, o.generate.overwrite);
-  add_negative_prompt_flag(app, o.generate);
+  add_section_flags(app, pipeline::FieldSection::kNegativePrompt, o.generate);
   add_frame_flags(app, o.generate);
   add_sampling_flags(app, o.generate);
   add_run_flags(app, o.generate);

@@ -70,7 +70,7 @@ void check_save_quantized(const GenerateOptions& options, const WanPipeline& mod
                 "like; mxvideo quantize reads single files");
   }
   const std::string_view scheme = model.experts().front().quantization->name();
-  if (scheme != "mxfp8" && scheme != "mxint8") {
+  if (!quantization::scheme_element(scheme)) {
     throw Error(Code::kInvalidArgument,
                 "--save-quantized needs --quantization mxfp8 or mxint8 and a model that is not "
                 "quantized; got " +
@@ -93,14 +93,10 @@ std::unique_ptr<WanPipeline> save_quantized(const GenerateOptions& options,
     return convert::quantize_model(quantize, conversion_hooks(progress, cancellation));
   });
   progress.line("note: quantized model saved to " + options.save_quantized);
-  pipeline::PipelineOptions saved;
+  pipeline::PipelineOptions saved = model.options();
   saved.model_directory = options.save_quantized;
-  saved.quantization.mx = options.quantization.mx;
-  saved.text_quantization = options.text_quantization;
-  saved.forced_kernels = options.forced_kernels;
-  saved.compute = options.compute;
-  saved.attention = options.attention;
-  saved.text_cache = options.text_cache;
+  saved.quantization.scheme.clear();
+  saved.quantization.ignored_layers.clear();
   return std::make_unique<WanPipeline>(std::move(saved));
 }
 

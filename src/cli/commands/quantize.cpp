@@ -49,12 +49,11 @@ void add_quantization_flags(CLI::App& app, convert::QuantizeOptions& options) {
   app.add_option_function<std::string>(
          "--quantization",
          [&options](const std::string& name) {
-           options.mx.element =
-               name == "mxint8" ? formats::MxElement::kInt8 : formats::MxElement::kE4m3;
+           options.mx.element = *quantization::scheme_element(name);
          },
          "Format: mxfp8 (default) or mxint8 (as many bytes, less noise; mxvideo's own type in "
          "msmodelslim's style, which other engines do not read; not for --layout comfy)")
-      ->transform(choice_of({"mxfp8", "mxint8"}))
+      ->transform(choice_of(quantization::scheme_names(quantization::SchemeSet::kQuantizing)))
       ->group(kGroup);
   app.add_option_function<std::string>(
          "--mx-scale-rule",
@@ -62,7 +61,7 @@ void add_quantization_flags(CLI::App& app, convert::QuantizeOptions& options) {
            options.mx.scale_rule = formats::parse_scale_rule(name);
          },
          "Block scale: rceil (default), floor, ceil or even")
-      ->transform(choice_of(scale_rule_names()))
+      ->transform(choice_of(pipeline::choice_names("mx_scale_rule")))
       ->group(kGroup);
   app.add_option_function<std::string>(
          "--rounding",

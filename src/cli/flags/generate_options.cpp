@@ -15,16 +15,17 @@ namespace mxvideo::cli {
 namespace {
 
 namespace fs = std::filesystem;
+using pipeline::FieldSection;
 
 void add_request_flags(CLI::App& app, GenerateOptions& o) {
   add_model_flags(app, o);
-  add_quantization_flags(app, o);
-  add_prompt_flag(app, o);
-  add_negative_prompt_flag(app, o);
-  add_image_flags(app, o);
+  for (const FieldSection section : {FieldSection::kQuantization, FieldSection::kPrompt,
+                                     FieldSection::kNegativePrompt, FieldSection::kImage}) {
+    add_section_flags(app, section, o);
+  }
   add_frame_flags(app, o);
   add_sampling_flags(app, o);
-  add_noise_flags(app, o);
+  add_section_flags(app, FieldSection::kNoise, o);
 }
 
 void add_output_flags(CLI::App& app, GenerateOptions& o) {

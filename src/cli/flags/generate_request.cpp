@@ -85,9 +85,10 @@ void read_images(const GenerateOptions& options, GenerateRequest& request) {
   };
   read("--image-path", options.image_path, request.image, request.image_sha256);
   read("--last-image-path", options.last_image_path, request.last_image, request.last_image_sha256);
-  if (options.fit) request.image_fit = pipeline::parse_image_fit(*options.fit);
   request.image_padding = background;
-  const char* of_images = options.background ? "--background" : options.fit ? "--fit" : nullptr;
+  const char* of_images = options.background  ? "--background"
+                          : options.image_fit ? "--fit"
+                                              : nullptr;
   if (of_images != nullptr && !request.image && !request.last_image) {
     throw Error(Code::kInvalidArgument,
                 std::string(of_images) + " is about an image; --image-path is missing");
@@ -139,25 +140,14 @@ pipeline::PipelineOptions pipeline_options(const GenerateOptions& options) {
 
 GenerateRequest make_request(const GenerateOptions& options) {
   GenerateRequest request;
+  static_cast<pipeline::GenerationParameters&>(request) = options;
   request.prompt = read_prompt(options.prompt);
-  request.negative_prompt = options.negative_prompt;
   read_images(options, request);
-  request.width = options.width;
-  request.height = options.height;
-  request.num_frames = options.num_frames;
-  request.fps = options.fps;
-  request.num_inference_steps = options.num_inference_steps;
-  request.guidance_scale = options.guidance_scale;
-  request.guidance_scale_2 = options.guidance_scale_2;
-  request.flow_shift = options.flow_shift;
-  request.boundary_ratio = options.boundary_ratio;
-  request.sigma_grid = pipeline::parse_sigma_grid(options.sigma_grid);
   request.seed = choose_seed(options.seed);
   if (!options.latents_path.empty()) {
     request.initial_noise = read_flag_file(
         "--latents", [&] { return read_noise(options.latents_path, request.notices); });
   }
-  request.vae_tiling = options.vae_tiling;
   return request;
 }
 
