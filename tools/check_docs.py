@@ -104,7 +104,7 @@ def make_targets(root):
 def own_flags(root):
     flags = {"--help"}
     table = (root / "src/pipeline/request_fields.cpp").read_text()
-    for name in re.findall(r'\.name = "([a-z0-9_]+)"', table):
+    for name in re.findall(r'\brow\("([a-z0-9_]+)"', table):
         flags.add("--" + name.replace("_", "-"))
     for aliases in re.findall(r"\.aliases = \{([^}]*)\}", table):
         flags.update("--" + alias for alias in re.findall(r'"([^"]+)"', aliases))

@@ -34,7 +34,7 @@ def known_fields(source: pathlib.Path) -> set[str]:
     known = set()
     table = source / "pipeline/request_fields.cpp"
     if table.exists():
-        known.update(re.findall(r'\.name = "([a-z0-9_]+)"', table.read_text()))
+        known.update(re.findall(r'\brow\("([a-z0-9_]+)"', table.read_text()))
     for path in [*(source / "cli").rglob("*.cpp"), *(source.parent / "tools").rglob("*.cpp")]:
         if path.name == "peer_flags.cpp":  # those that there are not
             continue

@@ -38,13 +38,6 @@ struct Inputs {
   }
 };
 
-kernels::Context context_for(const StepBench& request) {
-  kernels::Context context;
-  context.policy.compute = request.compute;
-  context.policy.attention = request.attention;
-  return context;
-}
-
 // A model under one scheme, and what its forwards left.
 class SchemeRun {
  public:
@@ -169,8 +162,8 @@ double forward_flops(const WanTransformerConfig& config, int64_t tokens, int64_t
 Json step_row_json(const StepRow& row) {
   Json json = {{"op", "step"},
                {"scheme", row.scheme},
-               {"compute", kernels::compute_name(row.compute)},
-               {"attention", kernels::attention_products_name(row.attention)},
+               {"compute", kernels::compute_name(row.policy.compute)},
+               {"attention", kernels::attention_products_name(row.policy.attention)},
                {"layers", row.layers},
                {"tokens", row.tokens},
                {"text_rows", row.text_rows},
@@ -201,8 +194,8 @@ std::vector<StepRow> bench_step(const StepBench& request, const BenchOptions& op
   std::vector<std::function<void()>> actions;
   for (const std::string& scheme : request.schemes) {
     options.say("step: loading with scheme " + scheme);
-    runs.push_back(std::make_unique<SchemeRun>(directory, scheme, inputs, context_for(request),
-                                               options.cancellation));
+    runs.push_back(std::make_unique<SchemeRun>(
+        directory, scheme, inputs, kernels::Context(request.policy), options.cancellation));
     actions.push_back([run = runs.back().get()] { run->forward(); });
   }
   trim_heap();
@@ -216,8 +209,7 @@ std::vector<StepRow> bench_step(const StepBench& request, const BenchOptions& op
   for (size_t i = 0; i < runs.size(); ++i) {
     check_finite(*runs[i], request.schemes[i]);
     rows.push_back({.scheme = request.schemes[i],
-                    .compute = request.compute,
-                    .attention = request.attention,
+                    .policy = request.policy,
                     .layers = config.num_layers,
                     .tokens = request.tokens,
                     .text_rows = text_rows,

@@ -32,8 +32,7 @@ struct StepBench {
   int64_t layers = 4;
   int64_t tokens = 780;
   int64_t text_tokens = kMostTextTokens;  // of the prompt; zeros behind them
-  kernels::Compute compute = kernels::Compute::kAuto;
-  kernels::AttentionProducts attention = kernels::AttentionProducts::kFp32;
+  kernels::RunPolicy policy = {};
   // With `keep`, what a peer needs to run the same is written beside the transformer:
   // inputs.safetensors (latents, text, timestep), output-SCHEME.safetensors (velocity), step.json.
   ModelLocation location;
@@ -41,8 +40,7 @@ struct StepBench {
 
 struct StepRow {
   std::string scheme;
-  kernels::Compute compute = kernels::Compute::kAuto;
-  kernels::AttentionProducts attention = kernels::AttentionProducts::kFp32;
+  kernels::RunPolicy policy = {};
   int64_t layers = 0, tokens = 0;
   int64_t text_rows = 0;  // distinct: the prompt's and one of padding
   int threads = 0;

@@ -21,11 +21,11 @@ using Form = RequestForm;
   throw Error(Code::kInvalidArgument, field(name) + what);
 }
 
-// Of a member whose type has a function for its name and one that reads it.
-template <auto Member, auto Parse, auto Name>
+// Of a value whose type has a function for its name and one that reads it.
+template <auto Place, auto Parse, auto Name>
 ChoiceField choice(std::vector<std::string> names) {
-  return {std::move(names), [](Form& f, const std::string& name) { f.*Member = Parse(name); },
-          [](const Form& f) { return std::string(Name(f.*Member)); }};
+  return {std::move(names), [](Form& f, const std::string& name) { Place(f) = Parse(name); },
+          [](const Form& f) { return std::string(Name(Place(f))); }};
 }
 
 std::string_view tiling_name(VaeTilingMode mode) {
@@ -45,258 +45,193 @@ void set_kernels(Form& form, const std::vector<std::string>& texts) {
     if (equals == std::string::npos || equals == 0 || equals + 1 == text.size()) {
       refuse("kernel", ": expected OP=ROW, got '" + text + "'");
     }
-    form.forced_kernels[text.substr(0, equals)] = text.substr(equals + 1);
+    form.policy.forced_rows[text.substr(0, equals)] = text.substr(equals + 1);
   }
 }
 
 std::vector<std::string> kernels_of(const Form& form) {
   std::vector<std::string> texts;
-  for (const auto& [op, row] : form.forced_kernels) texts.push_back(op + "=" + row);
+  for (const auto& [op, row] : form.policy.forced_rows) texts.push_back(op + "=" + row);
   return texts;
 }
 
-std::vector<RequestField> model_fields() {
+// What a row may say besides.
+struct More {
+  std::vector<std::string> aliases = {};
+  char letter = 0;
+  std::optional<std::string> recipe = std::nullopt;  // absent: the name
+  double minimum = 0, maximum = 0;
+  TextRule text = TextRule::kAny;
+  bool default_in_help = false;
+};
+
+RequestField row(std::string name, FieldValue value, std::string help, More more = {}) {
+  return {.name = name,
+          .section = {},
+          .value = std::move(value),
+          .help = std::move(help),
+          .aliases = std::move(more.aliases),
+          .letter = more.letter,
+          .recipe = more.recipe.value_or("/" + name),
+          .minimum = more.minimum,
+          .maximum = more.maximum,
+          .text = more.text,
+          .default_in_help = more.default_in_help};
+}
+
+void add(std::vector<RequestField>& table, FieldSection section, std::vector<RequestField> rows) {
+  for (RequestField& each : rows) {
+    each.section = section;
+    table.push_back(std::move(each));
+  }
+}
+
+void add_model_fields(std::vector<RequestField>& table) {
   using enum FieldSection;
-  return {
-      {.name = "model_path",
-       .section = kModel,
-       .value = &Form::model_path,
-       .help = "Model directory in the Diffusers layout, or org/name[@revision] in the local "
-               "Hugging Face or ModelScope cache; never the network",
-       .aliases = {"model", "ckpt_dir"},
-       .letter = 'm'},
-      {.name = "revision",
-       .section = kModel,
-       .value = &Form::revision,
-       .help = "Revision of org/name (default main)",
-       .recipe = ""},
-      {.name = "transformer_path",
-       .section = kModel,
-       .value = &Form::transformer_path,
-       .help = "Directory, or org/name, to use instead of the model's transformer (the high-noise "
-               "expert)"},
-      {.name = "transformer_2_path",
-       .section = kModel,
-       .value = &Form::transformer_2_path,
-       .help = "The same for transformer_2, the low-noise expert"},
-      {.name = "transformer_weights_path",
-       .section = kModel,
-       .value = &Form::transformer_weights_path,
-       .help = "Weights of the transformer: a safetensors file in Diffusers, original Wan or "
-               "ComfyUI form, a directory or org/name; of a pair the file that its name says"},
-      {.name = "transformer_2_weights_path",
-       .section = kModel,
-       .value = &Form::transformer_2_weights_path,
-       .help = "The same for transformer_2"},
-      {.name = "quantization",
-       .section = kQuantization,
-       .value = ChoiceField{.names = quantization::scheme_names(quantization::SchemeSet::kAll),
-                            .set = [](Form& f, const auto& name) { f.quantization.scheme = name; },
-                            .get = [](const Form& f) { return f.quantization.scheme; }},
-       .help = "Scheme: none, mxfp8 or mxint8 (quantize while loading) or modelslim (default: what "
-               "the files declare)",
-       .aliases = {"type"},
-       .recipe = "/quantization/scheme"},
-      {.name = "quantization_ignored_layers",
-       .section = kQuantization,
-       .value = ListField{
-           .set = [](Form& f, const auto& globs) { f.quantization.ignored_layers = globs; },
-           .get = [](const Form& f) { return f.quantization.ignored_layers; }},
-       .help = "Layers to compute unquantized, comma-separated globs: 'blocks.0.*,*.attn2.to_k'",
-       .aliases = {"ignored-layers"},
-       .recipe = "/quantization/ignored_layers"},
-      {.name = "text_encoder_quantization",
-       .section = kQuantization,
-       .value =
+  add(table, kModel,
+      {row("model_path", &Form::model_path,
+           "Model directory in the Diffusers layout, or org/name[@revision] in the local "
+           "Hugging Face or ModelScope cache; never the network",
+           {.aliases = {"model", "ckpt_dir"}, .letter = 'm'}),
+       row("revision", &Form::revision, "Revision of org/name (default main)", {.recipe = ""}),
+       row("transformer_path", &Form::transformer_path,
+           "Directory, or org/name, to use instead of the model's transformer (the high-noise "
+           "expert)"),
+       row("transformer_2_path", &Form::transformer_2_path,
+           "The same for transformer_2, the low-noise expert"),
+       row("transformer_weights_path", &Form::transformer_weights_path,
+           "Weights of the transformer: a safetensors file in Diffusers, original Wan or "
+           "ComfyUI form, a directory or org/name; of a pair the file that its name says"),
+       row("transformer_2_weights_path", &Form::transformer_2_weights_path,
+           "The same for transformer_2")});
+  add(table, kQuantization,
+      {row("quantization",
+           ChoiceField{.names = quantization::scheme_names(quantization::SchemeSet::kAll),
+                       .set = [](Form& f, const auto& name) { f.quantization.scheme = name; },
+                       .get = [](const Form& f) { return f.quantization.scheme; }},
+           "Scheme: none, mxfp8 or mxint8 (quantize while loading) or modelslim (default: what "
+           "the files declare)",
+           {.aliases = {"type"}, .recipe = "/quantization/scheme"}),
+       row("quantization_ignored_layers",
+           ListField{
+               .set = [](Form& f, const auto& globs) { f.quantization.ignored_layers = globs; },
+               .get = [](const Form& f) { return f.quantization.ignored_layers; }},
+           "Layers to compute unquantized, comma-separated globs: 'blocks.0.*,*.attn2.to_k'",
+           {.aliases = {"ignored-layers"}, .recipe = "/quantization/ignored_layers"}),
+       row("text_encoder_quantization",
            ChoiceField{.names = quantization::scheme_names(quantization::SchemeSet::kUndeclared),
                        .set = [](Form& f, const auto& name) { f.text_quantization = name; },
                        .get = [](const Form& f) { return f.text_quantization; }},
-       .help = "Scheme of the text encoder's linear layers: none, mxfp8 or mxint8, while loading",
-       .recipe = "/text_encoder_quantization/scheme",
-       .default_in_help = true},
-      {.name = "mx_scale_rule",
-       .section = kQuantization,
-       .value = ChoiceField{.names = {"rceil", "floor", "ceil", "even"},
-                            .set =
-                                [](Form& f, const auto& name) {
-                                  f.quantization.mx.scale_rule = formats::parse_scale_rule(name);
-                                },
-                            .get =
-                                [](const Form& f) {
-                                  return std::string(
-                                      formats::scale_rule_name(f.quantization.mx.scale_rule));
-                                }},
-       .help = "Block scale of mxfp8 and mxint8: rceil (default), floor, ceil or even",
-       .recipe = "/quantization/mx_scale_rule"},
-  };
+           "Scheme of the text encoder's linear layers: none, mxfp8 or mxint8, while loading",
+           {.recipe = "/text_encoder_quantization/scheme", .default_in_help = true}),
+       row("mx_scale_rule",
+           choice<[](auto& f) -> auto& { return f.quantization.mx.scale_rule; },
+                  formats::parse_scale_rule, formats::scale_rule_name>(
+               {"rceil", "floor", "ceil", "even"}),
+           "Block scale of mxfp8 and mxint8: rceil (default), floor, ceil or even",
+           {.recipe = "/quantization/mx_scale_rule"})});
 }
 
-std::vector<RequestField> video_fields() {
+void add_video_fields(std::vector<RequestField>& table) {
   using enum FieldSection;
-  return {
-      {.name = "prompt",
-       .section = kPrompt,
-       .value = &Form::prompt,
-       .help = "What to show; - reads it from standard input",
-       .letter = 'p',
-       .text = TextRule::kNotBlank},
-      {.name = "negative_prompt",
-       .section = kNegativePrompt,
-       .value = &Form::negative_prompt,
-       .help = "What to avoid (default: the negative prompt that Wan2.2 ships with)",
-       .letter = 'n'},
-      {.name = "image_path",
-       .section = kImage,
-       .value = &Form::image_path,
-       .help = "First frame: PNG, JPEG, WebP, AVIF or HEIC (I2V-A14B and TI2V-5B)",
-       .aliases = {"image"},
-       .letter = 'i',
-       .recipe = ""},
-      {.name = "last_image_path",
-       .section = kImage,
-       .value = &Form::last_image_path,
-       .help = "Last frame (I2V-A14B)",
-       .aliases = {"end-img"},
-       .recipe = ""},
-      {.name = "background",
-       .section = kImage,
-       .value = &Form::background,
-       .help = "Colour behind transparent parts of images and beside contained ones, a name or "
-               "#RRGGBB (default black)",
-       .recipe = ""},
-      {.name = "fit",
-       .section = kImage,
-       .value = ChoiceField{
-           .names = {"stretch", "cover", "contain"},
-           .set = [](Form& f, const auto& name) { f.image_fit = parse_image_fit(name); },
-           .get =
-               [](const Form& f) {
-                 return std::string(f.image_fit ? image_fit_name(*f.image_fit) : "");
-               }},
-       .help = "Images of another aspect than the video's: stretch, cover (cut off) or contain "
-               "(bars; default: stretch to a size that is given, as Diffusers does)",
-       .recipe = "/image_fit"},
-      {.name = "width",
-       .section = kFrames,
-       .value = &Form::width,
-       .help = "Width in pixels",
-       .letter = 'W',
-       .minimum = 1,
-       .maximum = 16384},
-      {.name = "height",
-       .section = kFrames,
-       .value = &Form::height,
-       .help = "Height in pixels",
-       .letter = 'H',
-       .minimum = 1,
-       .maximum = 16384},
-      {.name = "num_frames",
-       .section = kFrames,
-       .value = &Form::num_frames,
-       .help = "Number of frames, 4n+1 (default 81, TI2V-5B 121)",
-       .aliases = {"frame_num", "video-frames"},
-       .minimum = 1,
-       .maximum = 4097},
-      {.name = "fps",
-       .section = kFrames,
-       .value = &Form::fps,
-       .help = "Frames per second (default 16, TI2V-5B 24)",
-       .minimum = 1,
-       .maximum = 240},
-  };
+  add(table, kPrompt,
+      {row("prompt", &Form::prompt, "What to show; - reads it from standard input",
+           {.letter = 'p', .text = TextRule::kNotBlank})});
+  add(table, kNegativePrompt,
+      {row("negative_prompt", &Form::negative_prompt,
+           "What to avoid (default: the negative prompt that Wan2.2 ships with)",
+           {.letter = 'n'})});
+  add(table, kImage,
+      {row("image_path", &Form::image_path,
+           "First frame: PNG, JPEG, WebP, AVIF or HEIC (I2V-A14B and TI2V-5B)",
+           {.aliases = {"image"}, .letter = 'i', .recipe = ""}),
+       row("last_image_path", &Form::last_image_path, "Last frame (I2V-A14B)",
+           {.aliases = {"end-img"}, .recipe = ""}),
+       row("background", &Form::background,
+           "Colour behind transparent parts of images and beside contained ones, a name or "
+           "#RRGGBB (default black)",
+           {.recipe = ""}),
+       row("fit",
+           ChoiceField{
+               .names = {"stretch", "cover", "contain"},
+               .set = [](Form& f, const auto& name) { f.image_fit = parse_image_fit(name); },
+               .get =
+                   [](const Form& f) {
+                     return std::string(f.image_fit ? image_fit_name(*f.image_fit) : "");
+                   }},
+           "Images of another aspect than the video's: stretch, cover (cut off) or contain "
+           "(bars; default: stretch to a size that is given, as Diffusers does)",
+           {.recipe = "/image_fit"})});
+  add(table, kFrames,
+      {row("width", &Form::width, "Width in pixels",
+           {.letter = 'W', .minimum = 1, .maximum = 16384}),
+       row("height", &Form::height, "Height in pixels",
+           {.letter = 'H', .minimum = 1, .maximum = 16384}),
+       row("num_frames", &Form::num_frames, "Number of frames, 4n+1 (default 81, TI2V-5B 121)",
+           {.aliases = {"frame_num", "video-frames"}, .minimum = 1, .maximum = 4097}),
+       row("fps", &Form::fps, "Frames per second (default 16, TI2V-5B 24)",
+           {.minimum = 1, .maximum = 240})});
 }
 
-std::vector<RequestField> sampling_fields() {
+void add_sampling_fields(std::vector<RequestField>& table) {
   using enum FieldSection;
-  return {
-      {.name = "num_inference_steps",
-       .section = kGuidance,
-       .value = &Form::num_inference_steps,
-       .help = "Denoising steps (default 40, TI2V-5B 50)",
-       .aliases = {"sample_steps", "steps"},
-       .minimum = 1,
-       .maximum = 1000},
-      {.name = "guidance_scale",
-       .section = kGuidance,
-       .value = &Form::guidance_scale,
-       .help = "Guidance of the high-noise expert, or of the only one (default T2V 4, I2V 3.5, "
-               "TI2V 5)",
-       .aliases = {"guidance-high", "sample_guide_scale", "high-noise-cfg-scale"},
-       .maximum = 1000},
-      {.name = "guidance_scale_2",
-       .section = kGuidance,
-       .value = &Form::guidance_scale_2,
-       .help = "Guidance of the low-noise expert (default T2V 3, I2V 3.5; " +
-               field("guidance_scale") + " when that is given)",
-       .aliases = {"guidance-low"},
-       .maximum = 1000},
-      {.name = "flow_shift",
-       .section = kSchedule,
-       .value = &Form::flow_shift,
-       .help = "Timestep shift (default: scheduler_config.json)",
-       .aliases = {"sample_shift"},
-       .minimum = 0.01,
-       .maximum = 1000},
-      {.name = "sigma_grid",
-       .section = kSchedule,
-       .value = choice<&Form::sigma_grid, parse_sigma_grid, sigma_grid_name>(
-           {"diffusers", "wan", "sglang"}),
-       .help = "Sigmas as in diffusers, wan or sglang",
-       .default_in_help = true},
-      {.name = "boundary_ratio",
-       .section = kSchedule,
-       .value = &Form::boundary_ratio,
-       .help = "Where the low-noise expert takes over, 0 to 1 (default: model_index.json)",
-       .aliases = {"moe-boundary"},
-       .maximum = 1},
-      {.name = "seed",
-       .section = kNoise,
-       .value = &Form::seed,
-       .help = "Seed of the noise, the same as torch's CPU generator; -1 draws one and prints it",
-       .aliases = {"base_seed"},
-       .letter = 's',
-       .default_in_help = true},
-      {.name = "latents",
-       .section = kNoise,
-       .value = &Form::latents_path,
-       .help = "Initial noise instead of the seed's: safetensors file with tensor 'latents'",
-       .recipe = ""},
-  };
+  add(table, kGuidance,
+      {row("num_inference_steps", &Form::num_inference_steps,
+           "Denoising steps (default 40, TI2V-5B 50)",
+           {.aliases = {"sample_steps", "steps"}, .minimum = 1, .maximum = 1000}),
+       row("guidance_scale", &Form::guidance_scale,
+           "Guidance of the high-noise expert, or of the only one (default T2V 4, I2V 3.5, "
+           "TI2V 5)",
+           {.aliases = {"guidance-high", "sample_guide_scale", "high-noise-cfg-scale"},
+            .maximum = 1000}),
+       row("guidance_scale_2", &Form::guidance_scale_2,
+           "Guidance of the low-noise expert (default T2V 3, I2V 3.5; " + field("guidance_scale") +
+               " when that is given)",
+           {.aliases = {"guidance-low"}, .maximum = 1000})});
+  add(table, kSchedule,
+      {row("flow_shift", &Form::flow_shift, "Timestep shift (default: scheduler_config.json)",
+           {.aliases = {"sample_shift"}, .minimum = 0.01, .maximum = 1000}),
+       row("sigma_grid",
+           choice<[](auto& f) -> auto& { return f.sigma_grid; }, parse_sigma_grid, sigma_grid_name>(
+               {"diffusers", "wan", "sglang"}),
+           "Sigmas as in diffusers, wan or sglang", {.default_in_help = true}),
+       row("boundary_ratio", &Form::boundary_ratio,
+           "Where the low-noise expert takes over, 0 to 1 (default: model_index.json)",
+           {.aliases = {"moe-boundary"}, .maximum = 1})});
+  add(table, kNoise,
+      {row("seed", &Form::seed,
+           "Seed of the noise, the same as torch's CPU generator; -1 draws one and prints it",
+           {.aliases = {"base_seed"}, .letter = 's', .default_in_help = true}),
+       row("latents", &Form::latents_path,
+           "Initial noise instead of the seed's: safetensors file with tensor 'latents'",
+           {.recipe = ""})});
 }
 
-std::vector<RequestField> run_fields() {
+void add_run_fields(std::vector<RequestField>& table) {
   using enum FieldSection;
-  return {
-      {.name = "text_cache",
-       .section = kRun,
-       .value = &Form::text_cache,
-       .help = "Keep prompt embeddings in this directory and take known ones from there, without "
-               "loading the text encoder (default: none)",
-       .recipe = "",
-       .text = TextRule::kNotEmpty},
-      {.name = "vae_tiling",
-       .section = kRun,
-       .value = choice<&Form::vae_tiling, parse_tiling, tiling_name>({"auto", "on", "off"}),
-       .help = "Decode frames in tiles: auto (large frames), on or off"},
-      {.name = "kernel",
-       .section = kRun,
-       .value = ListField{.set = set_kernels, .get = kernels_of},
-       .help = "Force a kernel row, OP=ROW as `mxvideo doctor` lists them; may be repeated, or "
-               "several with commas"},
-      {.name = "compute",
-       .section = kRun,
-       .value = choice<&Form::compute, kernels::parse_compute, kernels::compute_name>(
-           {"exact", "auto", "fast"}),
-       .help = "Products of mxfp8 layers: exact (of the format's definition), auto (default; also "
-               "those in int8 where they add little noise) or fast (int8 wherever this CPU has "
-               "it)"},
-      {.name = "attention",
-       .section = kRun,
-       .value = choice<&Form::attention, kernels::parse_attention_products,
-                       kernels::attention_products_name>({"fp32", "int8"}),
-       .help = "Products of the transformers' self attention: fp32 (default) or int8 (faster; adds "
-               "noise about 40 dB below its result)"},
-  };
+  add(table, kRun,
+      {row("text_cache", &Form::text_cache,
+           "Keep prompt embeddings in this directory and take known ones from there, without "
+           "loading the text encoder (default: none)",
+           {.recipe = "", .text = TextRule::kNotEmpty}),
+       row("vae_tiling",
+           choice<[](auto& f) -> auto& { return f.vae_tiling; }, parse_tiling, tiling_name>(
+               {"auto", "on", "off"}),
+           "Decode frames in tiles: auto (large frames), on or off"),
+       row("kernel", ListField{.set = set_kernels, .get = kernels_of},
+           "Force a kernel row, OP=ROW as `mxvideo doctor` lists them; may be repeated, or "
+           "several with commas"),
+       row("compute",
+           choice<[](auto& f) -> auto& { return f.policy.compute; }, kernels::parse_compute,
+                  kernels::compute_name>({"exact", "auto", "fast"}),
+           "Products of mxfp8 layers: exact (of the format's definition), auto (default; also "
+           "those in int8 where they add little noise) or fast (int8 wherever this CPU has it)"),
+       row("attention",
+           choice<[](auto& f) -> auto& { return f.policy.attention; },
+                  kernels::parse_attention_products, kernels::attention_products_name>(
+               {"fp32", "int8"}),
+           "Products of the transformers' self attention: fp32 (default) or int8 (faster; adds "
+           "noise about 40 dB below its result)")});
 }
 
 template <class T>
@@ -385,14 +320,15 @@ class FormSetter {
 }  // namespace
 
 std::span<const RequestField> request_fields() {
-  static const std::vector<RequestField> table = [] {
-    std::vector<RequestField> all;
-    for (auto* part : {model_fields, video_fields, sampling_fields, run_fields}) {
-      std::ranges::move(part(), std::back_inserter(all));
-    }
-    return all;
+  static const std::vector<RequestField> kTable = [] {
+    std::vector<RequestField> table;
+    add_model_fields(table);
+    add_video_fields(table);
+    add_sampling_fields(table);
+    add_run_fields(table);
+    return table;
   }();
-  return table;
+  return kTable;
 }
 
 const RequestField& request_field(std::string_view name) {

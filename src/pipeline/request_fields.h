@@ -6,7 +6,6 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <span>
@@ -32,9 +31,7 @@ struct RequestForm : GenerationParameters {
   std::optional<std::string> background;
   std::string latents_path;
   std::string text_cache;
-  std::map<std::string, std::string, std::less<>> forced_kernels;  // op -> row
-  kernels::Compute compute = kernels::Compute::kAuto;
-  kernels::AttentionProducts attention = kernels::AttentionProducts::kFp32;
+  kernels::RunPolicy policy;
 };
 
 // One of a few names.

@@ -136,7 +136,7 @@ TEST(Recipe, EveryFieldOfARunIsReadBack) {
   EXPECT_EQ(read.transformer_2_weights_path, test::golden_path("models/i2v-a14b/transformer_2"));
   EXPECT_EQ(read.transformer_path, "");
   EXPECT_EQ(read.quantization.mx.scale_rule, formats::ScaleRule::kFloor);
-  EXPECT_EQ(read.forced_kernels, model.options().forced_kernels);
+  EXPECT_EQ(read.policy.forced_rows, model.options().forced_kernels);
   EXPECT_EQ(read.image_fit, ImageFit::kContain);
 }
 

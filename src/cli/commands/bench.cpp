@@ -369,8 +369,7 @@ Command add_step(CLI::App& app, const CancellationToken& cancellation) {
                                        .layers = flags.model.layers,
                                        .tokens = flags.tokens,
                                        .text_tokens = flags.text_tokens,
-                                       .compute = flags.form.compute,
-                                       .attention = flags.form.attention,
+                                       .policy = flags.form.policy,
                                        .location = flags.model.location()},
                                                          options)) {
         rows.push_back(bench::step_row_json(row));

@@ -173,7 +173,7 @@ void add_run_flags(CLI::App& app, GenerateOptions& o) {
 
 void apply_run_flags(const GenerateOptions& o) {
   if (o.threads > 0) set_num_threads(o.threads);
-  for (const auto& [op, row] : o.forced_kernels) kernels::check_row_runs(op, row);
+  for (const auto& [op, row] : o.policy.forced_rows) kernels::check_row_runs(op, row);
 }
 
 }  // namespace mxvideo::cli
