@@ -119,6 +119,7 @@ void embed_patches(const WanTransformerWeights& w, Pass& pass) {
 // table [1, count, dim] + rows [time_rows, row_stride/dim or 1, dim] -> [time_rows, count, dim].
 // With `broadcast` one row vector is added to every entry of the table.
 Tensor add_table(const Tensor& table, const Tensor& rows, bool broadcast, Context& context) {
+  const Layers layers(context, "modulation");
   const int64_t count = table.dim(1), dim = table.dim(2), time_rows = rows.dim(0);
   Tensor sum = context.tensor({time_rows, count, dim});
   const int64_t pieces = broadcast ? count : 1, width = count * dim / pieces;
