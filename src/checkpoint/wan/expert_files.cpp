@@ -41,7 +41,7 @@ std::optional<Pair> pair_of(const std::vector<fs::path>& entries) {
   for (const fs::path& entry : entries) {
     const char* expert = expert_of_name(entry.filename().string());
     if (expert == nullptr) continue;
-    (expert == kHighNoiseExpert ? pair.high : pair.low).push_back(entry);
+    (std::string_view(expert) == kHighNoiseExpert ? pair.high : pair.low).push_back(entry);
   }
   if (pair.high.empty() && pair.low.empty()) return std::nullopt;
   return pair;
