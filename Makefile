@@ -85,11 +85,12 @@ bench-convert: build
 fault-soak: setup
 	@cmake --preset dev
 	@cmake --build build/dev -j $(BUILD_JOBS) --target mxvideo fault_conversion_fault_test \
-	  fault_conversion_kill_test fault_conversion_disk_full_test
+	  fault_conversion_kill_test fault_conversion_disk_full_test e2e_resume_test
 	@for test in fault kill disk_full; do \
 	  MXVIDEO_FAULT_STRIDE=1 MXVIDEO_KILL_POINTS=3000 \
 	    build/dev/tests/fault/fault_conversion_$${test}_test || exit 1; \
 	done
+	@MXVIDEO_KILL_POINTS=200 build/dev/tests/e2e/e2e_resume_test
 
 lint:
 	@tools/setup.sh --developer

@@ -28,8 +28,8 @@ OTHER_COMMAND = re.compile(r"\s*(\$ )?(tools/\S+|ctest|cmake|git|hf|build/fuzz/\
 OWN_FLAG_SOURCES = ("src/cli/**/*.cpp", "tools/make_checkpoint/*.cpp")
 
 WALK_HEADING = "## The walk of one request"
-LANDMARKS = ("src/cli/commands/generate.cpp", "src/pipeline/wan_pipeline.cpp",
-             "src/pipeline/wan_denoise.cpp", "src/models/wan_transformer/forward.cpp",
+LANDMARKS = ("src/cli/commands/generate.cpp", "src/pipeline/run.cpp",
+             "src/pipeline/stages/denoise.cpp", "src/models/wan_transformer/forward.cpp",
              "src/quantization/mx_linear.cpp", "src/kernels/gemm_mx/gemm_mx.cpp",
              "src/kernels/gemm_mx/blocked.cpp", "src/kernels/gemm_mx/avx2.cpp")
 

@@ -53,12 +53,11 @@ bool fits(const MemoryPlan& plan, const AvailableMemory& available) {
 }
 
 // A stage's memory with that of the video encoder, which is open from the beginning of a run.
-MemoryPlan plan_memory(const pipeline::WanPipeline& model, const GenerateRequest& request,
-                       VideoFile video) {
+MemoryPlan plan_memory(pipeline::Run& run, VideoFile video) {
   // Measured as what H.264 adds to the resident memory of a run over y4m: 10.3 MiB at 128x128 with
   // two threads. While frames come it looks at some of them at once: 170 MiB more at 1280x704.
   constexpr int64_t kEncoderBytes = 9 << 20, kMostFrames = 44, kHalfBytesPerPixel = 9;
-  MemoryPlan plan = model.plan(request);
+  MemoryPlan plan = pipeline::plan_run(run);
   if (video != VideoFile::kMp4) return plan;
   const pipeline::ResolvedRequest& r = plan.request;
   for (pipeline::StagePlan& stage : plan.stages) {
@@ -141,9 +140,10 @@ std::vector<std::string> find_cures(const pipeline::PipelineOptions& source, Vid
     pipeline::PipelineOptions pipeline_options = source;
     if (candidate.quantize) pipeline_options.quantization.scheme = quantization::kSmallScheme;
     try {
-      const pipeline::WanPipeline model(std::move(pipeline_options));
+      const pipeline::Engine model(std::move(pipeline_options));
       apply_change(candidate, plan, model.pixel_multiple(), request);
-      if (fits(plan_memory(model, request, video), available)) cures.push_back(candidate.fields);
+      pipeline::Run run(model, request);
+      if (fits(plan_memory(run, video), available)) cures.push_back(candidate.fields);
     } catch (const Error& error) {
       // A change that this model does not take is no cure.
       if (error.code() != Code::kUnsupported && error.code() != Code::kInvalidArgument) throw;
@@ -175,14 +175,15 @@ Json component_json(const pipeline::ComponentPlan& component) {
 
 }  // namespace
 
-PlanReport plan_generation(const pipeline::WanPipeline& model, const PlanOptions& options,
-                           GenerateRequest& request, const AvailableMemory& available) {
+PlanReport plan_generation(pipeline::Run& run, const PlanOptions& options, GenerateRequest& request,
+                           const AvailableMemory& available) {
   PlanReport report;
-  report.memory = plan_memory(model, request, options.video);
+  report.memory = plan_memory(run, options.video);
   report.available = available;
   report.fits = fits(report.memory, available);
   if (!report.fits) {
-    report.cures = find_cures(model.options(), options.video, request, report.memory, available);
+    report.cures =
+        find_cures(run.engine.options(), options.video, request, report.memory, available);
   }
   report.disk = plan_disk(options, report.memory);
   return report;

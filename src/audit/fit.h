@@ -9,7 +9,7 @@
 
 #include "base/system/memory_usage.h"
 #include "pipeline/memory_plan.h"
-#include "pipeline/wan_pipeline.h"
+#include "pipeline/run.h"
 
 namespace mxvideo::audit {
 
@@ -38,8 +38,9 @@ struct PlanOptions {
   bool save_latents = false;
 };
 
-// `request` is changed on the way and restored. Throws as WanPipeline and WanPipeline::plan().
-PlanReport plan_generation(const pipeline::WanPipeline& model, const PlanOptions& options,
+// `request`, which is run.asked, is changed on the way and restored. Throws as Engine and
+// pipeline::plan_run().
+PlanReport plan_generation(pipeline::Run& run, const PlanOptions& options,
                            pipeline::GenerateRequest& request, const AvailableMemory& available);
 
 nlohmann::ordered_json plan_json(const PlanReport& report);

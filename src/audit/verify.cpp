@@ -14,7 +14,7 @@
 #include "checkpoint/snapshot.h"
 #include "checkpoint/wan/experts.h"
 #include "convert/run_files.h"
-#include "pipeline/wan_pipeline.h"
+#include "pipeline/engine.h"
 
 namespace mxvideo::audit {
 namespace {
@@ -182,7 +182,7 @@ void check_whole(const fs::path& path, const std::vector<ModelPart>& parts, Veri
   if (fs::exists(path / "model_index.json")) {
     pipeline::PipelineOptions options;
     options.model_directory = path;
-    collect_problem(report.problems, [&] { const pipeline::WanPipeline pipeline(options); });
+    collect_problem(report.problems, [&] { const pipeline::Engine pipeline(options); });
     return;
   }
   std::vector<const ModelPart*> experts;

@@ -127,7 +127,7 @@ void consider_transformer(WanTransformer& model, const Shape& latents, const Sha
 
 void consider_vae(const models::WanVaeConfig& config, const Published& published,
                   const Shape& latents, Peak& peak) {
-  constexpr int64_t kUntiledPixels = int64_t{1024} * 1024;  // as pipeline/wan_pipeline.cpp
+  constexpr int64_t kUntiledPixels = int64_t{1024} * 1024;  // as pipeline/stages/decode.cpp
   DryDevice device;
   kernels::Context context({}, device);
   models::WanVae vae(config, {.encoder = false, .decoder = true});

@@ -1,7 +1,7 @@
 // Whether the published models fit a machine, and how long a step takes: an estimate without their
 // files. Not thread-safe: it uses the thread pool.
 //
-// Memory: what pipeline/wan_plan.cpp adds up for each phase, from the published sizes
+// Memory: what pipeline/memory_plan.cpp adds up for each phase, from the published sizes
 // (synthetic/model_preset.h), BF16 files and a prompt as long as one can be.
 // Time: the operations of both passes of guidance (bench/step_bench.h), divided by the rates of one
 // linear layer and one attention that are measured now.

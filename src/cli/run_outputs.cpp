@@ -4,13 +4,16 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/file/reserved_name.h"
 #include "cli/json_text.h"
 #include "cli/latents_file.h"
 
 namespace mxvideo::cli {
 namespace {
 
-OutputPaths inputs_of(const GenerateOptions& options, const pipeline::WanPipeline& model) {
+constexpr const char* kStateSuffix = ".state.safetensors";
+
+OutputPaths inputs_of(const GenerateOptions& options, const pipeline::Engine& model) {
   OutputPaths paths(options.overwrite);
   const pipeline::PipelineOptions& source = model.options();
   paths.add_input(source.model_directory);
@@ -26,7 +29,7 @@ OutputPaths inputs_of(const GenerateOptions& options, const pipeline::WanPipelin
 
 }  // namespace
 
-RunOutputs::RunOutputs(const GenerateOptions& options, const pipeline::WanPipeline& model,
+RunOutputs::RunOutputs(const GenerateOptions& options, const pipeline::Engine& model,
                        const pipeline::ResolvedRequest& request)
     : options_(options),
       paths_(inputs_of(options, model)),
@@ -39,6 +42,12 @@ RunOutputs::RunOutputs(const GenerateOptions& options, const pipeline::WanPipeli
     paths_.add_chosen_output(target_.path);
   } else if (target_.path != "-") {
     paths_.add_output(target_.path);
+  }
+  if (!chosen_ && !options.resume && !options.overwrite && name_exists(state_path())) {
+    throw Error(Code::kInvalidArgument,
+                state_path() +
+                    ": the state of an interrupted run; --resume goes on with it, "
+                    "--overwrite begins anew");
   }
   choose_encoding(target_, options.encoding, size_);
   paths_.add_output(options.report_path);
@@ -74,6 +83,22 @@ std::string RunOutputs::prepare(const pipeline::ResolvedRequest& request,
   const bool lost = target_.format == OutputFormat::kY4m && options_.report_path.empty();
   if (!notice.empty() || !lost) return notice;
   return "y4m has no room for the recipe of the video; --report writes it";
+}
+
+std::string RunOutputs::state_path() const {
+  const std::string& path = video_ ? video_->path() : target_.path;
+  return path == "-" ? "" : path + kStateSuffix;
+}
+
+std::string RunOutputs::state_path_of(const GenerateOptions& options) {
+  const bool named = !options.output.empty() || !options.output_file_name.empty();
+  const std::string path = named ? output_path(options, {}) : "-";
+  if (path == "-") {
+    throw Error(Code::kInvalidArgument,
+                "--resume needs --output with the file of the interrupted run, whose state lies "
+                "beside it");
+  }
+  return parse_output_target(path, options.output_format).path + kStateSuffix;
 }
 
 void RunOutputs::save_latents(const Tensor& latents) {

@@ -10,14 +10,14 @@
 #include "cli/flags/generate_options.h"
 #include "cli/output_target.h"
 #include "cli/resources.h"
-#include "pipeline/wan_pipeline.h"
+#include "pipeline/engine.h"
 
 namespace mxvideo::cli {
 
 class RunOutputs {
  public:
   // Decides the names and checks them against each other and against what the run reads.
-  RunOutputs(const GenerateOptions& options, const pipeline::WanPipeline& model,
+  RunOutputs(const GenerateOptions& options, const pipeline::Engine& model,
              const pipeline::ResolvedRequest& request);
 
   // Opens every file.
@@ -34,7 +34,13 @@ class RunOutputs {
   void commit_video();
   void write_report(nlohmann::ordered_json& report);
 
-  // "" until the video is written.
+  // Where the state of the run goes; "": nowhere, the video goes to standard output.
+  std::string state_path() const;
+  // The same before there is a request, for a run that goes on. Throws Code::kInvalidArgument
+  // unless the flags name a file.
+  static std::string state_path_of(const GenerateOptions& options);
+  // "" until they are saved; "" until the video is written.
+  const std::string& latents_path() const { return latents_path_; }
   const std::string& video_path() const { return video_path_; }
   // `error` with what of the run is saved.
   Error explain(const Error& error) const;

@@ -69,18 +69,18 @@ PartScores compare_content(const ClipContent& measured, const ExpectedContent& e
           .background = measured.background == expected.background};
 }
 
-std::vector<SchemeEvaluation> evaluate_schemes(
-    std::span<const pipeline::WanPipeline* const> schemes, EvaluationRequest& request,
-    const EvaluationHooks& hooks) {
+std::vector<SchemeEvaluation> evaluate_schemes(std::span<const pipeline::Engine* const> schemes,
+                                               EvaluationRequest& request,
+                                               const EvaluationHooks& hooks) {
   std::set<std::string> noticed;
-  const pipeline::RunHooks run = {.progress = {},
-                                  .notice =
-                                      [&](const std::string& line) {
-                                        if (noticed.insert(line).second && hooks.notice) {
-                                          hooks.notice(line);
-                                        }
-                                      },
-                                  .cancellation = hooks.cancellation};
+  const pipeline::RunHooks watch = {.progress = {},
+                                    .notice =
+                                        [&](const std::string& line) {
+                                          if (noticed.insert(line).second && hooks.notice) {
+                                            hooks.notice(line);
+                                          }
+                                        },
+                                    .cancellation = hooks.cancellation};
   const PromptSet& set = request.prompts;
   const auto total =
       static_cast<int64_t>(set.prompts.size() * request.seeds.size() * schemes.size());
@@ -97,7 +97,8 @@ std::vector<SchemeEvaluation> evaluate_schemes(
       media::RgbVideo first;
       for (size_t scheme = 0; scheme < schemes.size(); ++scheme) {
         const auto start = std::chrono::steady_clock::now();
-        media::RgbVideo video = RgbRun(*schemes[scheme], request.base, run).video;
+        pipeline::Run run(*schemes[scheme], request.base, watch);
+        media::RgbVideo video = generate_rgb(run);
         if (hooks.on_video) hooks.on_video(scheme, prompt, seed, video);
         EvaluatedVideo evaluated{.prompt = prompt,
                                  .seed = seed,

@@ -17,7 +17,7 @@
 #include "evaluation/drawn_clips/clip_content.h"
 #include "evaluation/prompt_set.h"
 #include "media/video_writer.h"
-#include "pipeline/wan_pipeline.h"
+#include "pipeline/engine.h"
 
 namespace mxvideo::evaluation {
 
@@ -57,11 +57,11 @@ struct SchemeEvaluation {
   double seconds = 0;                  // generating and measuring
 };
 
-// One model opened with each scheme; results in the same order. Throws as WanPipeline::generate()
+// One model opened with each scheme; results in the same order. Throws as pipeline::generate()
 // does, and what a hook throws. Code::kCancelled when stopped.
-std::vector<SchemeEvaluation> evaluate_schemes(
-    std::span<const pipeline::WanPipeline* const> schemes, EvaluationRequest& request,
-    const EvaluationHooks& hooks = {});
+std::vector<SchemeEvaluation> evaluate_schemes(std::span<const pipeline::Engine* const> schemes,
+                                               EvaluationRequest& request,
+                                               const EvaluationHooks& hooks = {});
 
 // {"score", "prompts", "videos", "colour", "shape", "position", "motion", "background", "flicker",
 // "background_constancy", "seconds", "failures"}. "score" is the percentage of videos in which all

@@ -1,20 +1,16 @@
 #include "evaluation/rgb_run.h"
 
-#include <utility>
-
 #include "media/frame_sink.h"
 
 namespace mxvideo::evaluation {
 
-RgbRun::RgbRun(const pipeline::WanPipeline& model, const pipeline::GenerateRequest& request,
-               pipeline::RunHooks hooks) {
-  const pipeline::ResolvedRequest resolved = model.resolve(request);
-  media::RgbCollector collector({.height = resolved.height, .width = resolved.width});
+media::RgbVideo generate_rgb(pipeline::Run& run) {
+  media::RgbCollector collector({.height = run.request.height, .width = run.request.width});
   media::FrameSink sink(collector);
-  hooks.on_frames = [&](const media::FramePart& part) { sink.add(part); };
-  result = model.generate(request, hooks);
+  run.hooks.on_frames = [&](const media::FramePart& part) { sink.add(part); };
+  pipeline::generate(run);
   sink.finish();
-  video = collector.take();
+  return collector.take();
 }
 
 }  // namespace mxvideo::evaluation

@@ -1,19 +1,12 @@
-// A run whose video is kept as the bytes that a file of it is made of. Throws as
-// WanPipeline::generate() and media::FrameSink.
+// A run whose video is kept as the bytes that a file of it is made of.
 #pragma once
 
 #include "media/video_writer.h"
-#include "pipeline/wan_pipeline.h"
+#include "pipeline/run.h"
 
 namespace mxvideo::evaluation {
 
-struct RgbRun {
-  // hooks.on_frames is not used.
-  RgbRun(const pipeline::WanPipeline& model, const pipeline::GenerateRequest& request,
-         pipeline::RunHooks hooks);
-
-  pipeline::GenerateResult result;
-  media::RgbVideo video;
-};
+// Sets run.hooks.on_frames. Throws as pipeline::generate() and media::FrameSink.
+media::RgbVideo generate_rgb(pipeline::Run& run);
 
 }  // namespace mxvideo::evaluation

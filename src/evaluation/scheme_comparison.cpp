@@ -11,10 +11,9 @@
 
 namespace mxvideo::evaluation {
 
+using pipeline::Engine;
 using pipeline::GenerateRequest;
-using pipeline::GenerateResult;
 using pipeline::PipelineOptions;
-using pipeline::WanPipeline;
 
 namespace {
 
@@ -41,8 +40,8 @@ std::string hash_of(const Tensor& tensor) {
 void refuse_quantized_model(const PipelineOptions& options) {
   PipelineOptions plain = options;
   plain.quantization = {};
-  const WanPipeline model(plain);
-  for (const pipeline::WanExpert& expert : model.experts()) {
+  const Engine model(plain);
+  for (const pipeline::Expert& expert : model.experts()) {
     if (expert.declared_origin.empty()) continue;
     throw Error(Code::kInvalidArgument,
                 options.model_directory.string() + ": the weights are quantized already, as " +
@@ -69,7 +68,7 @@ SchemeComparison::SchemeComparison(ComparisonOptions options) : options_(std::mo
   }
   refuse_quantized_model(options_.pipeline);
   for (const SchemeVariant& scheme : options_.schemes) {
-    pipelines_.emplace_back(scheme_options(scheme));
+    engines_.emplace_back(scheme_options(scheme));
   }
 }
 
@@ -80,16 +79,18 @@ PipelineOptions SchemeComparison::scheme_options(const SchemeVariant& scheme) co
 }
 
 // Returns the hash of the final latents.
-std::string SchemeComparison::run_timed(const WanPipeline& model, const GenerateRequest& request,
+std::string SchemeComparison::run_timed(const Engine& model, const GenerateRequest& request,
                                         const ComparisonHooks& hooks, SchemeResult& result) const {
   trim_heap();
   result.resident_before_bytes = resident_bytes();
   const auto start = std::chrono::steady_clock::now();
-  GenerateResult generated = model.generate(request, run_hooks(hooks, result.name));
+  pipeline::Run run(model, request, run_hooks(hooks, result.name));
+  pipeline::generate(run);
   const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
   result.seconds = elapsed.count();
-  result.run = std::move(generated.report);
-  return hash_of(generated.latents);
+  result.run = std::move(run.report);
+  result.run.add_kernels(run.context);
+  return hash_of(run.latents);
 }
 
 std::string SchemeComparison::run_measured(const SchemeVariant& scheme,
@@ -101,21 +102,21 @@ std::string SchemeComparison::run_measured(const SchemeVariant& scheme,
   options.wrap_quantization = [&](const std::string& component, auto config) {
     return fidelity.wrap(component, scheme.options, std::move(config));
   };
-  const WanPipeline model(std::move(options));
-  pipeline::RunHooks run = run_hooks(hooks, result.name + " measured");
-  run.notice = nullptr;  // said by the first run
-  run.on_step = [&](int64_t index, const Tensor& step) {
+  const Engine model(std::move(options));
+  pipeline::RunHooks watch = run_hooks(hooks, result.name + " measured");
+  watch.notice = nullptr;  // said by the first run
+  watch.on_step = [&](int64_t index, const Tensor& step) {
     if (!latents.recorded) return latents.steps.push_back(step.clone());
     SignalError error;
     error.add(latents.steps[static_cast<size_t>(index)].values(), step.values(),
               step.dim(step.shape().rank() - 1));
     result.steps.push_back(error);
   };
-  RgbRun recorded(model, request, run);
+  pipeline::Run run(model, request, std::move(watch));
+  result.video = generate_rgb(run);
   latents.recorded = true;
-  result.video = std::move(recorded.video);
   for (const LayerFidelity* layer : fidelity.layers()) result.layers.push_back(*layer);
-  return hash_of(recorded.result.latents);
+  return hash_of(run.latents);
 }
 
 ComparisonResult SchemeComparison::run(const GenerateRequest& request,
@@ -124,13 +125,13 @@ ComparisonResult SchemeComparison::run(const GenerateRequest& request,
   result.request = reference().resolve(request);
   result.recipe = pipeline::recipe_json(reference(), request, result.request);
   std::vector<std::string> hashes;
-  for (size_t i = 0; i < pipelines_.size(); ++i) {
+  for (size_t i = 0; i < engines_.size(); ++i) {
     SchemeResult& scheme = result.schemes.emplace_back();
     scheme.name = options_.schemes[i].name;
-    hashes.push_back(run_timed(pipelines_[i], request, hooks, scheme));
+    hashes.push_back(run_timed(engines_[i], request, hooks, scheme));
   }
   Latents latents;
-  for (size_t i = 0; i < pipelines_.size(); ++i) {
+  for (size_t i = 0; i < engines_.size(); ++i) {
     SchemeResult& scheme = result.schemes[i];
     const std::string hash = run_measured(options_.schemes[i], request, hooks, latents, scheme);
     check(hash == hashes[i], "measuring a scheme changes nothing in its result");

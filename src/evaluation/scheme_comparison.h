@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -22,7 +23,7 @@
 #include "evaluation/scheme_variant.h"
 #include "evaluation/video_fidelity.h"
 #include "media/video_writer.h"
-#include "pipeline/wan_pipeline.h"
+#include "pipeline/run.h"
 
 namespace mxvideo::evaluation {
 
@@ -61,25 +62,24 @@ struct ComparisonResult {
 class SchemeComparison {
  public:
   // Opens the model with every scheme; reads no weights. Throws Code::kInvalidArgument for fewer
-  // than two schemes and for a model whose files are quantized already; else as WanPipeline does.
+  // than two schemes and for a model whose files are quantized already; else as Engine does.
   explicit SchemeComparison(ComparisonOptions options);
 
-  const pipeline::WanPipeline& reference() const { return pipelines_.front(); }
+  const pipeline::Engine& reference() const { return engines_.front(); }
   ComparisonResult run(const pipeline::GenerateRequest& request,
                        const ComparisonHooks& hooks) const;
 
  private:
   struct Latents;
   pipeline::PipelineOptions scheme_options(const SchemeVariant& scheme) const;
-  std::string run_timed(const pipeline::WanPipeline& model,
-                        const pipeline::GenerateRequest& request, const ComparisonHooks& hooks,
-                        SchemeResult& result) const;
+  std::string run_timed(const pipeline::Engine& model, const pipeline::GenerateRequest& request,
+                        const ComparisonHooks& hooks, SchemeResult& result) const;
   std::string run_measured(const SchemeVariant& scheme, const pipeline::GenerateRequest& request,
                            const ComparisonHooks& hooks, Latents& latents,
                            SchemeResult& result) const;
 
   ComparisonOptions options_;
-  std::vector<pipeline::WanPipeline> pipelines_;  // one per scheme
+  std::deque<pipeline::Engine> engines_;  // one per scheme
 };
 
 }  // namespace mxvideo::evaluation

@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "pipeline/wan_pipeline.h"
+#include "pipeline/engine.h"
 #include "quantization/quantization_config.h"
 
 namespace mxvideo::evaluation {

@@ -57,7 +57,9 @@ struct ResolvedRequest {
   double boundary_ratio = 0, flow_shift = 1;
   ImageFit image_fit = ImageFit::kStretch;
   uint64_t seed = 0;
-  // Set by WanPipeline::resolve(): steps of each of the two, and whether the VAE works in tiles.
+  // Set by Engine::resolve(): the prompts as the tokenizer takes them, steps of each expert, and
+  // whether the VAE works in tiles.
+  std::string cleaned_prompt, cleaned_negative_prompt;
   std::array<int64_t, 2> expert_steps = {};
   bool vae_tiling = false;
   // What changes nothing or means something else than it says, in one line each.

@@ -1,5 +1,5 @@
 // What a generation will need, told before a weight is read: memory of each stage, weights of each
-// component, kernels of each class of layer. Filled by WanPipeline::plan(). Plain values.
+// component, kernels of each class of layer. Plain values.
 #pragma once
 
 #include <cstdint>
@@ -65,5 +65,12 @@ struct MemoryPlan {
 
   int64_t peak_bytes() const;
 };
+
+struct Run;
+
+// What generate() of this run would need. Reads the tokenizer and the headers that are open, no
+// weights. An empty prompt stands for the longest one. Of images only the sizes matter. Throws as
+// generate() does before its first stage.
+MemoryPlan plan_run(Run& run);
 
 }  // namespace mxvideo::pipeline

@@ -7,7 +7,7 @@
 #include "checkpoint/transformer_checkpoint.h"
 #include "checkpoint/wan/expert_files.h"
 #include "checkpoint/wan/experts.h"
-#include "pipeline/wan_pipeline.h"
+#include "pipeline/engine.h"
 
 namespace mxvideo::pipeline {
 namespace {

@@ -36,7 +36,7 @@ std::string path_of(const auto& paths, const char* component) {
 }
 
 // The form that states all that was decided. What no step uses is not stated.
-RequestForm decided_form(const WanPipeline& model, const GenerateRequest& asked,
+RequestForm decided_form(const Engine& model, const GenerateRequest& asked,
                          const ResolvedRequest& request) {
   const PipelineOptions& options = model.options();
   RequestForm form;
@@ -125,7 +125,7 @@ void read_value(const std::string& pointer, const Json& value, RequestForm& form
 
 }  // namespace
 
-Json recipe_json(const WanPipeline& model, const GenerateRequest& asked,
+Json recipe_json(const Engine& model, const GenerateRequest& asked,
                  const ResolvedRequest& request) {
   Json json = {{"engine", "mxvideo"}, {"version", version()}};
   json.update(fields_json(decided_form(model, asked, request)));
@@ -146,13 +146,14 @@ RequestForm read_recipe(const Json& recipe) {
   return form;
 }
 
-Json report_json(const WanPipeline& model, const GenerateRequest& asked,
-                 const GenerateResult& result) {
-  Json json = recipe_json(model, asked, result.request);
+Json report_json(const Run& run) {
+  Json json = recipe_json(run.engine, run.asked, run.request);
   json["cpu"] = cpu_model_name();
   json["cpu_features"] = cpu_features_to_string(cpu_features());
   json["threads"] = num_threads();
-  json.update(result.report.to_json());
+  RunReport report = run.report;
+  report.add_kernels(run.context);
+  json.update(report.to_json());
   return json;
 }
 

@@ -6,12 +6,12 @@
 #include <nlohmann/json.hpp>
 
 #include "pipeline/request_fields.h"
-#include "pipeline/wan_pipeline.h"
+#include "pipeline/run.h"
 
 namespace mxvideo::pipeline {
 
 // Model, scheme, and every parameter after defaults were filled in. What no step uses is null.
-nlohmann::ordered_json recipe_json(const WanPipeline& model, const GenerateRequest& asked,
+nlohmann::ordered_json recipe_json(const Engine& model, const GenerateRequest& asked,
                                    const ResolvedRequest& request);
 
 // The form that makes the run of a recipe again. Images, and noise that was given, are not in it:
@@ -20,7 +20,6 @@ nlohmann::ordered_json recipe_json(const WanPipeline& model, const GenerateReque
 RequestForm read_recipe(const nlohmann::ordered_json& recipe);
 
 // The recipe, this machine and build, and what the run did.
-nlohmann::ordered_json report_json(const WanPipeline& model, const GenerateRequest& asked,
-                                   const GenerateResult& result);
+nlohmann::ordered_json report_json(const Run& run);
 
 }  // namespace mxvideo::pipeline

@@ -98,7 +98,7 @@ TEST(RequestFields, NoNameIsTakenTwice) {
 
 // What a recipe says, read again, is what it was made of.
 TEST(Recipe, EveryFieldOfARunIsReadBack) {
-  const WanPipeline model(
+  const Engine model(
       {.model_directory = test::golden_path("models/i2v-a14b"),
        .weights_paths = {{"transformer_2", test::golden_path("models/i2v-a14b/transformer_2")}},
        .quantization = {.scheme = "mxfp8",

@@ -138,6 +138,19 @@ bool UniPcScheduler::use_corrector() const {
                                       step_index_ - 1) == disable_corrector_.end();
 }
 
+int UniPcScheduler::order_of(int64_t step) const {
+  return static_cast<int>(std::min<int64_t>({solver_order_, steps() - step, step + 1}));
+}
+
+void UniPcScheduler::restore(int64_t step_index, std::array<Tensor, kStateTensors> state) {
+  check(step_index >= 1 && step_index <= steps(), "a state lies behind a step");
+  step_index_ = step_index;
+  last_order_ = order_of(step_index - 1);
+  last_sample_ = std::move(state[0]);
+  newer_x0_ = std::move(state[1]);
+  older_x0_ = std::move(state[2]);
+}
+
 void UniPcScheduler::step(const Tensor& model_output, Tensor* sample, kernels::Context& context) {
   check(step_index_ < steps(), "no step after the last");
   check(model_output.shape() == sample->shape(), "model output and sample have one shape");
@@ -150,7 +163,7 @@ void UniPcScheduler::step(const Tensor& model_output, Tensor* sample, kernels::C
   check(last_sample_.shape() == sample->shape(), "one shape for the whole trajectory");
 
   const bool correct = use_corrector();
-  const int64_t order = std::min<int64_t>({solver_order_, steps() - step_index_, step_index_ + 1});
+  const int order = order_of(step_index_);
   kernels::unipc_step({.v = model_output,
                        .x = *sample,
                        .last_sample = last_sample_,
@@ -160,9 +173,9 @@ void UniPcScheduler::step(const Tensor& model_output, Tensor* sample, kernels::C
                        .sigma = sigmas_[static_cast<size_t>(step_index_)],
                        .correct = correct,
                        .corrector = correct ? corrector() : UniPcCoefficients{},
-                       .predictor = predictor(static_cast<int>(order))},
+                       .predictor = predictor(order)},
                       context);
-  last_order_ = static_cast<int>(order);
+  last_order_ = order;
   ++step_index_;
 }
 

@@ -8,6 +8,7 @@
 // depend on the thread count.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -58,6 +59,15 @@ class UniPcScheduler {
   // sigma. Both F32, of one shape for the whole trajectory; steps() calls at most.
   void step(const Tensor& model_output, Tensor* sample, kernels::Context& context);
 
+  // What step() keeps for the next one, kStateTensors of the sample's shape; empty before the
+  // first.
+  std::array<const Tensor*, kStateTensors> state() const {
+    return {&last_sample_, &newer_x0_, &older_x0_};
+  }
+  // Goes on as the scheduler, made of the same config and options, that had this state before its
+  // step `step_index`, at least 1.
+  void restore(int64_t step_index, std::array<Tensor, kStateTensors> state);
+
  private:
   void make_grid(const SchedulerConfig& config, const SchedulerOptions& options);
   float lambda(int64_t index) const;
@@ -65,6 +75,7 @@ class UniPcScheduler {
   kernels::UniPcCoefficients predictor(int order) const;
   kernels::UniPcCoefficients corrector() const;
   bool use_corrector() const;
+  int order_of(int64_t step) const;
 
   int solver_order_;
   std::vector<int64_t> disable_corrector_;

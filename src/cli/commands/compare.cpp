@@ -122,7 +122,7 @@ void compare(GenerateOptions options, const std::string& schemes,
                 "compare draws its plots with gnuplot, which is not in PATH; install gnuplot-nox");
   }
   const evaluation::SchemeComparison comparison(comparison_options(options, schemes));
-  const pipeline::WanPipeline& model = comparison.reference();
+  const pipeline::Engine& model = comparison.reference();
   if (options.prompt.empty()) options.prompt = default_prompt(model.options().model_directory);
   pipeline::GenerateRequest request = make_request(options);
   apply_cfg_scale(options, model.variant(), request, progress);

@@ -1,4 +1,6 @@
 // mxvideo decode: saved latents -> LatentDecoder -> the video of the run that saved them.
+#include "pipeline/stages/decode.h"
+
 #include <fmt/format.h>
 
 #include <filesystem>
@@ -20,7 +22,6 @@
 #include "cli/progress.h"
 #include "cli/resources.h"
 #include "cli/threads.h"
-#include "pipeline/wan_decode.h"
 
 namespace mxvideo::cli {
 namespace {
@@ -102,14 +103,12 @@ void decode(const DecodeFlags& flags, const CancellationToken& cancellation) {
                                            {{"title", run.prompt}, {"comment", file.recipe}});
   if (!notice.empty()) progress.line("note: " + notice);
 
-  pipeline::RunReport report;
   decoder.decode(file.latents,
                  {.progress = [&](std::string_view phase, int64_t done,
                                   int64_t total) { progress.update(phase, done, total); },
                   .notice = [&](const std::string& line) { progress.line("note: " + line); },
                   .cancellation = &cancellation,
-                  .on_frames = [&](const media::FramePart& part) { video.add(part); }},
-                 report);
+                  .on_frames = [&](const media::FramePart& part) { video.add(part); }});
   cancellation.throw_if_cancelled();
   progress.update("write video", 0, 1);
   video.commit();

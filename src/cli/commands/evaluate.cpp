@@ -34,7 +34,7 @@ using Json = nlohmann::ordered_json;
 using evaluation::EvaluationRequest;
 using evaluation::PromptSet;
 using evaluation::SchemeVariant;
-using pipeline::WanPipeline;
+using pipeline::Engine;
 
 struct EvaluateOptions {
   GenerateOptions generate;  // model, frames, sampling, run, --json
@@ -48,7 +48,7 @@ struct EvaluateOptions {
 
 struct SchemeRun {
   SchemeVariant variant;
-  std::unique_ptr<WanPipeline> model;
+  std::unique_ptr<Engine> model;
 };
 
 std::vector<uint64_t> parse_seeds(const std::string& text) {
@@ -129,13 +129,13 @@ std::vector<SchemeRun> open_models(const EvaluateOptions& options) {
     pipeline::PipelineOptions model = pipeline_options(options.generate);
     variant.apply(model);
     runs.push_back(
-        {.variant = std::move(variant), .model = std::make_unique<WanPipeline>(std::move(model))});
+        {.variant = std::move(variant), .model = std::make_unique<Engine>(std::move(model))});
   }
   return runs;
 }
 
 EvaluationRequest make_evaluation_request(const EvaluateOptions& options, PromptSet prompts,
-                                          const WanPipeline& model, Progress& progress) {
+                                          const Engine& model, Progress& progress) {
   GenerateOptions generate = options.generate;
   generate.seed = 0;
   EvaluationRequest request{
@@ -230,7 +230,7 @@ void print_table(const Json& schemes) {
 Json run_schemes(const EvaluateOptions& options, const std::vector<SchemeRun>& runs,
                  EvaluationRequest& request, double fps, Progress& progress,
                  const CancellationToken& cancellation) {
-  std::vector<const WanPipeline*> schemes;
+  std::vector<const Engine*> schemes;
   std::vector<fs::path> videos;
   for (const SchemeRun& run : runs) {
     schemes.push_back(run.model.get());
@@ -263,7 +263,7 @@ void evaluate(const EvaluateOptions& options, const CancellationToken& cancellat
   use_threads(options.generate.threads, progress);
 
   const std::vector<SchemeRun> runs = open_models(options);
-  const WanPipeline& model = *runs.front().model;
+  const Engine& model = *runs.front().model;
   EvaluationRequest request = make_evaluation_request(
       options, read_prompts(options, model.options().model_directory), model, progress);
   const pipeline::ResolvedRequest resolved = model.resolve(request.base);

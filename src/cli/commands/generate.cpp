@@ -1,11 +1,13 @@
-// mxvideo generate: flags -> GenerateRequest -> WanPipeline -> files.
+// mxvideo generate: flags -> GenerateRequest -> Run -> files.
 #include <fmt/format.h>
 
+#include <chrono>
 #include <iostream>
 #include <memory>
 #include <optional>
 
 #include "base/error.h"
+#include "base/file/reserved_name.h"
 #include "base/text/format.h"
 #include "cli/commands/commands.h"
 #include "cli/flags/conversion_options.h"
@@ -20,20 +22,21 @@
 #include "cli/threads.h"
 #include "convert/quantize.h"
 #include "pipeline/recipe.h"
-#include "pipeline/wan_pipeline.h"
+#include "pipeline/run.h"
+#include "pipeline/run_state.h"
 
 namespace mxvideo::cli {
 namespace {
 
 using Json = nlohmann::ordered_json;
+using pipeline::Engine;
 using pipeline::GenerateRequest;
-using pipeline::GenerateResult;
-using pipeline::WanPipeline;
+using pipeline::Run;
 
 // "mxfp8", or "modelslim (DIR/quant_model_description.json)" where the files decide.
-std::string describe_quantization(const WanPipeline& model) {
+std::string describe_quantization(const Engine& model) {
   std::string text;
-  for (const pipeline::WanExpert& expert : model.experts()) {
+  for (const pipeline::Expert& expert : model.experts()) {
     std::string one(expert.quantization->name());
     if (!expert.declared_origin.empty()) one += " (" + expert.declared_origin + ")";
     if (one != text) text += (text.empty() ? "" : ", ") + one;
@@ -41,7 +44,7 @@ std::string describe_quantization(const WanPipeline& model) {
   return text;
 }
 
-std::string describe(const WanPipeline& model, const pipeline::ResolvedRequest& request) {
+std::string describe(const Engine& model, const pipeline::ResolvedRequest& request) {
   return fmt::format("{} {}x{}, {} at {} fps, {}, seed {}, quantization {}",
                      checkpoint::variant_name(model.variant()), request.width, request.height,
                      count_of(request.num_frames, "frame"), request.fps,
@@ -61,7 +64,7 @@ void print_result(const GenerateOptions& options, const std::string& output, con
 }
 
 // --save-quantized: needs a model that this run would quantize, as it is on disk.
-void check_save_quantized(const GenerateOptions& options, const WanPipeline& model) {
+void check_save_quantized(const GenerateOptions& options, const Engine& model) {
   if (options.save_quantized.empty()) return;
   const pipeline::PipelineOptions& source = model.options();
   if (!source.component_paths.empty() || !source.weights_paths.empty()) {
@@ -80,9 +83,8 @@ void check_save_quantized(const GenerateOptions& options, const WanPipeline& mod
 
 // Quantizes into a directory and returns the model that lies there: the same bits as quantizing
 // while loading.
-std::unique_ptr<WanPipeline> save_quantized(const GenerateOptions& options,
-                                            const WanPipeline& model, Progress& progress,
-                                            const CancellationToken& cancellation) {
+std::unique_ptr<Engine> save_quantized(const GenerateOptions& options, const Engine& model,
+                                       Progress& progress, const CancellationToken& cancellation) {
   convert::QuantizeOptions quantize;
   quantize.model.path = model.options().model_directory;
   quantize.mx = quantization::mx_options(options.quantization);
@@ -97,57 +99,107 @@ std::unique_ptr<WanPipeline> save_quantized(const GenerateOptions& options,
   saved.model_directory = options.save_quantized;
   saved.quantization.scheme.clear();
   saved.quantization.ignored_layers.clear();
-  return std::make_unique<WanPipeline>(std::move(saved));
+  return std::make_unique<Engine>(std::move(saved));
 }
 
 // Before the work: what the run needs against what this machine has.
-void check_resources(const GenerateOptions& options, const WanPipeline& model,
-                     GenerateRequest& request, const RunOutputs& outputs, Progress& progress) {
+void check_resources(const GenerateOptions& options, Run& run, GenerateRequest& request,
+                     const RunOutputs& outputs, Progress& progress) {
   const ResourceCheck check{.allow_overcommit = options.allow_overcommit, .progress = &progress};
-  const audit::PlanReport plan = plan_run(options, model, request);
+  const audit::PlanReport plan = plan_run(options, run, request);
   check.memory(plan);
   outputs.check_space(plan.disk, check);
 }
 
-struct Job {
-  const WanPipeline& model;
-  const GenerateRequest& request;
+// The state of a run, kept on the way; nothing where the video goes to standard output.
+class KeptState {
+ public:
+  KeptState(const GenerateOptions& options, const RunOutputs& outputs, Run& run) : run_(run) {
+    if (outputs.state_path().empty()) return;
+    file_.emplace(outputs.state_path(), std::chrono::duration<double>(options.checkpoint_seconds));
+    if (!options.resume) return;
+    if (file_->restore(run)) {
+      run.notice("goes on after step " + position() + ", from " + file_->path().string());
+    } else {
+      run.notice("there is no " + file_->path().string() + "; the run begins with its first step");
+    }
+  }
+
+  // A state that cannot be written is worth a line: the run is right without it.
+  void after_step() {
+    if (!file_) return;
+    try {
+      file_->after_step(run_);
+    } catch (const Error& error) {
+      if (!failed_) run_.notice("the state of the run is not kept: " + std::string(error.what()));
+      failed_ = true;
+    }
+  }
+  void remove() {
+    if (file_) file_->remove();
+  }
+  // `error`, after which the run has ended, with how to go on.
+  Error keep(const Error& error) {
+    if (!file_ || error.code() == Code::kNumerics) return error;
+    try {
+      file_->save(run_);
+    } catch (const Error& failure) {
+      return {error.code(),
+              std::string(error.what()) + "; the state of the run is not kept: " + failure.what()};
+    }
+    if (file_->saved_steps() == 0) return error;
+    const bool cancelled = error.code() == Code::kCancelled;
+    return {error.code(), (cancelled ? std::string("stopped") : std::string(error.what())) +
+                              "; the state after step " + position() + " is in " +
+                              file_->path().string() +
+                              ", the same command with --resume goes on from there"};
+  }
+
+ private:
+  std::string position() const {
+    return std::to_string(run_.solver.step_index()) + " of " + std::to_string(run_.solver.steps());
+  }
+
+  Run& run_;
+  std::optional<pipeline::RunStateFile> file_;
+  bool failed_ = false;
 };
 
-pipeline::RunHooks run_hooks(RunOutputs& outputs, Progress& progress,
-                             const CancellationToken& cancellation) {
-  return {.progress = [&](std::string_view phase, int64_t done,
-                          int64_t total) { progress.update(phase, done, total); },
-          .notice = [&](const std::string& line) { progress.line("note: " + line); },
-          .cancellation = &cancellation,
-          .within = [&](std::string_view phase, int64_t done, int64_t total,
-                        double part) { progress.within(phase, done, total, part); },
-          .on_latents = [&](const Tensor& latents) { outputs.save_latents(latents); },
-          .on_frames = [&](const media::FramePart& part) { outputs.add_frames(part); }};
+void set_hooks(Run& run, RunOutputs& outputs, KeptState& state, Progress& progress) {
+  run.hooks.progress = [&](std::string_view phase, int64_t done, int64_t total) {
+    progress.update(phase, done, total);
+  };
+  run.hooks.within = [&](std::string_view phase, int64_t done, int64_t total, double part) {
+    progress.within(phase, done, total, part);
+  };
+  run.hooks.on_step = [&](int64_t, const Tensor&) { state.after_step(); };
+  run.hooks.on_latents = [&](const Tensor& latents) { outputs.save_latents(latents); };
+  run.hooks.on_frames = [&](const media::FramePart& part) { outputs.add_frames(part); };
 }
 
-// Runs `job` and writes all there is to write: what fails does not take the rest with it.
-void run(const GenerateOptions& options, const Job& job, RunOutputs& outputs, Progress& progress,
-         const CancellationToken& cancellation) {
+// Runs and writes all there is to write: what fails does not take the rest with it.
+void execute(const GenerateOptions& options, Run& run, RunOutputs& outputs, Progress& progress) {
+  KeptState state(options, outputs, run);
+  set_hooks(run, outputs, state, progress);
   std::optional<Error> failure;
-  Json report;
-  pipeline::RunReport run_report;
+  std::string what;
   try {
-    const pipeline::RunHooks hooks = run_hooks(outputs, progress, cancellation);
-    GenerateResult result = job.model.generate_latents(job.request, hooks);
-    report = pipeline::report_json(job.model, job.request, result);
-    job.model.decode(result, hooks);
-    run_report = result.report;
-    report = pipeline::report_json(job.model, job.request, result);
-    cancellation.throw_if_cancelled();
+    pipeline::generate(run);
+    run.throw_if_cancelled();
     progress.update("write video", 0, 1);
     outputs.commit_video();
     progress.update("write video", 1, 1);
+    state.remove();
   } catch (const Error& error) {
+    what = error.what();
     failure = outputs.explain(error);
-    if (report.is_null() || error.code() == Code::kCancelled) throw *failure;
-    report["failure"] = error.what();
+    if (outputs.latents_path().empty()) failure = state.keep(error);
+    if (run.solver.step_index() < run.solver.steps() || error.code() == Code::kCancelled) {
+      throw *failure;
+    }
   }
+  Json report = pipeline::report_json(run);
+  if (failure) report["failure"] = what;
   report["total_seconds"] = progress.seconds();
   try {
     outputs.write_report(report);
@@ -156,34 +208,42 @@ void run(const GenerateOptions& options, const Job& job, RunOutputs& outputs, Pr
   }
   progress.finish();
   if (!outputs.video_path().empty()) {
-    progress.line(run_summary(run_report) + "; " + progress.total_time());
+    progress.line(run_summary(run.report) + "; " + progress.total_time());
     print_result(options, outputs.video_path(), report);
   }
   if (failure) throw *failure;
 }
 
-void generate(const GenerateOptions& options, const CancellationToken& cancellation) {
+void generate(GenerateOptions options, const CancellationToken& cancellation) {
   Progress progress(options.progress);
   apply_run_flags(options);
   use_threads(options.threads, progress);
 
-  auto model = std::make_unique<WanPipeline>(pipeline_options(options));
+  auto model = std::make_unique<Engine>(pipeline_options(options));
   check_save_quantized(options, *model);
+  if (options.resume) {
+    const std::string state = RunOutputs::state_path_of(options);
+    if (!options.seed && name_exists(state)) options.seed = pipeline::RunStateFile::seed_of(state);
+  }
   GenerateRequest request = make_request(options);
   apply_cfg_scale(options, model->variant(), request, progress);
-  const pipeline::ResolvedRequest resolved = model->resolve(request);
-  RunOutputs outputs(options, *model, resolved);
-  progress.line(describe(*model, resolved));
-  if (options.dry_run) return print_plan(options, *model, std::move(request));
+  const pipeline::RunHooks hooks{
+      .notice = [&](const std::string& line) { progress.line("note: " + line); },
+      .cancellation = &cancellation};
+  auto run = std::make_unique<Run>(*model, request, hooks);
+  RunOutputs outputs(options, *model, run->request);
+  progress.line(describe(*model, run->request));
+  if (options.dry_run) return print_plan(options, *run, request);
   outputs.open();
-  check_resources(options, *model, request, outputs, progress);
+  check_resources(options, *run, request, outputs, progress);
   if (!options.save_quantized.empty()) {
     model = save_quantized(options, *model, progress, cancellation);
+    run = std::make_unique<Run>(*model, request, hooks);
   }
-  const std::string recipe = to_text(pipeline::recipe_json(*model, request, resolved), -1);
-  const std::string notice = outputs.prepare(resolved, recipe);
+  const std::string recipe = to_text(pipeline::recipe_json(*model, request, run->request), -1);
+  const std::string notice = outputs.prepare(run->request, recipe);
   if (!notice.empty()) request.notices.push_back(notice);
-  run(options, {*model, request}, outputs, progress, cancellation);
+  execute(options, *run, outputs, progress);
 }
 
 }  // namespace

@@ -122,24 +122,25 @@ void plan(const GenerateOptions& options) {
   apply_run_flags(options);
   Progress progress(options.progress);
   pipeline::GenerateRequest request = make_request(options);
-  const pipeline::WanPipeline model(pipeline_options(options));
+  const pipeline::Engine model(pipeline_options(options));
   apply_cfg_scale(options, model.variant(), request, progress);
   assume_image(options, model.variant(), request);
-  print_plan(options, model, std::move(request));
+  pipeline::Run run(model, request);
+  print_plan(options, run, request);
 }
 
 }  // namespace
 
-audit::PlanReport plan_run(const GenerateOptions& options, const pipeline::WanPipeline& model,
+audit::PlanReport plan_run(const GenerateOptions& options, pipeline::Run& run,
                            pipeline::GenerateRequest& request) {
   return audit::plan_generation(
-      model, {.video = video_file(options), .save_latents = !options.save_latents_path.empty()},
+      run, {.video = video_file(options), .save_latents = !options.save_latents_path.empty()},
       request, available_memory());
 }
 
-void print_plan(const GenerateOptions& options, const pipeline::WanPipeline& model,
-                pipeline::GenerateRequest request) {
-  const PlanReport report = plan_run(options, model, request);
+void print_plan(const GenerateOptions& options, pipeline::Run& run,
+                pipeline::GenerateRequest& request) {
+  const PlanReport report = plan_run(options, run, request);
   if (options.json) {
     std::cout << to_text(audit::plan_json(report)) << "\n";
   } else {

@@ -76,6 +76,15 @@ void add_format_flags(CLI::App& app, GenerateOptions& o) {
   app.add_option("--save-latents", o.save_latents_path,
                  "Write the denoised latents to this safetensors file")
       ->group(kOutputGroup);
+  app.add_flag("--resume", o.resume,
+               "Go on with the interrupted run of the same command, from the state beside --output")
+      ->group(kOutputGroup);
+  app.add_option("--checkpoint-seconds", o.checkpoint_seconds,
+                 "Least time from one state of the run to the next; states go to "
+                 "OUTPUT.state.safetensors, which the finished run removes; 0: one after each step")
+      ->check(CLI::Range(0.0, 1e9))
+      ->capture_default_str()
+      ->group(kOutputGroup);
   app.add_option("--save-quantized", o.save_quantized,
                  "Write the quantized model to this directory first, as mxvideo quantize does, and "
                  "run it from there")

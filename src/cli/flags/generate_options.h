@@ -19,6 +19,8 @@ struct GenerateOptions : pipeline::RequestForm {
   std::string output, output_directory, output_file_name, output_format;
   media::EncodingChoice encoding;
   std::string report_path, save_latents_path, save_quantized;
+  bool resume = false;
+  double checkpoint_seconds = 30;
   int threads = 0;  // 0: all
   ProgressFlags progress;
   bool json = false;

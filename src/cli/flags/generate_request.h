@@ -4,7 +4,7 @@
 #include "audit/fit.h"
 #include "cli/flags/generate_options.h"
 #include "cli/progress.h"
-#include "pipeline/wan_pipeline.h"
+#include "pipeline/run.h"
 
 namespace mxvideo::cli {
 
@@ -17,13 +17,13 @@ pipeline::GenerateRequest make_request(const GenerateOptions& options);
 void apply_cfg_scale(const GenerateOptions& options, checkpoint::WanVariant variant,
                      pipeline::GenerateRequest& request, Progress& progress);
 
-// What the request needs. `request` is changed on the way and restored.
-audit::PlanReport plan_run(const GenerateOptions& options, const pipeline::WanPipeline& model,
+// What the run needs. `request`, which is run.asked, is changed on the way and restored.
+audit::PlanReport plan_run(const GenerateOptions& options, pipeline::Run& run,
                            pipeline::GenerateRequest& request);
 
-// Prints what the request needs, as a table or as JSON. Throws Code::kOutOfMemory when it does not
+// Prints what the run needs, as a table or as JSON. Throws Code::kOutOfMemory when it does not
 // fit, after printing.
-void print_plan(const GenerateOptions& options, const pipeline::WanPipeline& model,
-                pipeline::GenerateRequest request);
+void print_plan(const GenerateOptions& options, pipeline::Run& run,
+                pipeline::GenerateRequest& request);
 
 }  // namespace mxvideo::cli

@@ -1,22 +1,19 @@
-// WanPipeline::plan(): the stages of generate() in the order in which they run, with what each one
+// plan_run(): the stages of generate() in the order in which they run, with what each one
 // holds. What a model needs is what its forward pass takes of a device that computes nothing.
+#include "pipeline/memory_plan.h"
+
 #include <algorithm>
 #include <map>
 #include <optional>
+#include <string_view>
 
 #include "base/error.h"
 #include "base/system/memory_usage.h"
 #include "checkpoint/checkpoint.h"
-#include "checkpoint/wan/key_map.h"
 #include "device/dry_device.h"
 #include "kernels/warm_up.h"
-#include "pipeline/memory_plan.h"
-#include "pipeline/text_tokenizer.h"
-#include "pipeline/unipc_scheduler.h"
-#include "pipeline/wan_decode.h"
-#include "pipeline/wan_run.h"
-#include "tokenizer/prompt_cleaner.h"
-#include "tokenizer/umt5_tokenizer.h"
+#include "pipeline/run.h"
+#include "pipeline/stages/decode.h"
 
 namespace mxvideo::pipeline {
 namespace {
@@ -50,32 +47,17 @@ StagePlan make_stage(std::string name, std::vector<MemoryPart> parts) {
   return {.name = std::move(name), .parts = std::move(parts)};
 }
 
-}  // namespace
-
-int64_t StagePlan::bytes() const {
-  int64_t total = 0;
-  for (const MemoryPart& part : parts) total += part.bytes;
-  return total;
-}
-
-int64_t MemoryPlan::peak_bytes() const {
-  int64_t peak = process_bytes;
-  for (const StagePlan& stage : stages) peak = std::max(peak, stage.bytes());
-  return peak;
-}
-
 // The plan on its way, and what the stages so far have left in memory.
-struct WanPipeline::PlanRun {
-  const GenerateRequest& asked;
+struct Planner {
+  Run& job;
   MemoryPlan plan;
-  struct Prompt {
-    const char* name;
-    int64_t tokens;
-    std::vector<int32_t> ids;  // empty: not known yet
-    bool cached = false;       // its embedding is read instead of computed
+  struct Text {
+    const Prompt* prompt = nullptr;
+    int64_t tokens = 0;   // a prompt that is not known yet is taken as long as one can be
+    bool cached = false;  // its embedding is read instead of computed
   };
-  std::vector<Prompt> prompts = {};  // the prompt and the negative prompt
-  int64_t held = 0;                  // latents, encoded prompts, condition
+  std::vector<Text> texts = {};
+  int64_t held = 0;  // latents, encoded prompts, condition
   int64_t condition_bytes = 0;
 
   // What the process holds besides. A run makes this plan before its first stage, so every stage
@@ -100,18 +82,20 @@ struct WanPipeline::PlanRun {
 };
 
 // A component on a device of its own that computes nothing.
-struct WanPipeline::DryStage {
-  PlanRun& run;
+struct DryStage {
+  Planner& run;
   std::string component;
   DryDevice device = {};
   kernels::Context context;
 
-  DryStage(PlanRun& plan_run, std::string name, kernels::RunPolicy policy)
-      : run(plan_run), component(std::move(name)), context(std::move(policy), device) {}
+  DryStage(Planner& planner, std::string name)
+      : run(planner),
+        component(std::move(name)),
+        context(planner.job.engine.run_policy(), device) {}
 
   template <class Model>
-  checkpoint::LoadPlan load(const checkpoint::Checkpoint& files,
-                            checkpoint::ParameterLoader& loader, Model& model) {
+  checkpoint::LoadPlan load(const checkpoint::Checkpoint& files, Model& model,
+                            checkpoint::ParameterLoader loader = {}) {
     model.declare_parameters(loader);
     const checkpoint::LoadPlan result = loader.load_dry(files, context);
     run.plan.components.push_back({.name = component,
@@ -141,42 +125,38 @@ struct WanPipeline::DryStage {
   }
 };
 
-template <class Model>
-checkpoint::LoadPlan WanPipeline::plan_load(const std::string& name,
-                                            checkpoint::Component component, Model& model,
-                                            DryStage& stage) const {
-  checkpoint::Checkpoint files = checkpoint::Checkpoint::open_directory(directory_.path(name));
-  checkpoint::normalize_names(files, component);
-  stage.run.note(files.notices());
-  checkpoint::ParameterLoader loader;
-  return stage.load(files, loader, model);
+// An empty prompt is one that is not known yet; an empty negative prompt is what it is.
+bool unknown(const Prompt& prompt) {
+  return prompt.empty && prompt.name == std::string_view("prompt");
 }
 
 // Marks the prompts that are in the cache.
-void WanPipeline::plan_text_cache(PlanRun& run) const {
-  const std::optional<TextCache> cache = open_text_cache();
+void plan_text_cache(Planner& run) {
+  const std::optional<TextCache> cache = open_text_cache(run.job.engine);
   if (!cache) return;
+  const int64_t width = run.job.engine.text_config().d_model;
   TextCacheReport& report = run.plan.text_cache;
   report.directory = cache->directory().string();
   int64_t file = 0;  // the largest, in memory while it is read
-  for (PlanRun::Prompt& prompt : run.prompts) {
-    prompt.cached = !prompt.ids.empty() && cache->find(prompt.ids).rows.has_value();
-    report.prompts.emplace_back(prompt.name, prompt.cached ? "hit" : "miss");
-    if (!prompt.cached) continue;
-    file = std::max(file, f32_bytes({prompt.tokens, text_config_.d_model}));
-    run.held += f32_bytes({prompt.tokens, text_config_.d_model});
+  for (Planner::Text& text : run.texts) {
+    text.cached = !unknown(*text.prompt) && cache->find(text.prompt->ids).rows.has_value();
+    report.prompts.emplace_back(text.prompt->name, text.cached ? "hit" : "miss");
+    if (!text.cached) continue;
+    file = std::max(file, f32_bytes({text.tokens, width}));
+    run.held += f32_bytes({text.tokens, width});
   }
   run.add("read_text_cache", {{"activations", 2 * file}});
 }
 
-void WanPipeline::plan_text(PlanRun& run) const {
+void plan_text(Planner& run) {
+  const Engine& engine = run.job.engine;
   plan_text_cache(run);
-  if (std::ranges::all_of(run.prompts, &PlanRun::Prompt::cached)) return;
-  DryStage stage(run, "text_encoder", run_policy());
-  models::Umt5Encoder encoder = make_text_encoder();
-  const checkpoint::LoadPlan load =
-      plan_load("text_encoder", checkpoint::Component::kTextEncoder, encoder, stage);
-  if (quantization::quantizes(options_.text_quantization)) {
+  if (std::ranges::all_of(run.texts, &Planner::Text::cached)) return;
+  DryStage stage(run, "text_encoder");
+  models::Umt5Encoder encoder = engine.make_text_encoder();
+  run.note(engine.text_files().notices());
+  const checkpoint::LoadPlan load = stage.load(engine.text_files(), encoder);
+  if (quantization::quantizes(engine.options().text_quantization)) {
     run.plan.components.back().schemes = count_schemes(encoder.linears());
   }
   run.add("load_text_encoder",
@@ -185,9 +165,9 @@ void WanPipeline::plan_text(PlanRun& run) const {
   std::vector<Tensor> encoded;
   const int64_t peak = stage.measure([&] {
     const kernels::Layers layers(stage.context, "all layers");
-    for (const PlanRun::Prompt& prompt : run.prompts) {
-      if (prompt.cached) continue;
-      const std::vector<int32_t> ids(static_cast<size_t>(prompt.tokens));
+    for (const Planner::Text& text : run.texts) {
+      if (text.cached) continue;
+      const std::vector<int32_t> ids(static_cast<size_t>(text.tokens));
       encoded.push_back(encoder.encode(ids, stage.context));
     }
   });
@@ -196,15 +176,17 @@ void WanPipeline::plan_text(PlanRun& run) const {
   for (const Tensor& text : encoded) run.held += text.bytes();
 }
 
-void WanPipeline::plan_condition(PlanRun& run) const {
-  if (!run.asked.image) return;
+void plan_condition(Planner& run) {
+  const Engine& engine = run.job.engine;
+  if (!run.job.asked.image) return;
   const ResolvedRequest& request = run.plan.request;
-  const bool ti2v = directory_.variant == WanVariant::kTI2V;
+  const bool ti2v = engine.variant() == WanVariant::kTI2V;
   const int64_t picture = f32_bytes({3, request.height, request.width});
-  const int64_t pictures = run.asked.last_image ? 2 * picture : picture;
-  DryStage stage(run, "vae", run_policy());
-  models::WanVae vae(vae_config_, {.encoder = true, .decoder = false});
-  const checkpoint::LoadPlan load = plan_load("vae", checkpoint::Component::kVae, vae, stage);
+  const int64_t pictures = run.job.asked.last_image ? 2 * picture : picture;
+  DryStage stage(run, "vae");
+  models::WanVae vae(engine.vae_config(), {.encoder = true, .decoder = false});
+  run.note(engine.vae_files().notices());
+  const checkpoint::LoadPlan load = stage.load(engine.vae_files(), vae);
   run.add("load_vae",
           {{"weights", load.resident}, {"reading", load.peak - load.resident}, {"image", picture}});
   const Shape video{ti2v ? 1 : request.num_frames, request.height, request.width, 3};
@@ -217,42 +199,45 @@ void WanPipeline::plan_condition(PlanRun& run) const {
                            {"video", f32_bytes(video)},
                            {"image", pictures}});
   stage.note_kernels();
-  Shape condition = latent_shape(request);
+  Shape condition = engine.latent_shape(request);
   if (ti2v) {
     condition = {condition[0], 1, condition[2], condition[3]};
   } else {
-    condition = {condition[0] + vae_config_.scale_factor_temporal, condition[1], condition[2],
-                 condition[3]};
+    condition = {condition[0] + engine.vae_config().scale_factor_temporal, condition[1],
+                 condition[2], condition[3]};
   }
   run.condition_bytes = f32_bytes(condition);
   run.held += run.condition_bytes;
 }
 
 // Which experts the steps use.
-std::vector<int> WanPipeline::planned_experts(const PlanRun& run) const {
-  const ResolvedRequest& request = run.plan.request;
-  const UniPcScheduler scheduler(scheduler_config_, {.steps = request.num_inference_steps,
-                                                     .grid = run.asked.sigma_grid,
-                                                     .flow_shift = request.flow_shift});
+std::vector<int> planned_experts(const Run& run) {
   std::vector<int> experts;
-  for (const int64_t timestep : scheduler.timesteps()) {
-    const int expert = expert_of(request, timestep);
+  for (const int64_t timestep : run.solver.timesteps()) {
+    const int expert = run.engine.expert_of(run.request, timestep);
     if (experts.empty() || experts.back() != expert) experts.push_back(expert);
   }
   return experts;
 }
 
+// Bytes.
+struct DryStep {
+  int64_t workspace = 0;
+  int64_t texts = 0;  // keys and values of the prompts
+  int64_t activations = 0;
+};
+
 // What one step takes of the device of `stage`.
-WanPipeline::DryStep WanPipeline::dry_step(DryStage& stage, const WanTransformer& model,
-                                           const Shape& input, bool two_times, bool guided) const {
+DryStep dry_step(DryStage& stage, const WanTransformer& model, const Shape& input, bool two_times,
+                 bool guided) {
   DryStep step;
   std::optional<WanTransformerWorkspace> workspace;
   step.workspace = stage.measure([&] { workspace.emplace(model, input, stage.context); });
   std::vector<models::WanTextContext> texts;
   int64_t encoding = 0;
-  for (const PlanRun::Prompt& prompt : stage.run.prompts) {
+  for (const Planner::Text& planned : stage.run.texts) {
     if (!texts.empty() && !guided) break;  // the negative prompt
-    const Tensor text = stage.context.tensor({prompt.tokens, text_config_.d_model});
+    const Tensor text = stage.context.tensor({planned.tokens, model.config().text_dim});
     encoding = std::max(encoding, step.texts + stage.measure([&] {
       texts.push_back(model.encode_text({.text = &text, .rows = kTextRows}, stage.context));
     }));
@@ -274,27 +259,27 @@ WanPipeline::DryStep WanPipeline::dry_step(DryStage& stage, const WanTransformer
   return step;
 }
 
-void WanPipeline::plan_denoise(PlanRun& run) const {
+void plan_denoise(Planner& run) {
+  const Engine& engine = run.job.engine;
   const ResolvedRequest& request = run.plan.request;
-  const Shape latents = latent_shape(request);
-  const bool two_times = run.condition_bytes > 0 && directory_.variant == WanVariant::kTI2V;
+  const Shape latents = engine.latent_shape(request);
+  const bool two_times = run.condition_bytes > 0 && engine.variant() == WanVariant::kTI2V;
   const int64_t solver = UniPcScheduler::kStateTensors * f32_bytes(latents);
   bool stepped = false;  // the solver has its state from the first step on
   StagePlan largest;
   const auto consider = [&](const StagePlan& stage) {
     if (stage.bytes() > largest.bytes()) largest = {.name = "denoise", .parts = stage.parts};
   };
-  for (const int index : planned_experts(run)) {
-    const WanExpert& expert = experts_[static_cast<size_t>(index)];
+  for (const int index : planned_experts(run.job)) {
+    const Expert& expert = engine.experts()[static_cast<size_t>(index)];
     const std::string& name = expert.name;
     const models::WanTransformerConfig& config = expert.config;
     run.note(expert.notices);
-    DryStage stage(run, name, run_policy());
+    DryStage stage(run, name);
     WanTransformer model(config, *expert.quantization);
     checkpoint::ParameterLoader loader;
     expert.quantization->declare_companions(loader);
-    const checkpoint::LoadPlan load = stage.load(
-        checkpoint::open_transformer_checkpoint(expert.weights).checkpoint, loader, model);
+    const checkpoint::LoadPlan load = stage.load(expert.files, model, std::move(loader));
     run.plan.components.back().schemes = count_schemes(model.linears());
     for (const SchemeCount& count : run.plan.components.back().schemes) {
       run.plan.quantized = run.plan.quantized || quantization::quantizes(count.scheme);
@@ -318,54 +303,62 @@ void WanPipeline::plan_denoise(PlanRun& run) const {
   run.plan.stages.push_back(std::move(largest));
 }
 
-void WanPipeline::plan_decode(PlanRun& run) const {
+void plan_decode(Planner& run) {
+  const Engine& engine = run.job.engine;
   const ResolvedRequest& request = run.plan.request;
-  const Shape latents = latent_shape(request);
-  DryStage stage(run, "vae", run_policy());
-  models::WanVae vae(vae_config_, {.encoder = false, .decoder = true});
-  const checkpoint::LoadPlan load = plan_load("vae", checkpoint::Component::kVae, vae, stage);
+  const Shape latents = engine.latent_shape(request);
+  DryStage stage(run, "vae");
+  models::WanVae vae(engine.vae_config(), {.encoder = false, .decoder = true});
+  run.note(engine.vae_files().notices());
+  const checkpoint::LoadPlan load = stage.load(engine.vae_files(), vae);
   run.add("load_vae", {{"weights", load.resident}, {"reading", load.peak - load.resident}});
   const int64_t activations = stage.measure([&] {
     vae.decode(stage.context.tensor(latents),
                {.context = &stage.context, .tiling = vae_tiles(request.vae_tiling)},
                [](const media::FramePart&) {});
   });
-  run.add("decode",
-          {{"weights", load.resident},
-           {"activations", activations},
-           {"video", sink_bytes(models::decoded_shape(vae_config_, latents), request.vae_tiling)}});
+  run.add("decode", {{"weights", load.resident},
+                     {"activations", activations},
+                     {"video", sink_bytes(models::decoded_shape(engine.vae_config(), latents),
+                                          request.vae_tiling)}});
   stage.note_kernels();
 }
 
-MemoryPlan WanPipeline::plan(const GenerateRequest& request) const {
-  PlanRun run{.asked = request, .plan = {}};
-  run.plan.request = resolve(request);
-  run.plan.image = request.image.has_value();
-  run.plan.vae_tiling = run.plan.request.vae_tiling;
-  run.plan.process_bytes = resident_bytes();
-  const auto tokenizer = open_tokenizer(directory_);
-  const auto count_tokens = [&](const char* name, const std::string& text, bool known) {
-    // A prompt that is empty or not known yet is taken as long as one can be.
-    const std::string cleaned = tokenizer::clean_prompt(text);
-    PlanRun::Prompt prompt = {.name = name, .tokens = kTextRows, .ids = {}};
-    if (known || !cleaned.empty()) prompt.ids = tokenizer.encode(cleaned, kTextRows);
-    if (!cleaned.empty()) prompt.tokens = static_cast<int64_t>(prompt.ids.size());
-    run.plan.prompt_tokens = std::max(run.plan.prompt_tokens, prompt.tokens);
-    run.prompts.push_back(std::move(prompt));
-  };
-  count_tokens("prompt", run.plan.request.prompt, false);
-  if (run.plan.request.use_guidance()) {
-    count_tokens("negative_prompt", run.plan.request.negative_prompt, true);
+}  // namespace
+
+int64_t StagePlan::bytes() const {
+  int64_t total = 0;
+  for (const MemoryPart& part : parts) total += part.bytes;
+  return total;
+}
+
+int64_t MemoryPlan::peak_bytes() const {
+  int64_t peak = process_bytes;
+  for (const StagePlan& stage : stages) peak = std::max(peak, stage.bytes());
+  return peak;
+}
+
+MemoryPlan plan_run(Run& run) {
+  Planner planner{.job = run, .plan = {}};
+  MemoryPlan& plan = planner.plan;
+  plan.request = run.request;
+  plan.image = run.asked.image.has_value();
+  plan.vae_tiling = run.request.vae_tiling;
+  plan.process_bytes = resident_bytes();
+  for (const Prompt& prompt : run.prompts()) {
+    const int64_t tokens = prompt.empty ? kTextRows : std::ssize(prompt.ids);
+    planner.texts.push_back({.prompt = &prompt, .tokens = tokens});
+    plan.prompt_tokens = std::max(plan.prompt_tokens, tokens);
   }
-  run.plan.text_bytes = f32_bytes({run.plan.prompt_tokens, text_config_.d_model});
-  run.plan.latent_bytes = f32_bytes(latent_shape(run.plan.request));
-  run.held = run.plan.latent_bytes;
-  plan_text(run);
-  plan_condition(run);
-  plan_denoise(run);
-  plan_decode(run);
-  run.count_process();
-  return std::move(run.plan);
+  plan.text_bytes = f32_bytes({plan.prompt_tokens, run.engine.text_config().d_model});
+  plan.latent_bytes = f32_bytes(run.engine.latent_shape(run.request));
+  planner.held = plan.latent_bytes;
+  plan_text(planner);
+  plan_condition(planner);
+  plan_denoise(planner);
+  plan_decode(planner);
+  planner.count_process();
+  return std::move(planner.plan);
 }
 
 }  // namespace mxvideo::pipeline

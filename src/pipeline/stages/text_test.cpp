@@ -7,8 +7,8 @@
 #include "base/error.h"
 #include "base/file/atomic_file.h"
 #include "base/text/json.h"
-#include "pipeline/wan_pipeline.h"
-#include "pipeline/wan_run.h"
+#include "pipeline/golden_run.h"
+#include "pipeline/memory_plan.h"
 #include "support/golden_file.h"
 #include "support/test_support.h"
 
@@ -19,7 +19,7 @@ namespace fs = std::filesystem;
 
 // The goldens come from WanPipeline.encode_prompt, which encodes 512 tokens, masks those that are
 // padding and zeroes their rows; here only the prompt is encoded.
-TEST(WanText, PromptAloneGivesTheRowsOfThePaddedAndMaskedPrompt) {
+TEST(TextStage, PromptAloneGivesTheRowsOfThePaddedAndMaskedPrompt) {
   const std::string directory = test::golden_path("models/t2v-a14b/text_encoder");
   models::Umt5Encoder encoder(
       models::Umt5Config::from_json(read_json_file(directory + "/config.json"), directory));
@@ -38,9 +38,9 @@ TEST(WanText, PromptAloneGivesTheRowsOfThePaddedAndMaskedPrompt) {
   }
 }
 
-class WanTextCacheTest : public testing::Test {
+class TextStageCacheTest : public testing::Test {
  protected:
-  WanTextCacheTest() {
+  TextStageCacheTest() {
     fs::copy(test::golden_path("models/ti2v-5b"), model_, fs::copy_options::recursive);
     request_.prompt = "A red fox in the snow.";
     request_.negative_prompt = "blurry";
@@ -49,13 +49,17 @@ class WanTextCacheTest : public testing::Test {
     request_.num_inference_steps = 1;
     request_.seed = 3;
   }
-  WanPipeline pipeline(const fs::path& cache) const {
+  Engine open(const fs::path& cache) const {
     PipelineOptions options;
     options.model_directory = model_;
     options.text_cache = cache;
-    return WanPipeline(std::move(options));
+    return Engine(std::move(options));
   }
-  GenerateResult generate() const { return pipeline(cache_).generate(request_); }
+  Generated generate() const { return generate_all(open(cache_), request_); }
+  MemoryPlan plan_of(const Engine& engine) const {
+    pipeline::Run run(engine, request_);
+    return plan_run(run);
+  }
   // What the only entries of the directory are.
   std::vector<fs::path> entries() const {
     std::vector<fs::path> paths;
@@ -67,12 +71,12 @@ class WanTextCacheTest : public testing::Test {
     for (const auto& [prompt, state] : report.prompts) text += prompt + " " + state + "; ";
     return text;
   }
-  static bool loaded(const GenerateResult& result) {
+  static bool loaded(const Generated& result) {
     return std::ranges::any_of(result.report.components, [](const ComponentReport& component) {
       return component.name == "text_encoder";
     });
   }
-  static void expect_same_bits(const GenerateResult& a, const GenerateResult& b) {
+  static void expect_same_bits(const Generated& a, const Generated& b) {
     EXPECT_TRUE(std::ranges::equal(a.latents.values(), b.latents.values()));
   }
 
@@ -85,15 +89,15 @@ class WanTextCacheTest : public testing::Test {
 constexpr const char* kMisses = "prompt miss; negative_prompt miss; ";
 constexpr const char* kHits = "prompt hit; negative_prompt hit; ";
 
-TEST_F(WanTextCacheTest, SecondRunNeedsNoEncoderAndGivesTheSameBits) {
-  const GenerateResult without = pipeline({}).generate(request_);
+TEST_F(TextStageCacheTest, SecondRunNeedsNoEncoderAndGivesTheSameBits) {
+  const Generated without = generate_all(open({}), request_);
   EXPECT_EQ(without.report.text_cache.directory, "");
   EXPECT_FALSE(without.report.to_json().contains("text_cache"));
-  const GenerateResult first = generate();
+  const Generated first = generate();
   EXPECT_EQ(states(first.report.text_cache), kMisses);
   EXPECT_TRUE(loaded(first));
   EXPECT_EQ(entries().size(), 2u);
-  const GenerateResult second = generate();
+  const Generated second = generate();
   EXPECT_EQ(states(second.report.text_cache), kHits);
   EXPECT_FALSE(loaded(second));
   for (const StageReport& stage : second.report.stages) {
@@ -111,23 +115,23 @@ TEST_F(WanTextCacheTest, SecondRunNeedsNoEncoderAndGivesTheSameBits) {
   expect_same_bits(second, without);
 }
 
-TEST_F(WanTextCacheTest, EncodesOnlyThePromptThatIsNew) {
+TEST_F(TextStageCacheTest, EncodesOnlyThePromptThatIsNew) {
   generate();
   request_.prompt = "A blue boat.";
-  const GenerateResult result = generate();
+  const Generated result = generate();
   EXPECT_EQ(states(result.report.text_cache), "prompt miss; negative_prompt hit; ");
   EXPECT_TRUE(loaded(result));
   EXPECT_EQ(entries().size(), 3u);
-  expect_same_bits(result, pipeline({}).generate(request_));
+  expect_same_bits(result, generate_all(open({}), request_));
 }
 
-TEST_F(WanTextCacheTest, PlanKnowsWhatIsThere) {
-  EXPECT_EQ(pipeline({}).plan(request_).text_cache.directory, "");
-  const MemoryPlan before = pipeline(cache_).plan(request_);
+TEST_F(TextStageCacheTest, PlanKnowsWhatIsThere) {
+  EXPECT_EQ(plan_of(open({})).text_cache.directory, "");
+  const MemoryPlan before = plan_of(open(cache_));
   EXPECT_EQ(states(before.text_cache), kMisses);
   EXPECT_FALSE(fs::exists(cache_)) << "a plan writes nothing";
   generate();
-  const MemoryPlan after = pipeline(cache_).plan(request_);
+  const MemoryPlan after = plan_of(open(cache_));
   EXPECT_EQ(states(after.text_cache), kHits);
   EXPECT_EQ(after.prompt_tokens, before.prompt_tokens);
   const auto has = [](const MemoryPlan& plan, const std::string& stage) {
@@ -150,20 +154,19 @@ TEST_F(WanTextCacheTest, PlanKnowsWhatIsThere) {
   EXPECT_EQ(text_bytes(after), text_bytes(before)) << "computed from what the cache holds too";
   request_.negative_prompt = "";  // is a prompt, other than an empty one, which is not known yet
   generate();
-  EXPECT_EQ(states(pipeline(cache_).plan(request_).text_cache), kHits);
+  EXPECT_EQ(states(plan_of(open(cache_)).text_cache), kHits);
   request_.prompt = "";
-  EXPECT_EQ(states(pipeline(cache_).plan(request_).text_cache),
-            "prompt miss; negative_prompt hit; ");
+  EXPECT_EQ(states(plan_of(open(cache_)).text_cache), "prompt miss; negative_prompt hit; ");
 }
 
-TEST_F(WanTextCacheTest, DamagedEntryIsToldAndReplaced) {
-  const GenerateResult first = generate();
+TEST_F(TextStageCacheTest, DamagedEntryIsToldAndReplaced) {
+  const Generated first = generate();
   for (const fs::path& path : entries()) {
     std::string file = read_file(path, 1 << 24);
     file.back() ^= 1;
     write_file_atomically(path, file);
   }
-  const GenerateResult second = generate();
+  const Generated second = generate();
   EXPECT_EQ(states(second.report.text_cache), kMisses);
   ASSERT_GE(second.report.notices.size(), 2u);
   EXPECT_NE(second.report.notices[0].find("cached embedding not used"), std::string::npos);
@@ -171,7 +174,7 @@ TEST_F(WanTextCacheTest, DamagedEntryIsToldAndReplaced) {
   EXPECT_EQ(states(generate().report.text_cache), kHits);
 }
 
-TEST_F(WanTextCacheTest, OtherTokenizerOrWeightsAreAMiss) {
+TEST_F(TextStageCacheTest, OtherTokenizerOrWeightsAreAMiss) {
   generate();
   std::ofstream(model_ / "tokenizer" / "special_tokens_map.json", std::ios::app) << ' ';
   EXPECT_EQ(states(generate().report.text_cache), kMisses);
@@ -181,27 +184,27 @@ TEST_F(WanTextCacheTest, OtherTokenizerOrWeightsAreAMiss) {
   std::string bytes = read_file(weights, 1 << 24);
   bytes[bytes.size() - 300] ^= 0x10;
   write_file_atomically(weights, bytes);
-  const GenerateResult changed = generate();
+  const Generated changed = generate();
   EXPECT_EQ(states(changed.report.text_cache), kMisses);
-  expect_same_bits(changed, pipeline({}).generate(request_));
+  expect_same_bits(changed, generate_all(open({}), request_));
 }
 
 // The scheme is told in report and plan, and its embeddings are others.
-TEST_F(WanTextCacheTest, QuantizedEncoderIsReportedAndHasItsOwnEntries) {
-  const GenerateResult exact = generate();
+TEST_F(TextStageCacheTest, QuantizedEncoderIsReportedAndHasItsOwnEntries) {
+  const Generated exact = generate();
   EXPECT_EQ(exact.report.components.front().quantization, "");
   EXPECT_TRUE(exact.report.components.front().layers.empty());
   PipelineOptions options;
   options.model_directory = model_;
   options.text_cache = cache_;
   options.text_quantization = "mxfp8";
-  const WanPipeline quantized(options);
-  const MemoryPlan plan = quantized.plan(request_);
+  const Engine quantized(options);
+  const MemoryPlan plan = plan_of(quantized);
   EXPECT_EQ(states(plan.text_cache), kMisses);
   EXPECT_EQ(plan.components.front().name, "text_encoder");
   ASSERT_EQ(plan.components.front().schemes.size(), 2u);
   EXPECT_EQ(plan.components.front().schemes[0].layers, 12);
-  const GenerateResult result = quantized.generate(request_);
+  const Generated result = generate_all(quantized, request_);
   EXPECT_EQ(states(result.report.text_cache), kMisses);
   const ComponentReport& encoder = result.report.components.front();
   EXPECT_EQ(encoder.quantization, "mxfp8");
@@ -209,17 +212,17 @@ TEST_F(WanTextCacheTest, QuantizedEncoderIsReportedAndHasItsOwnEntries) {
   EXPECT_EQ(encoder.weight_bytes, plan.components.front().weight_bytes);
   EXPECT_LT(encoder.weight_bytes, exact.report.components.front().weight_bytes);
   EXPECT_FALSE(std::ranges::equal(result.latents.values(), exact.latents.values()));
-  expect_same_bits(quantized.generate(request_), result);
+  expect_same_bits(generate_all(quantized, request_), result);
   EXPECT_EQ(states(generate().report.text_cache), kHits);
 
   options.text_quantization = "modelslim";
-  const Error error = test::expect_error([&] { WanPipeline refused(options); });
+  const Error error = test::expect_error([&] { Engine refused(options); });
   EXPECT_EQ(error.code(), Code::kInvalidArgument);
 }
 
-TEST_F(WanTextCacheTest, RunsWhereItCannotWriteAndSaysSo) {
+TEST_F(TextStageCacheTest, RunsWhereItCannotWriteAndSaysSo) {
   write_file_atomically(temporary_.path() / "cache", "in the way");
-  const GenerateResult result = generate();
+  const Generated result = generate();
   EXPECT_EQ(states(result.report.text_cache), kMisses);
   const auto said = [&](const std::string& what) {
     return std::ranges::any_of(result.report.notices, [&](const std::string& notice) {

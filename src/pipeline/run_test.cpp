@@ -1,6 +1,4 @@
 // Whole runs against Diffusers: the same prompt, seed and image give the same latents and video.
-#include "pipeline/wan_pipeline.h"
-
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -10,9 +8,9 @@
 #include "base/file/atomic_file.h"
 #include "base/parallel.h"
 #include "base/text/json.h"
+#include "pipeline/golden_run.h"
 #include "pipeline/recipe.h"
-#include "pipeline/wan_decode.h"
-#include "support/golden_file.h"
+#include "pipeline/stages/decode.h"
 #include "support/test_support.h"
 #include "support/video_collector.h"
 
@@ -21,54 +19,13 @@ namespace {
 
 namespace fs = std::filesystem;
 
-media::RgbImage golden_image(const test::GoldenFile& golden, const std::string& name) {
-  const std::vector<int64_t> shape = golden.shape(name);
-  return {.size = {.height = shape[0], .width = shape[1]}, .pixels = golden.u8(name)};
-}
-
-// A tiny random model of the goldens, or the trained one that ships with the source.
-fs::path model_directory(const std::string& name) {
-  const fs::path random = test::golden_path("models/" + name);
-  return fs::exists(random) ? random : fs::path(test::golden_path("../../models/" + name));
-}
-
-struct GoldenRun {
-  explicit GoldenRun(const std::string& file)
-      : golden("pipeline/" + file), info(nlohmann::json::parse(golden.metadata().at("info"))) {}
-
-  GenerateRequest request() const {
-    GenerateRequest result;
-    result.prompt = info["prompt"];
-    result.negative_prompt = info["negative_prompt"].get<std::string>();
-    result.width = info["width"];
-    result.height = info["height"];
-    result.num_frames = info["num_frames"];
-    result.num_inference_steps = info["num_inference_steps"];
-    result.guidance_scale = info["guidance_scale"];
-    if (!info["guidance_scale_2"].is_null()) result.guidance_scale_2 = info["guidance_scale_2"];
-    result.seed = info["seed"];
-    if (golden.has("image")) result.image = golden_image(golden, "image");
-    if (golden.has("last_image")) result.last_image = golden_image(golden, "last_image");
-    return result;
-  }
-
-  WanPipeline pipeline(const std::string& scheme = "none") const {
-    return WanPipeline({.model_directory = model_directory(info["variant"]),
-                        .quantization = {.scheme = scheme, .ignored_layers = {}, .mx = {}},
-                        .forced_kernels = {}});
-  }
-
-  test::GoldenFile golden;
-  nlohmann::json info;
-};
-
 std::string step_name(int64_t index) {
   return (index < 10 ? "step0" : "step") + std::to_string(index) + ".latents";
 }
 
-class WanPipelineGolden : public testing::TestWithParam<const char*> {};
+class RunGolden : public testing::TestWithParam<const char*> {};
 
-TEST_P(WanPipelineGolden, EveryStepAndTheVideoMatchDiffusers) {
+TEST_P(RunGolden, EveryStepAndTheVideoMatchDiffusers) {
   const GoldenRun run(GetParam());
   RunHooks hooks;
   int64_t steps = 0;
@@ -77,10 +34,8 @@ TEST_P(WanPipelineGolden, EveryStepAndTheVideoMatchDiffusers) {
         << "step " << index;
     ++steps;
   };
-  test::VideoCollector frames;
-  hooks.on_frames = std::ref(frames);
-  const GenerateResult result = run.pipeline().generate(run.request(), hooks);
-  const Tensor video = frames.take();
+  const Generated result = generate_all(run.engine(), run.request(), hooks);
+  const Tensor& video = result.video;
   EXPECT_EQ(steps, run.info["num_inference_steps"]);
   EXPECT_LT(test::relative_rms(result.latents.values(), run.golden.f32("final_latents")), 1e-3);
 
@@ -108,25 +63,27 @@ TEST_P(WanPipelineGolden, EveryStepAndTheVideoMatchDiffusers) {
 }
 
 INSTANTIATE_TEST_SUITE_P(
-    Variants, WanPipelineGolden,
+    Variants, RunGolden,
     testing::Values("t2v-a14b_t2v.safetensors", "t2v-a14b_t2v_1frame.safetensors",
                     "i2v-a14b_i2v.safetensors", "i2v-a14b_i2v_last_image.safetensors",
                     "ti2v-5b_t2v.safetensors", "ti2v-5b_i2v.safetensors",
                     "wan-tiny-ti2v_t2v.safetensors", "wan-tiny-ti2v_i2v.safetensors"));
 
-TEST_P(WanPipelineGolden, Mxfp8StaysCloseToTheUnquantizedVideo) {
+TEST_P(RunGolden, Mxfp8StaysCloseToTheUnquantizedVideo) {
   const GoldenRun run(GetParam());
-  const GenerateResult result = run.pipeline("mxfp8").generate(run.request());
+  const Generated result = generate_all(run.engine("mxfp8"), run.request());
   const double error = test::relative_rms(result.latents.values(), run.golden.f32("final_latents"));
   EXPECT_LT(error, 0.35);
   EXPECT_GT(error, 1e-3) << "nothing was quantized";
 }
 
-TEST(WanPipeline, ReportsStagesLayersKernelsAndMemory) {
+TEST(Run, ReportsStagesLayersKernelsAndMemory) {
   const GoldenRun run("t2v-a14b_t2v.safetensors");
-  const WanPipeline pipeline = run.pipeline("mxfp8");
-  const GenerateResult result = pipeline.generate(run.request());
-  const auto report = report_json(pipeline, run.request(), result);
+  const Engine engine = run.engine("mxfp8");
+  const GenerateRequest request = run.request();
+  pipeline::Run job(engine, request);
+  generate(job);
+  const auto report = report_json(job);
   std::vector<std::string> stages;
   for (const auto& stage : report["stages"]) stages.push_back(stage["name"]);
   EXPECT_EQ(stages,
@@ -148,9 +105,9 @@ TEST(WanPipeline, ReportsStagesLayersKernelsAndMemory) {
 
 // Guidance of a scale next to 1 differs from none by rounding: what skips the second forward must
 // give the same, and a scale must not reach the other expert.
-TEST(WanPipeline, EachExpertIsGuidedByItsOwnScale) {
+TEST(Run, EachExpertIsGuidedByItsOwnScale) {
   const GoldenRun run("t2v-a14b_t2v.safetensors");
-  const WanPipeline pipeline = run.pipeline();
+  const Engine pipeline = run.engine();
   struct Result {
     std::vector<float> latents;
     int64_t forwards;
@@ -166,7 +123,7 @@ TEST(WanPipeline, EachExpertIsGuidedByItsOwnScale) {
       EXPECT_LE(part, 1);
       if (phase == "denoise") ++blocks;
     };
-    const GenerateResult result = pipeline.generate(request, hooks);
+    const Generated result = generate_all(pipeline, request, hooks);
     const auto values = result.latents.values();
     const int64_t layers = pipeline.experts()[0].config.num_layers;
     return Result{.latents = {values.begin(), values.end()},
@@ -194,9 +151,9 @@ TEST(WanPipeline, EachExpertIsGuidedByItsOwnScale) {
   EXPECT_EQ(none.recipe["expert_steps"]["transformer_2"], low);
 }
 
-TEST(WanPipeline, SaysWhatChangesNothing) {
+TEST(Run, SaysWhatChangesNothing) {
   const GoldenRun run("t2v-a14b_t2v.safetensors");
-  const WanPipeline pipeline = run.pipeline();
+  const Engine pipeline = run.engine();
   const auto notices = [&](auto&& change) {
     GenerateRequest request = run.request();
     change(request);
@@ -218,7 +175,7 @@ TEST(WanPipeline, SaysWhatChangesNothing) {
               }).empty());
 }
 
-TEST(WanPipeline, LatentsComeBeforeTheVideo) {
+TEST(Run, LatentsComeBeforeTheVideo) {
   const GoldenRun run("ti2v-5b_i2v.safetensors");
   std::vector<float> latents;
   std::string last_phase;
@@ -228,15 +185,13 @@ TEST(WanPipeline, LatentsComeBeforeTheVideo) {
     EXPECT_EQ(last_phase, "denoise");
     latents.assign(tensor.values().begin(), tensor.values().end());
   };
-  test::VideoCollector frames;
-  hooks.on_frames = std::ref(frames);
-  const GenerateResult result = run.pipeline().generate(run.request(), hooks);
-  const Tensor video = frames.take();
+  const Generated result = generate_all(run.engine(), run.request(), hooks);
+  const Tensor& video = result.video;
   EXPECT_TRUE(std::ranges::equal(latents, result.latents.values()));
   // And the VAE alone makes the same video of them.
   const LatentDecoder decoder({.vae = model_directory(run.info["variant"]) / "vae"});
-  RunReport report;
-  decoder.decode(result.latents, {.on_frames = std::ref(frames)}, report);
+  test::VideoCollector frames;
+  decoder.decode(result.latents, {.on_frames = std::ref(frames)});
   EXPECT_TRUE(std::ranges::equal(frames.take().values(), video.values()));
   EXPECT_EQ(decoder.video_shape(result.latents.shape()), video.shape());
   EXPECT_EQ(test::expect_error([&] {
@@ -245,44 +200,42 @@ TEST(WanPipeline, LatentsComeBeforeTheVideo) {
             Code::kInvalidArgument);
 }
 
-TEST(WanPipeline, GivesTheSameBitsForAnyThreadCount) {
+TEST(Run, GivesTheSameBitsForAnyThreadCount) {
   const GoldenRun run("ti2v-5b_i2v.safetensors");
   std::vector<float> first;
   for (int threads : {1, 2, 7}) {
     set_num_threads(threads);
-    test::VideoCollector frames;
-    run.pipeline("mxfp8").generate(run.request(), {.on_frames = std::ref(frames)});
-    const Tensor video = frames.take();
+    const Tensor video = generate_all(run.engine("mxfp8"), run.request()).video;
     if (first.empty()) first.assign(video.values().begin(), video.values().end());
     EXPECT_TRUE(std::ranges::equal(first, video.values())) << threads << " threads";
   }
   set_num_threads(2);
 }
 
-TEST(WanPipeline, TakesInitialNoiseInsteadOfTheSeed) {
+TEST(Run, TakesInitialNoiseInsteadOfTheSeed) {
   const GoldenRun run("ti2v-5b_t2v.safetensors");
   GenerateRequest request = run.request();
   request.seed = 999;
   request.initial_noise = Tensor::from_values({48, 3, 4, 6}, run.golden.f32("noise"));
-  const GenerateResult result = run.pipeline().generate(request);
+  const Generated result = generate_all(run.engine(), request);
   EXPECT_LT(test::relative_rms(result.latents.values(), run.golden.f32("final_latents")), 1e-3);
   request.initial_noise = Tensor::zeros({48, 3, 4, 4});
-  EXPECT_EQ(test::expect_error([&] { run.pipeline().generate(request); }).code(),
+  EXPECT_EQ(test::expect_error([&] { generate_all(run.engine(), request); }).code(),
             Code::kInvalidArgument);
 }
 
-TEST(WanPipeline, GuardStopsAtTheStepAndNamesTheLayer) {
+TEST(Run, GuardStopsAtTheStepAndNamesTheLayer) {
   const GoldenRun run("ti2v-5b_t2v.safetensors");
   GenerateRequest request = run.request();
   request.initial_noise = Tensor::from_values({48, 3, 4, 6}, run.golden.f32("noise"));
   request.initial_noise->f32()[7] = std::numeric_limits<float>::quiet_NaN();
-  const Error error = test::expect_error([&] { run.pipeline().generate(request); });
+  const Error error = test::expect_error([&] { generate_all(run.engine(), request); });
   EXPECT_EQ(error.code(), Code::kNumerics);
   EXPECT_NE(std::string(error.what()).find("step 1 of 8"), std::string::npos) << error.what();
   EXPECT_NE(std::string(error.what()).find("blocks.input"), std::string::npos) << error.what();
 }
 
-TEST(WanPipeline, StopsWhenCancelledWithinAStep) {
+TEST(Run, StopsWhenCancelledWithinAStep) {
   const GoldenRun run("ti2v-5b_t2v.safetensors");
   CancellationToken token;
   RunHooks hooks;
@@ -291,22 +244,22 @@ TEST(WanPipeline, StopsWhenCancelledWithinAStep) {
   hooks.on_step = [&](int64_t, const Tensor&) {
     if (++steps == 2) token.cancel();
   };
-  EXPECT_EQ(test::expect_error([&] { run.pipeline().generate(run.request(), hooks); }).code(),
+  EXPECT_EQ(test::expect_error([&] { generate_all(run.engine(), run.request(), hooks); }).code(),
             Code::kCancelled);
   EXPECT_EQ(steps, 2);
 }
 
-TEST(WanPipeline, RefusesAnIgnorePatternThatMatchesNothing) {
+TEST(Run, RefusesAnIgnorePatternThatMatchesNothing) {
   const Error error = test::expect_error([&] {
-    WanPipeline({.model_directory = test::golden_path("models/ti2v-5b"),
-                 .quantization = {.scheme = "mxfp8", .ignored_layers = {"blocks.77.*"}, .mx = {}},
-                 .forced_kernels = {}});
+    Engine({.model_directory = test::golden_path("models/ti2v-5b"),
+            .quantization = {.scheme = "mxfp8", .ignored_layers = {"blocks.77.*"}, .mx = {}},
+            .forced_kernels = {}});
   });
   EXPECT_EQ(error.code(), Code::kInvalidArgument);
 }
 
 // A copy of a model directory in which one JSON field is changed.
-TEST(WanPipeline, RefusesComponentsThatDoNotFitTogether) {
+TEST(Run, RefusesComponentsThatDoNotFitTogether) {
   const test::TemporaryDirectory temporary;
   const fs::path model = temporary.path() / "model";
   fs::copy(test::golden_path("models/ti2v-5b"), model, fs::copy_options::recursive);
@@ -315,7 +268,7 @@ TEST(WanPipeline, RefusesComponentsThatDoNotFitTogether) {
   json["text_dim"] = 128;
   write_file_atomically(config, json.dump());
   const Error error = test::expect_error(
-      [&] { WanPipeline({.model_directory = model, .quantization = {}, .forced_kernels = {}}); });
+      [&] { Engine({.model_directory = model, .quantization = {}, .forced_kernels = {}}); });
   EXPECT_EQ(error.code(), Code::kCorruptFile);
   EXPECT_NE(std::string(error.what()).find("text_dim 128"), std::string::npos) << error.what();
 }
