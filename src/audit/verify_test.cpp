@@ -210,7 +210,7 @@ TEST_F(VerifyFilesTest, BlobNamesAreHashes) {
 
 TEST_F(VerifyFilesTest, CompleteFileIsChecked) {
   const fs::path file = write("out/a.bin", "1234");
-  write_complete_file(
+  convert::write_complete_file(
       root() / "out",
       {{"a.bin", {.bytes = 4, .sha256 = sha256_file(file), .linked_to = {}, .note = {}}}}, nullptr);
   EXPECT_EQ(check_files(root() / "out").files.at(0).problem, "");

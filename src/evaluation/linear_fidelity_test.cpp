@@ -156,11 +156,11 @@ TEST_F(LinearFidelityTest, ChangesNoBit) {
       Tensor y = random_tensor({7, kOut}, 6);
       const bool gated = epilogue == kernels::Epilogue::kGatedResidual;
       method->apply(input,
-                    {.y = y.f32(),
-                     .epilogue = epilogue,
-                     .residual = gated ? y.f32() : nullptr,
-                     .gate = gated ? gate.f32() : nullptr,
-                     .gate_stride = kOut},
+                    {.y = y,
+                     .epilogue = {.kind = epilogue,
+                                  .residual = gated ? y.f32() : nullptr,
+                                  .gate = gated ? gate.f32() : nullptr,
+                                  .gate_stride = kOut}},
                     context_);
       results.push_back(std::move(y));
     }

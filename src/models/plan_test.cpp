@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <memory>
+#include <set>
 
 #include "base/text/json.h"
 #include "checkpoint/checkpoint.h"
@@ -52,12 +53,15 @@ struct Twins {
     EXPECT_GE(plan.peak, cpu_device().peak_allocated_bytes() - before);
   }
 
-  // Expects `run` to take the same of both devices, and the same kernels.
+  // Expects `run` to take the same of both devices, and the same rows, if less often.
   template <class Run>
   void expect_equal(const Run& run) {
     EXPECT_EQ(growth(device, [&] { run(*planned, dry); }),
               growth(cpu_device(), [&] { run(*model, context); }));
-    EXPECT_EQ(dry.choices(), context.choices());
+    std::set<std::pair<std::string, std::string>> planned_rows, rows;
+    for (const auto& [row, calls] : dry.choices()) planned_rows.insert(row);
+    for (const auto& [row, calls] : context.choices()) rows.insert(row);
+    EXPECT_EQ(planned_rows, rows);
   }
 
   // Highest growth of a device's memory during `run`.

@@ -18,10 +18,12 @@ struct GoldenRun {
       : golden("pipeline/" + file), info(nlohmann::json::parse(golden.metadata().at("info"))) {}
 
   GenerateRequest request() const;
-  Engine engine(const std::string& scheme = "none", int64_t resident_bytes = 0) const {
+  Engine engine(const std::string& scheme = "none", int64_t resident_bytes = 0,
+                Device& device = cpu_device()) const {
     return Engine({.model_directory = model_directory(info["variant"]),
                    .quantization = {.scheme = scheme, .ignored_layers = {}, .mx = {}},
                    .forced_kernels = {},
+                   .device = &device,
                    .resident_bytes = resident_bytes});
   }
 

@@ -11,7 +11,9 @@
 #include "base/system/memory_usage.h"
 #include "checkpoint/checkpoint.h"
 #include "device/dry_device.h"
+#include "kernels/sampler/guidance.h"
 #include "kernels/warm_up.h"
+#include "pipeline/numerics_guard.h"
 #include "pipeline/run.h"
 #include "pipeline/stages/decode.h"
 
@@ -192,7 +194,9 @@ void plan_condition(Planner& run) {
   const Shape video{ti2v ? 1 : request.num_frames, request.height, request.width, 3};
   const Tensor pixels = stage.context.tensor(video);
   const int64_t activations = stage.measure([&] {
-    vae.encode(pixels, {.context = &stage.context, .tiling = vae_tiles(request.vae_tiling)});
+    Tensor latents =
+        vae.encode(pixels, {.context = &stage.context, .tiling = vae_tiles(request.vae_tiling)});
+    models::normalize_latents(engine.vae_config(), latents, stage.context);
   });
   run.add("encode_image", {{"weights", load.resident},
                            {"activations", activations},
@@ -259,6 +263,20 @@ DryStep dry_step(DryStage& stage, const WanTransformer& model, const Shape& inpu
   return step;
 }
 
+// What happens to the velocities of a step, whose memory is the solver's.
+void dry_update(DryStage& stage, const Shape& latents, bool guided) {
+  const Run& job = stage.run.job;
+  const kernels::Layers layers(stage.context, "sampler");
+  Tensor velocity = stage.context.tensor(latents), sample = stage.context.tensor(latents);
+  if (guided) {
+    kernels::guidance(
+        {.cond = velocity, .uncond = sample, .y = velocity, .count = velocity.count()},
+        stage.context);
+  }
+  job.engine.make_solver(job.asked, job.request).step(velocity, &sample, stage.context);
+  all_finite(sample, stage.context);
+}
+
 void plan_denoise(Planner& run) {
   const Engine& engine = run.job.engine;
   const ResolvedRequest& request = run.plan.request;
@@ -292,6 +310,7 @@ void plan_denoise(Planner& run) {
     const Shape input{config.in_channels, latents[1], latents[2], latents[3]};
     run.plan.transformer_tokens = model.token_count(input);
     const DryStep step = dry_step(stage, model, input, two_times, request.guided(index));
+    dry_update(stage, latents, request.guided(index));
     stage.note_kernels();
     consider(run.stage("denoise", {{"weights", load.resident},
                                    {"workspace", step.workspace},
@@ -313,8 +332,9 @@ void plan_decode(Planner& run) {
   const checkpoint::LoadPlan load = stage.load(engine.vae_files(), vae);
   run.add("load_vae", {{"weights", load.resident}, {"reading", load.peak - load.resident}});
   const int64_t activations = stage.measure([&] {
-    vae.decode(stage.context.tensor(latents),
-               {.context = &stage.context, .tiling = vae_tiles(request.vae_tiling)},
+    Tensor normalized = stage.context.tensor(latents);
+    models::denormalize_latents(engine.vae_config(), normalized, stage.context);
+    vae.decode(normalized, {.context = &stage.context, .tiling = vae_tiles(request.vae_tiling)},
                [](const media::FramePart&) {});
   });
   run.add("decode", {{"weights", load.resident},

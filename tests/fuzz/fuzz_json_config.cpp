@@ -36,7 +36,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   namespace checkpoint = mxvideo::checkpoint;
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   nlohmann::json json;
-  if (!accepts([&] { json = parse_json(text, "input"); })) return 0;
+  if (!accepts([&] { json = mxvideo::parse_json(text, "input"); })) return 0;
   // What is accepted is the value that the library itself reads.
   require(json == nlohmann::json::parse(text));
   accepts([&] {

@@ -2,62 +2,31 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <filesystem>
-#include <functional>
 
 #include "isolated/isolated_device.h"
-#include "pipeline/wan_pipeline.h"
-#include "support/golden_file.h"
-#include "support/test_support.h"
-#include "support/video_collector.h"
+#include "pipeline/golden_run.h"
 
 namespace mxvideo::test {
 namespace {
 
-namespace fs = std::filesystem;
-
-media::RgbImage golden_image(const GoldenFile& golden, const std::string& name) {
-  const std::vector<int64_t> shape = golden.shape(name);
-  return {.size = {.height = shape[0], .width = shape[1]}, .pixels = golden.u8(name)};
-}
-
-// Everything that a run makes.
-std::vector<float> run(const GoldenFile& golden, const std::string& scheme, Device& device) {
-  const auto info = nlohmann::json::parse(golden.metadata().at("info"));
-  pipeline::GenerateRequest request;
-  request.prompt = info["prompt"];
-  request.negative_prompt = info["negative_prompt"].get<std::string>();
-  request.width = info["width"];
-  request.height = info["height"];
-  request.num_frames = info["num_frames"];
-  request.num_inference_steps = info["num_inference_steps"];
-  request.guidance_scale = info["guidance_scale"];
-  if (!info["guidance_scale_2"].is_null()) request.guidance_scale_2 = info["guidance_scale_2"];
-  request.seed = info["seed"];
-  if (golden.has("image")) request.image = golden_image(golden, "image");
-  if (golden.has("last_image")) request.last_image = golden_image(golden, "last_image");
-
-  pipeline::PipelineOptions options;
-  options.model_directory = golden_path("models/" + info["variant"].get<std::string>());
-  options.quantization = {.scheme = scheme, .ignored_layers = {}, .mx = {}};
-  options.device = &device;
+// Latents of each step, then the frames.
+std::vector<float> run(const pipeline::GoldenRun& golden, const std::string& scheme,
+                       Device& device) {
   std::vector<float> all;
-  pipeline::RunHooks hooks;
-  hooks.on_step = [&](int64_t, const Tensor& latents) {
-    all.insert(all.end(), latents.values().begin(), latents.values().end());
+  const auto append = [&](const Tensor& tensor) {
+    all.insert(all.end(), tensor.values().begin(), tensor.values().end());
   };
-  VideoCollector frames;
-  hooks.on_frames = std::ref(frames);
-  pipeline::WanPipeline(options).generate(request, hooks);
-  const Tensor video = frames.take();
-  all.insert(all.end(), video.values().begin(), video.values().end());
+  pipeline::RunHooks hooks;
+  hooks.on_step = [&](int64_t, const Tensor& latents) { append(latents); };
+  const pipeline::Engine engine = golden.engine(scheme, 0, device);
+  append(pipeline::generate_all(engine, golden.request(), hooks).video);
   return all;
 }
 
 class IsolatedPipeline : public testing::TestWithParam<const char*> {};
 
 TEST_P(IsolatedPipeline, HasTheBitsOfTheHost) {
-  const GoldenFile golden(std::string("pipeline/") + GetParam() + ".safetensors");
+  const pipeline::GoldenRun golden(std::string(GetParam()) + ".safetensors");
   for (const char* scheme : {"none", "mxfp8"}) {
     IsolatedDevice device;
     EXPECT_EQ(run(golden, scheme, device), run(golden, scheme, cpu_device())) << scheme;

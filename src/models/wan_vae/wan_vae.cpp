@@ -1,6 +1,8 @@
 #include "models/wan_vae/wan_vae.h"
 
 #include <algorithm>
+#include <array>
+#include <set>
 #include <string>
 #include <utility>
 
@@ -87,6 +89,28 @@ std::vector<Window> exact_tiles(const std::optional<WanVaeTiling>& tiling, int64
   return wan_vae::partition(height, width, grid.tile_height, grid.tile_width);
 }
 
+// How many of the chunks are run: all, but on a device that only counts those that differ in what
+// they take. Histories are complete after the second chunk, and the third is the first to find them
+// so.
+int64_t chunks_to_run(int64_t chunks, const kernels::Context& context) {
+  constexpr int64_t kDistinct = 4;
+  return context.device().computes() ? chunks : std::min(chunks, kDistinct);
+}
+
+// Likewise of tiles: one of those with the same size and the same surroundings, of `halo` at most.
+std::vector<Window> tiles_to_run(std::vector<Window> tiles, int64_t halo,
+                                 const kernels::Context& context) {
+  if (context.device().computes()) return tiles;
+  std::set<std::array<int64_t, 6>> seen;
+  std::erase_if(tiles, [&](const Window& tile) {
+    const Window grown = tile.grown(halo);
+    return !seen.insert({tile.height(), tile.width(), tile.top - grown.top, tile.left - grown.left,
+                         grown.bottom - tile.bottom, grown.right - tile.right})
+                .second;
+  });
+  return tiles;
+}
+
 // One decode(), cut into the part that needs whole frames and the part that runs on tiles.
 class DecodeCall {
  public:
@@ -116,7 +140,8 @@ class DecodeCall {
                      latents.window};
     {
       Pass pass(run_);
-      for (int64_t chunk = 0; chunk < latents.frames(); ++chunk) {
+      const int64_t chunks = chunks_to_run(latents.frames(), *run_.context);
+      for (int64_t chunk = 0; chunk < chunks; ++chunk) {
         steps.start();
         pass.start_chunk(chunk);
         put(decoder_.from_latent(take(latents, chunk, 1, latents.window, *run_.context), pass),
@@ -124,7 +149,7 @@ class DecodeCall {
         steps.finish(0);
       }
     }
-    for (const Window& tile : tiles) {
+    for (const Window& tile : tiles_to_run(tiles, decoder_.halo(), *run_.context)) {
       const Window input = tile.grown(decoder_.halo());
       const Window output = tile.scaled_up(patches_per_latent());
       Pass tile_pass(run_, /*observed=*/false);
@@ -157,6 +182,7 @@ class DecodeCall {
   void run_chunks(int64_t chunks, Pass& pass, Steps& steps, const Sink& sink,
                   const Decode& decode) const {
     int64_t frame = 0;
+    chunks = chunks_to_run(chunks, *run_.context);
     for (int64_t chunk = 0; chunk < chunks; ++chunk) {
       steps.start();
       pass.start_chunk(chunk);
@@ -186,7 +212,8 @@ class EncodeCall {
             Steps& steps, Feature& result) const {
     const Window input = tile.scaled_up(patches_per_latent()).grown(encoder_.halo());
     Pass pass(run_, observed);
-    for (int64_t chunk = 0; chunk < result.frames(); ++chunk) {
+    const int64_t chunks = chunks_to_run(result.frames(), *run_.context);
+    for (int64_t chunk = 0; chunk < chunks; ++chunk) {
       steps.start();
       pass.start_chunk(chunk);
       const int64_t count = chunk == 0 ? 1 : config_.scale_factor_temporal;
@@ -210,7 +237,8 @@ class EncodeCall {
                                          features.window.width(), config_.z_dim}),
                    features.window};
     Pass pass(run_, observed);
-    for (int64_t chunk = 0; chunk < features.frames(); ++chunk) {
+    const int64_t chunks = chunks_to_run(features.frames(), *run_.context);
+    for (int64_t chunk = 0; chunk < chunks; ++chunk) {
       steps.start();
       pass.start_chunk(chunk);
       const Tensor mode =
@@ -231,7 +259,8 @@ class EncodeCall {
     Feature features{
         run_.context->tensor({chunks, latent.height(), latent.width(), encoder_.latent_channels()}),
         latent};
-    for (const Window& window : tiles) {
+    const int64_t halo = ceil_div(encoder_.halo(), patches_per_latent());
+    for (const Window& window : tiles_to_run(tiles, halo, *run_.context)) {
       tile(video, frame, window, observed && tiles.size() == 1, steps, features);
     }
     return latents(features, observed, steps);
