@@ -102,6 +102,7 @@ std::string RunOutputs::state_path_of(const GenerateOptions& options) {
 }
 
 void RunOutputs::save_latents(const Tensor& latents) {
+  has_latents_ = true;
   if (latents_ == nullptr) return;
   write_latents(*latents_, latents, recipe_);
   latents_path_ = latents_->path().string();

@@ -26,12 +26,13 @@ class RunOutputs {
   void check_space(const audit::DiskPlan& disk, const ResourceCheck& check) const;
   // Makes the encoder; `recipe` goes into the video. Returns a line for the user or "".
   std::string prepare(const pipeline::ResolvedRequest& request, const std::string& recipe);
-  // Does nothing unless latents are wanted.
+  // Takes the finished latents, and writes them where they are wanted.
   void save_latents(const Tensor& latents);
-  // The video, as it is decoded, then the report with where it lies, whether or not that could be
-  // written. Throws what went wrong first, after all is done.
+  bool has_latents() const { return has_latents_; }
+  // Frames of the video, as they are decoded.
   void add_frames(const media::FramePart& part) { video_->add(part); }
   void commit_video();
+  // With where the video lies, or null where it could not be written.
   void write_report(nlohmann::ordered_json& report);
 
   // Where the state of the run goes; "": nowhere, the video goes to standard output.
@@ -53,6 +54,7 @@ class RunOutputs {
   media::ImageSize size_;
   std::optional<VideoOutput> video_;
   std::unique_ptr<AtomicFile> latents_, report_;
+  bool has_latents_ = false;
   std::string recipe_;
   std::string video_path_, latents_path_;
 };

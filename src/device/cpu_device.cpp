@@ -14,8 +14,9 @@ namespace {
 
 // Blocks of this size and more are mapped of their own, so that they go back to the system when
 // they are freed. From the heap, the temporaries of loading would leave holes between the
-// weights: 7.4 GB instead of 5.3 GB for TI2V-5B (mxvideo bench load --layers 30).
-constexpr int64_t kMapThreshold = int64_t{1} << 20;
+// weights: 7.4 GB instead of 5.3 GB for TI2V-5B (mxvideo bench load --layers 30); so would the
+// activations of a small model.
+constexpr int64_t kMapThreshold = int64_t{256} << 10;
 // Fewer, larger pages for what GEMM walks through.
 constexpr int64_t kHugePageThreshold = int64_t{4} << 20;
 

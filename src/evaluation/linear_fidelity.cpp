@@ -84,8 +84,8 @@ class MeasuredLinear final : public LinearMethod {
     quantized_->apply(input, {.y = actual}, context);
     if (context.device().computes()) {
       const std::lock_guard lock(slot_.mutex);
-      slot_.fidelity.output_error.add(reference.copy_to(cpu_device()).values(),
-                                      actual.copy_to(cpu_device()).values(), shape().out_features);
+      const OnHost expected(reference), got(actual);
+      slot_.fidelity.output_error.add((*expected).values(), (*got).values(), shape().out_features);
     }
     quantized_->apply(input, output, context);
   }

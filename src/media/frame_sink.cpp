@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <span>
 #include <string>
 
 #include "base/error.h"
@@ -31,11 +32,26 @@ bool convert_row(const float* values, int64_t count, Sample* samples) {
 
 }  // namespace
 
-bool FrameSink::convert(const FramePart& part, int64_t index, Frame& frame) const {
+void FrameSink::begin(const FramePart& part) {
+  const bool whole = part.values.dim(1) == part.video[1] && part.values.dim(2) == part.video[2];
+  total_ = part.video[0];
+  kept_ = whole ? 1 : total_;
+  samples_ = part.video[1] * part.video[2] * 3;
+  done_.assign(static_cast<size_t>(total_), 0);
+  const auto count = static_cast<size_t>(kept_ * samples_);
+  if (video_.deep()) {
+    deep_rgb_.resize(count);
+  } else {
+    rgb_.resize(count);
+  }
+}
+
+bool FrameSink::convert(const FramePart& part, int64_t index) {
   const int64_t rows = part.values.dim(1), row_values = part.values.dim(2) * 3;
   const int64_t row_samples = part.video[2] * 3;
   const float* values = part.values.f32() + index * rows * row_values;
   const auto convert_rows = [&](auto* samples) {
+    samples += offset_of(part.first_frame + index);
     samples += part.top * row_samples + part.left * 3;
     std::atomic<bool> good{true};
     parallel_for(rows, kRowsPerTask, [&](int64_t begin, int64_t end) {
@@ -46,13 +62,17 @@ bool FrameSink::convert(const FramePart& part, int64_t index, Frame& frame) cons
     });
     return good.load();
   };
-  const auto count = static_cast<size_t>(part.video[1] * row_samples);
+  return video_.deep() ? convert_rows(deep_rgb_.data()) : convert_rows(rgb_.data());
+}
+
+void FrameSink::leave() {
+  const size_t offset = offset_of(next_), count = static_cast<size_t>(samples_);
   if (video_.deep()) {
-    frame.deep_samples.resize(count);
-    return convert_rows(frame.deep_samples.data());
+    video_.add_deep(std::span(deep_rgb_).subspan(offset, count));
+  } else {
+    video_.add(std::span(rgb_).subspan(offset, count));
   }
-  frame.samples.resize(count);
-  return convert_rows(frame.samples.data());
+  ++next_;
 }
 
 void FrameSink::add(const FramePart& part) {
@@ -62,25 +82,15 @@ void FrameSink::add(const FramePart& part) {
             part.top >= 0 && part.top + values[1] <= part.video[1] && part.left >= 0 &&
             part.left + values[2] <= part.video[2],
         "frames are [frames, height, width, 3], inside their video");
-  total_ = part.video[0];
+  if (total_ < 0) begin(part);
   for (int64_t i = 0; i < values[0]; ++i) {
     const int64_t number = part.first_frame + i;
-    Frame& frame = frames_[number];
-    if (!convert(part, i, frame)) {
+    check(kept_ > 1 || number == next_, "whole frames come in their order");
+    if (!convert(part, i)) {
       throw Error(Code::kNumerics, "video: NaN in frame " + std::to_string(number));
     }
-    frame.done += values[1] * values[2];
-    while (!frames_.empty() && frames_.begin()->first == next_ &&
-           frames_.begin()->second.done == part.video[1] * part.video[2]) {
-      const Frame& whole = frames_.begin()->second;
-      if (video_.deep()) {
-        video_.add_deep(whole.deep_samples);
-      } else {
-        video_.add(whole.samples);
-      }
-      frames_.erase(frames_.begin());
-      ++next_;
-    }
+    done_[static_cast<size_t>(number)] += values[1] * values[2] * 3;
+    while (next_ < total_ && done_[static_cast<size_t>(next_)] == samples_) leave();
   }
 }
 

@@ -8,7 +8,6 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <vector>
 
 #include "media/frame_part.h"
@@ -21,26 +20,30 @@ class FrameSink {
   // `video` must outlive this object.
   explicit FrameSink(VideoSink& video) : video_(video) {}
 
-  // Parts come in any order and do not overlap. Throws Code::kNumerics naming the frame on NaN, and
-  // what VideoSink::add() throws.
+  // Whole frames come in their order, windows in any; they do not overlap. Throws Code::kNumerics
+  // naming the frame on NaN, and what VideoSink::add() throws.
   void add(const FramePart& part);
   // After the last part.
   void finish();
 
  private:
-  struct Frame {
-    std::vector<uint8_t> samples;        // [height, width, 3]
-    std::vector<uint16_t> deep_samples;  // instead, of a deep sink
-    int64_t done = 0;                    // pixels
-  };
-
+  void begin(const FramePart& part);
   // Takes frame `index` of the part. Returns whether it had no NaN.
-  bool convert(const FramePart& part, int64_t index, Frame& frame) const;
+  bool convert(const FramePart& part, int64_t index);
+  void leave();
+  // Where the samples of a frame begin.
+  size_t offset_of(int64_t frame) const { return static_cast<size_t>(frame % kept_ * samples_); }
 
   VideoSink& video_;
-  std::map<int64_t, Frame> frames_;  // that have begun and not left
-  int64_t next_ = 0;                 // frame to leave
-  int64_t total_ = -1;
+  int64_t total_ = -1;   // frames; -1: none has begun
+  int64_t kept_ = 1;     // frames at a time: one, or of a video in windows all
+  int64_t samples_ = 0;  // of a frame
+  // [kept_, height, width, 3], in one piece: frame by frame they would lie scattered among what the
+  // decoder frees.
+  std::vector<uint8_t> rgb_;
+  std::vector<uint16_t> deep_rgb_;  // instead, of a deep sink
+  std::vector<int64_t> done_;       // samples of each frame
+  int64_t next_ = 0;                // frame to leave
 };
 
 }  // namespace mxvideo::media

@@ -50,7 +50,7 @@ void generate(Run& run) {
   trim_heap();
   denoise(run);
   trim_heap();
-  if (run.hooks.on_latents) run.hooks.on_latents(run.latents.copy_to(cpu_device()));
+  if (run.hooks.on_latents) run.hooks.on_latents(*OnHost(run.latents));
   decode(run);
 }
 

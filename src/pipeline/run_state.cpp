@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <deque>
 #include <map>
 #include <span>
 #include <string>
@@ -214,11 +215,11 @@ void RunStateFile::save(Run& run) {
   const auto solver = run.solver.state();
   const std::array<const Tensor*, kTensors.size()> state = {&run.latents, solver[0], solver[1],
                                                             solver[2]};
-  std::vector<Tensor> values;
+  std::deque<OnHost> values;
   std::vector<checkpoint::NamedTensor> tensors;
   Sha256 hash;
   for (size_t i = 0; i < state.size(); ++i) {
-    const Tensor& tensor = values.emplace_back(state[i]->copy_to(cpu_device()));
+    const Tensor& tensor = *values.emplace_back(*state[i]);
     hash.update(bytes_of(tensor));
     tensors.push_back({kTensors[i], tensor.view()});
   }

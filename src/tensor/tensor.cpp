@@ -85,6 +85,12 @@ Tensor Tensor::copy_to(Device& other) const {
   return copy;
 }
 
+OnHost::OnHost(const Tensor& tensor) : tensor_(&tensor) {
+  if (&tensor.device() == &cpu_device()) return;
+  copy_ = tensor.copy_to(cpu_device());
+  tensor_ = &copy_;
+}
+
 void Tensor::reshape(const Shape& shape) {
   check(shape.count() == count(), "reshape keeps the element count");
   shape_ = shape;

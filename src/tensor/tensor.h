@@ -1,7 +1,7 @@
 // Dense row-major tensors. Tensor owns, TensorView does not; both know dtype, shape and device.
 // Activations are F32 throughout; other types are storage formats of weights and files.
 // What code on the host reads and writes (f32(), values()) are tensors of the host's device; of
-// others it takes addresses (from(), device_ptr.h) and copies (copy_to()).
+// others it takes addresses (from(), device_ptr.h) and copies (copy_to(), OnHost).
 // Distinct tensors may be used from different threads; one tensor needs outside synchronisation
 // for writing.
 #pragma once
@@ -71,6 +71,21 @@ class Tensor {
   DType dtype_ = DType::kF32;
   Shape shape_{0};
   Buffer buffer_;
+};
+
+// A tensor in host memory: itself where it lies there, else a copy.
+class OnHost {
+ public:
+  // `tensor` must outlive this object.
+  explicit OnHost(const Tensor& tensor);
+  OnHost(const OnHost&) = delete;
+  OnHost& operator=(const OnHost&) = delete;
+
+  const Tensor& operator*() const { return *tensor_; }
+
+ private:
+  Tensor copy_;
+  const Tensor* tensor_;
 };
 
 // Copies F32, F16 or BF16 elements to float; exact. `destination` holds view.count() floats.

@@ -194,9 +194,7 @@ void execute(const GenerateOptions& options, Run& run, RunOutputs& outputs, Prog
     what = error.what();
     failure = outputs.explain(error);
     if (outputs.latents_path().empty()) failure = state.keep(error);
-    if (run.solver.step_index() < run.solver.steps() || error.code() == Code::kCancelled) {
-      throw *failure;
-    }
+    if (!outputs.has_latents() || error.code() == Code::kCancelled) throw *failure;
   }
   Json report = pipeline::report_json(run);
   if (failure) report["failure"] = what;

@@ -33,9 +33,8 @@ void decode_latents(StageContext& stage, const VaeSource& source, const Tensor& 
   models::denormalize_latents(source.config, latents, stage.context);
   vae->decode(latents, vae_run(stage, "decode", tiling), [&](const media::FramePart& part) {
     if (!stage.hooks.on_frames) return;
-    if (&part.values.device() == &cpu_device()) return stage.hooks.on_frames(part);
-    const Tensor values = part.values.copy_to(cpu_device());
-    stage.hooks.on_frames({.values = values,
+    const OnHost values(part.values);
+    stage.hooks.on_frames({.values = *values,
                            .video = part.video,
                            .first_frame = part.first_frame,
                            .top = part.top,

@@ -148,7 +148,7 @@ void encode_prompts(Run& run) {
                        run.within("encode prompt", i, total,
                                   static_cast<double>(block) / static_cast<double>(blocks));
                      }});
-    if (cache) keep_text(run, *cache, prompt.ids, text.copy_to(cpu_device()));
+    if (cache) keep_text(run, *cache, prompt.ids, *OnHost(text));
     run.progress("encode prompt", i + 1, total);
   }
 }
