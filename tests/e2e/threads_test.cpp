@@ -1,7 +1,6 @@
 // How the program uses processors that it shares with others.
-#include <sched.h>
-
 #include "e2e/cli_fixture.h"
+#include "support/one_processor.h"
 
 namespace mxvideo::test {
 namespace {
@@ -35,14 +34,7 @@ TEST_F(ThreadsTest, WaitingThreadsSpinForMicrosecondsUnlessTheUserSaysOtherwise)
 }
 
 TEST_F(ThreadsTest, ThreadsAreThoseOfTheAffinityMaskUnlessTheUserSaysOtherwise) {
-  cpu_set_t before;
-  ASSERT_EQ(sched_getaffinity(0, sizeof before, &before), 0);
-  int first = 0;
-  while (!CPU_ISSET(first, &before)) ++first;
-  cpu_set_t one;
-  CPU_ZERO(&one);
-  CPU_SET(first, &one);
-  ASSERT_EQ(sched_setaffinity(0, sizeof one, &one), 0);
+  const OneProcessorScope one;
   const auto threads = [&](ProcessOptions options) {
     return nlohmann::json::parse(run_process(options).out).at("threads").get<int>();
   };
@@ -50,7 +42,6 @@ TEST_F(ThreadsTest, ThreadsAreThoseOfTheAffinityMaskUnlessTheUserSaysOtherwise) 
   EXPECT_EQ(threads(options), 1);
   options.environment["OMP_NUM_THREADS"] = "3";
   EXPECT_EQ(threads(options), 3);
-  ASSERT_EQ(sched_setaffinity(0, sizeof before, &before), 0);
 }
 
 }  // namespace

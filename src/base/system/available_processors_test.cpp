@@ -1,11 +1,11 @@
 #include "base/system/available_processors.h"
 
 #include <gtest/gtest.h>
-#include <sched.h>
 
 #include <fstream>
 #include <thread>
 
+#include "support/one_processor.h"
 #include "support/test_support.h"
 
 namespace mxvideo {
@@ -30,16 +30,8 @@ TEST_F(AvailableProcessorsTest, WithoutGroupsItIsTheAffinityMask) {
 }
 
 TEST_F(AvailableProcessorsTest, FollowsTheAffinityMaskOfTheThread) {
-  cpu_set_t before;
-  ASSERT_EQ(sched_getaffinity(0, sizeof before, &before), 0);
-  int first = 0;
-  while (!CPU_ISSET(first, &before)) ++first;
-  cpu_set_t one;
-  CPU_ZERO(&one);
-  CPU_SET(first, &one);
-  ASSERT_EQ(sched_setaffinity(0, sizeof one, &one), 0);
+  const test::OneProcessorScope one;
   EXPECT_EQ(available().count, 1);
-  ASSERT_EQ(sched_setaffinity(0, sizeof before, &before), 0);
 }
 
 TEST_F(AvailableProcessorsTest, Version2RoundsTheQuotaUpAndLooksUpwards) {
