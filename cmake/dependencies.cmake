@@ -32,6 +32,19 @@ pkg_check_modules(FFMPEG REQUIRED IMPORTED_TARGET
   libavfilter libavformat libavcodec libavutil libswscale)
 pkg_check_modules(WEBP REQUIRED IMPORTED_TARGET libwebp libwebpmux)
 pkg_check_modules(WEBPDEMUX REQUIRED IMPORTED_TARGET libwebpdemux)  # tests only
-pkg_check_modules(AVIF REQUIRED IMPORTED_TARGET libavif)
-pkg_check_modules(HEIF REQUIRED IMPORTED_TARGET libheif)
+pkg_check_modules(AVIF REQUIRED libavif)
+pkg_check_modules(HEIF REQUIRED libheif)
 pkg_check_modules(ICU REQUIRED IMPORTED_TARGET icu-uc)
+
+# Headers alone: src/media/ loads these libraries when they are needed.
+add_library(loaded_later INTERFACE IMPORTED)
+target_include_directories(loaded_later SYSTEM INTERFACE
+  ${FFMPEG_INCLUDE_DIRS} ${AVIF_INCLUDE_DIRS} ${HEIF_INCLUDE_DIRS})
+foreach(name avif heif)  # their headers do not tell the name with the number of the interface
+  find_library(${name}_file ${name} REQUIRED)
+  execute_process(COMMAND ${CMAKE_OBJDUMP} -p ${${name}_file} OUTPUT_VARIABLE dynamic
+                  COMMAND_ERROR_IS_FATAL ANY)
+  string(REGEX MATCH "SONAME +([^\n]+)" soname "${dynamic}")
+  string(TOUPPER ${name} upper)
+  target_compile_definitions(loaded_later INTERFACE MXVIDEO_${upper}_LIBRARY="${CMAKE_MATCH_1}")
+endforeach()

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "base/error.h"
+#include "base/system/shared_library.h"
 #include "media/image_decoders.h"
 #include "media/image_reader.h"
 #include "media/image_resize.h"
@@ -11,8 +12,27 @@
 namespace mxvideo::media {
 namespace {
 
+struct Libavif {
+  SharedLibrary library{MXVIDEO_AVIF_LIBRARY};
+  MXVIDEO_FUNCTION(avifCropRectConvertCleanApertureBox);
+  MXVIDEO_FUNCTION(avifDecoderCreate);
+  MXVIDEO_FUNCTION(avifDecoderDestroy);
+  MXVIDEO_FUNCTION(avifDecoderNextImage);
+  MXVIDEO_FUNCTION(avifDecoderParse);
+  MXVIDEO_FUNCTION(avifDecoderSetIOMemory);
+  MXVIDEO_FUNCTION(avifImageYUVToRGB);
+  MXVIDEO_FUNCTION(avifPeekCompatibleFileType);
+  MXVIDEO_FUNCTION(avifRGBImageSetDefaults);
+  MXVIDEO_FUNCTION(avifResultToString);
+};
+
+const Libavif& libavif() {
+  static const Libavif table;
+  return table;
+}
+
 struct Free {
-  void operator()(avifDecoder* decoder) const { avifDecoderDestroy(decoder); }
+  void operator()(avifDecoder* decoder) const { libavif().avifDecoderDestroy(decoder); }
 };
 
 // EXIF's number for a rotation and the mirroring after it, which AVIF has instead.
@@ -32,8 +52,8 @@ void crop(const avifImage& image, DecodedImage& result) {
   if ((image.transformFlags & AVIF_TRANSFORM_CLAP) == 0) return;
   avifCropRect part;
   avifDiagnostics diagnostics;
-  if (!avifCropRectConvertCleanApertureBox(&part, &image.clap, image.width, image.height,
-                                           image.yuvFormat, &diagnostics)) {
+  if (!libavif().avifCropRectConvertCleanApertureBox(&part, &image.clap, image.width, image.height,
+                                                     image.yuvFormat, &diagnostics)) {
     result.notices.emplace_back(": the crop that the file asks for is invalid and ignored");
     return;
   }
@@ -55,11 +75,11 @@ void crop(const avifImage& image, DecodedImage& result) {
 bool is_avif(std::span<const std::byte> bytes) {
   const avifROData data{.data = reinterpret_cast<const uint8_t*>(bytes.data()),
                         .size = bytes.size()};
-  return avifPeekCompatibleFileType(&data) != AVIF_FALSE;
+  return libavif().avifPeekCompatibleFileType(&data) != AVIF_FALSE;
 }
 
 DecodedImage decode_avif(std::span<const std::byte> bytes, const std::string& origin) {
-  const std::unique_ptr<avifDecoder, Free> decoder(avifDecoderCreate());
+  const std::unique_ptr<avifDecoder, Free> decoder(libavif().avifDecoderCreate());
   if (decoder == nullptr) throw Error(Code::kOutOfMemory, origin + ": cannot start libavif");
   const auto require = [&](avifResult code) {
     if (code == AVIF_RESULT_OK) return;
@@ -70,7 +90,7 @@ DecodedImage decode_avif(std::span<const std::byte> bytes, const std::string& or
                                           detail);
     }
     throw Error(code == AVIF_RESULT_OUT_OF_MEMORY ? Code::kOutOfMemory : Code::kCorruptFile,
-                origin + ": not a valid AVIF image: " + avifResultToString(code));
+                origin + ": not a valid AVIF image: " + libavif().avifResultToString(code));
   };
   decoder->codecChoice = AVIF_CODEC_CHOICE_DAV1D;  // the one that minds the limit of the size
   decoder->imageSizeLimit = kMaxImagePixels;
@@ -78,27 +98,27 @@ DecodedImage decode_avif(std::span<const std::byte> bytes, const std::string& or
   decoder->ignoreExif = AVIF_TRUE;  // its orientation has no say in AVIF
   decoder->ignoreXMP = AVIF_TRUE;
   decoder->strictFlags = AVIF_STRICT_ALPHA_ISPE_REQUIRED;  // as Pillow and Chromium
-  require(avifDecoderSetIOMemory(decoder.get(), reinterpret_cast<const uint8_t*>(bytes.data()),
-                                 bytes.size()));
-  require(avifDecoderParse(decoder.get()));
+  require(libavif().avifDecoderSetIOMemory(
+      decoder.get(), reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()));
+  require(libavif().avifDecoderParse(decoder.get()));
   const avifImage& image = *decoder->image;
   check_image_size(image.width, image.height, origin);
   if (decoder->imageCount > 1) {
     throw Error(Code::kUnsupported, origin + ": expected a still image, got an AVIF animation");
   }
-  require(avifDecoderNextImage(decoder.get()));
+  require(libavif().avifDecoderNextImage(decoder.get()));
 
   DecodedImage result;
   result.size = {.height = image.height, .width = image.width};
   result.channels = decoder->alphaPresent ? 4 : 3;
   avifRGBImage rgb;
-  avifRGBImageSetDefaults(&rgb, &image);
+  libavif().avifRGBImageSetDefaults(&rgb, &image);
   rgb.depth = 8;
   rgb.format = decoder->alphaPresent ? AVIF_RGB_FORMAT_RGBA : AVIF_RGB_FORMAT_RGB;
   rgb.rowBytes = image.width * static_cast<uint32_t>(result.channels);
   result.samples.resize(size_t{rgb.rowBytes} * image.height);
   rgb.pixels = result.samples.data();
-  require(avifImageYUVToRGB(&image, &rgb));
+  require(libavif().avifImageYUVToRGB(&image, &rgb));
   crop(image, result);
   result.orientation.exif = orientation_of(image);
   if (image.transferCharacteristics == AVIF_TRANSFER_CHARACTERISTICS_SMPTE2084 ||

@@ -1,14 +1,10 @@
 #include "media/background.h"
 
-extern "C" {
-#include <libavutil/avstring.h>
-#include <libavutil/parseutils.h>
-}
-
 #include <span>
 
 #include "base/error.h"
 #include "base/text/hex.h"
+#include "media/ffmpeg.h"
 #include "media/frame_converter.h"
 
 namespace mxvideo::media {
@@ -16,10 +12,10 @@ namespace mxvideo::media {
 RgbColor parse_color(const std::string& text) {
   silence_ffmpeg();
   std::array<uint8_t, 4> rgba{};
-  const bool known = av_parse_color(rgba.data(), text.c_str(), -1, nullptr) >= 0;
+  const bool known = ffmpeg::util().av_parse_color(rgba.data(), text.c_str(), -1, nullptr) >= 0;
   const std::string name = text.substr(0, text.find('@'));
-  const bool random =
-      av_strcasecmp(name.c_str(), "random") == 0 || av_strcasecmp(name.c_str(), "bikeshed") == 0;
+  const bool random = ffmpeg::util().av_strcasecmp(name.c_str(), "random") == 0 ||
+                      ffmpeg::util().av_strcasecmp(name.c_str(), "bikeshed") == 0;
   if (!known || random || rgba[3] != 255) {
     throw Error(Code::kInvalidArgument,
                 "expected an opaque colour, by name as white or as #RRGGBB, got '" + text + "'");

@@ -1,15 +1,10 @@
-extern "C" {
-#include <libavcodec/avcodec.h>
-#include <libavformat/avformat.h>
-#include <libavutil/opt.h>
-}
-
 #include <cerrno>
 #include <vector>
 
 #include "base/error.h"
 #include "base/file/atomic_file.h"
 #include "base/system/cpu_features.h"
+#include "media/ffmpeg.h"
 #include "media/frame_converter.h"
 #include "media/video_sink.h"
 
@@ -31,11 +26,13 @@ std::string muxer_of(Container container) {
 }
 
 struct Free {
-  void operator()(AVCodecContext* context) const { avcodec_free_context(&context); }
-  void operator()(AVPacket* packet) const { av_packet_free(&packet); }
+  void operator()(AVCodecContext* context) const {
+    ffmpeg::codecs().avcodec_free_context(&context);
+  }
+  void operator()(AVPacket* packet) const { ffmpeg::codecs().av_packet_free(&packet); }
   void operator()(AVFormatContext* context) const {
-    avio_closep(&context->pb);
-    avformat_free_context(context);
+    ffmpeg::formats().avio_closep(&context->pb);
+    ffmpeg::formats().avformat_free_context(context);
   }
 };
 
@@ -45,7 +42,7 @@ class VideoEncoder {
   // Writes to `file`; messages speak of `name`.
   VideoEncoder(const std::filesystem::path& file, std::string name, ImageSize size,
                const Encoding& encoding, const VideoOptions& options)
-      : name_(std::move(name)), encoding_(encoding), packet_(av_packet_alloc()) {
+      : name_(std::move(name)), encoding_(encoding), packet_(ffmpeg::codecs().av_packet_alloc()) {
     if (packet_ == nullptr) throw Error(Code::kOutOfMemory, name_ + ": cannot start FFmpeg");
     open_encoder(size, options.fps);
     open_container(file, options);
@@ -54,24 +51,25 @@ class VideoEncoder {
   bool has_threads() const { return encoder_->thread_count == kEncoderThreads; }
 
   void encode(AVFrame* frame) {
-    require(avcodec_send_frame(encoder_.get(), frame), "cannot encode");
+    require(ffmpeg::codecs().avcodec_send_frame(encoder_.get(), frame), "cannot encode");
     while (true) {
-      const int code = avcodec_receive_packet(encoder_.get(), packet_.get());
+      const int code = ffmpeg::codecs().avcodec_receive_packet(encoder_.get(), packet_.get());
       if (code == AVERROR(EAGAIN) || code == AVERROR_EOF) return;
       require(code, "cannot encode");
       packet_->stream_index = stream_->index;
       packet_->duration = 1;
-      av_packet_rescale_ts(packet_.get(), encoder_->time_base, stream_->time_base);
-      require(av_interleaved_write_frame(container_.get(), packet_.get()), "cannot write");
+      ffmpeg::codecs().av_packet_rescale_ts(packet_.get(), encoder_->time_base, stream_->time_base);
+      require(ffmpeg::formats().av_interleaved_write_frame(container_.get(), packet_.get()),
+              "cannot write");
     }
   }
 
   // Writes what the encoder holds and the index. Not calling it leaves an unusable file.
   void finish() {
     encode(nullptr);
-    require(av_write_trailer(container_.get()), "cannot write");
+    require(ffmpeg::formats().av_write_trailer(container_.get()), "cannot write");
     require(container_->pb->error, "cannot write");
-    require(avio_closep(&container_->pb), "cannot close");
+    require(ffmpeg::formats().avio_closep(&container_->pb), "cannot close");
   }
 
  private:
@@ -90,16 +88,16 @@ class VideoEncoder {
 
   // Returns what avcodec_open2() does.
   int try_encoder(ImageSize size, double fps, int threads) {
-    const AVCodec* codec = avcodec_find_encoder_by_name(encoding_.codec.c_str());
+    const AVCodec* codec = ffmpeg::codecs().avcodec_find_encoder_by_name(encoding_.codec.c_str());
     if (codec == nullptr) {
       throw Error(Code::kUnsupported, name_ + ": FFmpeg was built without " + encoding_.codec);
     }
-    encoder_.reset(avcodec_alloc_context3(codec));
+    encoder_.reset(ffmpeg::codecs().avcodec_alloc_context3(codec));
     if (encoder_ == nullptr) {
       throw Error(Code::kOutOfMemory, name_ + ": cannot start " + encoding_.codec);
     }
     constexpr int kLargestDenominator = 1001;
-    encoder_->framerate = av_d2q(fps, kLargestDenominator * 240);
+    encoder_->framerate = ffmpeg::util().av_d2q(fps, kLargestDenominator * 240);
     encoder_->time_base = av_inv_q(encoder_->framerate);
     encoder_->width = static_cast<int>(size.width);
     encoder_->height = static_cast<int>(size.height);
@@ -109,11 +107,12 @@ class VideoEncoder {
     encoder_->thread_count = threads;
     encoder_->flags |= AV_CODEC_FLAG_GLOBAL_HEADER;
     set_codec_options(threads);
-    return avcodec_open2(encoder_.get(), codec, nullptr);
+    return ffmpeg::codecs().avcodec_open2(encoder_.get(), codec, nullptr);
   }
 
   void set(const char* option, const std::string& value) {
-    require(av_opt_set(encoder_->priv_data, option, value.c_str(), 0), "cannot set up");
+    require(ffmpeg::util().av_opt_set(encoder_->priv_data, option, value.c_str(), 0),
+            "cannot set up");
   }
 
   void set_codec_options(int threads) {
@@ -125,7 +124,8 @@ class VideoEncoder {
       set("x264-params", "asm=avx2");
     }
     if (encoding_.crf) {
-      require(av_opt_set_double(encoder_->priv_data, "crf", *encoding_.crf, 0), "cannot set up");
+      require(ffmpeg::util().av_opt_set_double(encoder_->priv_data, "crf", *encoding_.crf, 0),
+              "cannot set up");
       encoder_->bit_rate = 0;  // else VP9 takes the factor for a bound
     }
     if (codec == "libx265") {
@@ -151,28 +151,32 @@ class VideoEncoder {
   void open_container(const std::filesystem::path& file, const VideoOptions& options) {
     AVFormatContext* container = nullptr;
     const std::string url = "file:" + file.string();
-    require(avformat_alloc_output_context2(&container, nullptr, muxer_of(options.container).c_str(),
-                                           url.c_str()),
+    require(ffmpeg::formats().avformat_alloc_output_context2(
+                &container, nullptr, muxer_of(options.container).c_str(), url.c_str()),
             "cannot set up");
     container_.reset(container);
-    stream_ = avformat_new_stream(container, nullptr);
+    stream_ = ffmpeg::formats().avformat_new_stream(container, nullptr);
     if (stream_ == nullptr) throw Error(Code::kOutOfMemory, name_ + ": cannot start the container");
-    require(avcodec_parameters_from_context(stream_->codecpar, encoder_.get()), "cannot set up");
+    require(ffmpeg::codecs().avcodec_parameters_from_context(stream_->codecpar, encoder_.get()),
+            "cannot set up");
     stream_->time_base = encoder_->time_base;
     stream_->avg_frame_rate = encoder_->framerate;
     for (const auto& [key, value] : options.metadata) {
-      require(av_dict_set(&container->metadata, key.c_str(), value.c_str(), 0), "cannot set up");
+      require(ffmpeg::util().av_dict_set(&container->metadata, key.c_str(), value.c_str(), 0),
+              "cannot set up");
     }
-    require(avio_open(&container->pb, url.c_str(), AVIO_FLAG_WRITE), "cannot write");
+    require(ffmpeg::formats().avio_open(&container->pb, url.c_str(), AVIO_FLAG_WRITE),
+            "cannot write");
     if (options.container == Container::kMp4 || options.container == Container::kMov) {
       // The older texts of QuickTime end at 64 KiB, which a recipe may exceed.
       const char* flags =
           options.container == Container::kMp4 ? "+faststart" : "+faststart+use_metadata_tags";
-      require(av_opt_set(container->priv_data, "movflags", flags, 0), "cannot set up");
+      require(ffmpeg::util().av_opt_set(container->priv_data, "movflags", flags, 0),
+              "cannot set up");
     } else {
       container->flags |= AVFMT_FLAG_BITEXACT;  // no random identifiers
     }
-    require(avformat_write_header(container, nullptr), "cannot write");
+    require(ffmpeg::formats().avformat_write_header(container, nullptr), "cannot write");
   }
 
   std::string name_;

@@ -1,9 +1,5 @@
 #include "media/video_encoding.h"
 
-extern "C" {
-#include <libavutil/pixdesc.h>
-}
-
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -11,6 +7,7 @@ extern "C" {
 #include <vector>
 
 #include "base/error.h"
+#include "media/ffmpeg.h"
 
 namespace mxvideo::media {
 namespace {
@@ -85,7 +82,7 @@ AVPixelFormat find_format(const Codec& codec, const std::string& name) {
     refuse(fmt::format("pixel format of {}: expected {}, got '{}'", codec.name,
                        fmt::join(codec.formats, ", "), name));
   }
-  const AVPixelFormat format = av_get_pix_fmt(wanted.c_str());
+  const AVPixelFormat format = ffmpeg::util().av_get_pix_fmt(wanted.c_str());
   check(format != AV_PIX_FMT_NONE, "FFmpeg knows the pixel formats of the table");
   return format;
 }
@@ -118,7 +115,7 @@ Encoding resolve_encoding(Container container, const EncodingChoice& choice, Ima
   result.format = find_format(codec, choice.pixel_format);
   result.crf = find_crf(codec, choice.crf);
   result.preset = find_preset(codec, choice.preset);
-  const AVPixFmtDescriptor* layout = av_pix_fmt_desc_get(result.format);
+  const AVPixFmtDescriptor* layout = ffmpeg::util().av_pix_fmt_desc_get(result.format);
   result.deep = layout->comp[0].depth > 8;
   result.rgb = (layout->flags & AV_PIX_FMT_FLAG_RGB) != 0;
   const int64_t across = int64_t{1} << layout->log2_chroma_w;
@@ -145,6 +142,8 @@ std::string_view container_name(Container container) {
   return "";
 }
 
-std::string pixel_format_name(AVPixelFormat format) { return av_get_pix_fmt_name(format); }
+std::string pixel_format_name(AVPixelFormat format) {
+  return ffmpeg::util().av_get_pix_fmt_name(format);
+}
 
 }  // namespace mxvideo::media

@@ -1,15 +1,12 @@
 #include "media/video_writer.h"
 
-extern "C" {
-#include <libavutil/rational.h>
-}
-
 #include <array>
 #include <cstdio>
 #include <utility>
 
 #include "base/error.h"
 #include "base/file/atomic_file.h"
+#include "media/ffmpeg.h"
 #include "media/frame_converter.h"
 #include "media/image_writer.h"
 #include "media/video_sink.h"
@@ -25,7 +22,7 @@ class Y4mSink : public VideoSink {
 
   Y4mSink(Write write, ImageSize size, double fps)
       : write_(std::move(write)), converter_(size, AV_PIX_FMT_YUV444P, ColorMatrix::kBt601) {
-    const AVRational rate = av_d2q(fps, 240 * 1001);
+    const AVRational rate = ffmpeg::util().av_d2q(fps, 240 * 1001);
     header_ = "YUV4MPEG2 W" + std::to_string(size.width) + " H" + std::to_string(size.height) +
               " F" + std::to_string(rate.num) + ":" + std::to_string(rate.den) +
               " Ip A1:1 C444 XCOLORRANGE=LIMITED\n";

@@ -19,6 +19,18 @@ TEST_F(InformationTest, Version) {
   }
 }
 
+// Loading and relocating them is most of what a start would take.
+TEST_F(InformationTest, LibrariesOfCodecsAreNotLoadedAtTheStart) {
+  ProcessOptions options = command({"--version"});
+  options.environment["LD_TRACE_LOADED_OBJECTS"] = "1";  // the loader lists them, as for ldd
+  const std::string loaded = run_process(options).out;
+  EXPECT_NE(loaded.find("libpng"), std::string::npos) << loaded;
+  for (const char* library : {"libavfilter", "libavformat", "libavcodec", "libavutil", "libswscale",
+                              "libavif", "libheif"}) {
+    EXPECT_EQ(loaded.find(library), std::string::npos) << library;
+  }
+}
+
 TEST_F(InformationTest, HelpNamesCommandsAndExitStatuses) {
   const ProcessResult result = run({"--help"});
   EXPECT_EQ(result.exit_code, 0);
