@@ -1,7 +1,5 @@
 #include "fault/conversion_fixture.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <csignal>
 
@@ -27,10 +25,6 @@ std::string conversion_name(const testing::TestParamInfo<Conversion>& conversion
   const Conversion& value = conversion.param;
   return std::string(value.command == "quantize" ? "Quantize" : "Repack") +
          (value.overwrite ? "Overwriting" : "Writing");
-}
-
-const char* FastTemporaryDirectory::fast_directory() {
-  return ::access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
 }
 
 ConversionFixture::ConversionFixture() {

@@ -27,19 +27,6 @@ struct Conversion {
 // "QuantizeOverwriting"
 std::string conversion_name(const testing::TestParamInfo<Conversion>& conversion);
 
-// A temporary directory, in memory where there is such a file system: thousands of synced files
-// would take minutes.
-class FastTemporaryDirectory {
- public:
-  std::filesystem::path path() const { return std::filesystem::canonical(directory_.path()); }
-
- private:
-  const int environment_ = ::setenv("TMPDIR", fast_directory(), 1);  // asked for by directory_
-  const TemporaryDirectory directory_;
-
-  static const char* fast_directory();
-};
-
 // Every test runs in a work directory that holds nothing but the target and what a conversion puts
 // beside it.
 class ConversionFixture : public testing::TestWithParam<Conversion> {
@@ -70,7 +57,7 @@ class ConversionFixture : public testing::TestWithParam<Conversion> {
   void expect_matching_hashes() const;
   static Tree tree(const std::filesystem::path& directory);
 
-  const FastTemporaryDirectory temporary_;
+  const TemporaryDirectory temporary_{memory_directory()};
   const std::filesystem::path root_ = temporary_.path();
   const std::filesystem::path model_ = root_ / "model";
   const std::filesystem::path export_ = root_ / "export";

@@ -1,7 +1,6 @@
 // Every call to the file system fails once, in every way, while a directory is written: afterwards
 // there is the old state or the whole new one, and a plain rerun ends with the same bytes.
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <csignal>
@@ -18,18 +17,6 @@ namespace {
 
 namespace fs = std::filesystem;
 using Tree = std::map<std::string, std::string>;
-
-// In memory where there is such a file system: thousands of synced files would take minutes.
-const char* fast_directory() { return ::access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp"; }
-
-struct FastTemporaryDirectory {
-  fs::path path() const { return fs::canonical(directory_.path()); }
-
- private:
-  // Before `directory_`, which asks for it.
-  const int environment_ = ::setenv("TMPDIR", fast_directory(), 1);
-  const test::TemporaryDirectory directory_;
-};
 
 class OutputDirectoryFaults : public testing::TestWithParam<bool> {
  protected:
@@ -141,7 +128,7 @@ class OutputDirectoryFaults : public testing::TestWithParam<bool> {
     return failed;
   }
 
-  const FastTemporaryDirectory temporary_;
+  const test::TemporaryDirectory temporary_{test::memory_directory()};
   const fs::path root_ = temporary_.path();
   const fs::path work_ = root_ / "work";
   const fs::path target_ = work_ / "out";

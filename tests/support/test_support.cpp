@@ -1,6 +1,7 @@
 #include "support/test_support.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -109,8 +110,19 @@ Error expect_error(const std::function<void()>& action) {
   return {Code::kInternal, ""};
 }
 
-TemporaryDirectory::TemporaryDirectory() {
-  std::string name = (std::filesystem::temp_directory_path() / "mxvideo-test-XXXXXX").string();
+std::filesystem::path scratch_directory() {
+  const std::filesystem::path directory = MXVIDEO_SCRATCH_DIR;
+  std::filesystem::create_directories(directory);
+  return std::filesystem::canonical(directory);
+}
+
+std::filesystem::path memory_directory() {
+  if (::access("/dev/shm", W_OK) != 0) return scratch_directory();
+  return std::filesystem::canonical("/dev/shm");
+}
+
+TemporaryDirectory::TemporaryDirectory(const std::filesystem::path& parent) {
+  std::string name = (parent / "mxvideo-test-XXXXXX").string();
   if (mkdtemp(name.data()) == nullptr) throw Error(Code::kIo, name + ": cannot create");
   path_ = name;
 }

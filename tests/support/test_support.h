@@ -35,10 +35,16 @@ uint32_t crc32(std::span<const uint8_t> bytes);
 // Runs `action`, which must throw Error, and returns it; a test failure otherwise.
 Error expect_error(const std::function<void()>& action);
 
+// Where tests keep files: in the build directory. The system's directory for temporary files may be
+// another file system, to which nothing of the checkout can be linked.
+std::filesystem::path scratch_directory();
+// In memory where there is such a file system: thousands of synced files would take minutes.
+std::filesystem::path memory_directory();
+
 // A directory that is removed with its contents at the end of the scope.
 class TemporaryDirectory {
  public:
-  TemporaryDirectory();
+  explicit TemporaryDirectory(const std::filesystem::path& parent = scratch_directory());
   ~TemporaryDirectory();
   TemporaryDirectory(const TemporaryDirectory&) = delete;
   TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;

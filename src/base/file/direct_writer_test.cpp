@@ -154,7 +154,7 @@ std::vector<Piece> random_pieces(int64_t bytes, std::mt19937& random) {
 class DirectWritingTo : public testing::TestWithParam<const char*> {};
 
 TEST_P(DirectWritingTo, AnyPiecesInAnyOrderGiveTheSameFile) {
-  const fs::path directory = *GetParam() == '\0' ? fs::temp_directory_path() : GetParam();
+  const fs::path directory = *GetParam() == '\0' ? test::scratch_directory() : GetParam();
   if (::access(directory.c_str(), W_OK) != 0) GTEST_SKIP() << directory << " cannot be written";
   const fs::path path = directory / ("mxvideo-test-direct-" + std::to_string(::getpid()));
   constexpr int64_t kBytes = 24 * kMiB + 777;
