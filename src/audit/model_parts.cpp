@@ -66,7 +66,12 @@ ModelPart single_part(const fs::path& path, const fs::path& directory) {
   if (part.name.empty()) part.name = path.parent_path().filename().string();
   const bool is_file = !fs::is_directory(path);
   // A file in a folder of many belongs to the folder's config only if it fits; its tensors say.
-  read_config(directory, part);
+  std::vector<std::string> problems;
+  if (!collect_problem(problems, [&] { read_config(directory, part); })) {
+    part.config_problem = problems.front();
+    part.config = nullptr;
+    part.kind = PartKind::kUnknown;
+  }
   if (part.kind != PartKind::kUnknown && !is_file) return part;
   const PartKind found =
       kind_of_tensors(is_file ? Checkpoint::open_file(path) : Checkpoint::open_directory(path));

@@ -23,9 +23,11 @@ struct ModelPart {
   std::filesystem::path weights = {};  // directory or file
   nlohmann::json config = nullptr;     // in Diffusers' words; null when there is none
   std::string config_origin = {};
+  std::string config_problem = {};  // why config.json cannot be read; empty when it can
 };
 
-// Throws Code::kNotFound, Code::kCorruptFile, Code::kUnsupported as opening a model does.
+// Throws Code::kNotFound, Code::kCorruptFile, Code::kUnsupported as opening a model does; of one
+// part alone a config.json that cannot be read is its config_problem.
 std::vector<ModelPart> find_model_parts(const std::filesystem::path& path);
 
 // Every folder of `directory` with a checkpoint in it and every safetensors file that is none of

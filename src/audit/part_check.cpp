@@ -39,6 +39,7 @@ void check_transformer(const ModelPart& part, const TransformerCheckpoint& opene
 }  // namespace
 
 void check_part(const ModelPart& part, const TransformerCheckpoint& opened) {
+  if (!part.config_problem.empty()) throw Error(Code::kCorruptFile, part.config_problem);
   switch (part.kind) {
     case PartKind::kTransformer:
       return check_transformer(part, opened);

@@ -143,12 +143,19 @@ void check_bytes(const fs::path& directory, VerifyReport& report) {
   }
 }
 
-// The parts at a path. What keeps them from being found is a problem among others, if there are
-// any.
-std::vector<ModelPart> find_parts(const fs::path& path, VerifyReport& report) {
-  if (report.problems.empty()) return find_model_parts(path);
+// The parts at a path. Of a model that a corrupt index or config keeps from being opened as one,
+// what lies there, and the reason in `failure`. Any other reason is a problem among others, if
+// there are any.
+std::vector<ModelPart> find_parts(const fs::path& path, VerifyReport& report,
+                                  std::string& failure) {
   std::vector<ModelPart> parts;
-  collect_problem(report.problems, [&] { parts = find_model_parts(path); });
+  try {
+    return find_model_parts(path);
+  } catch (const Error& error) {
+    if (error.code() == Code::kCorruptFile && fs::is_directory(path)) parts = parts_below(path);
+    if (parts.empty() && report.problems.empty()) throw;
+    failure = error.what();
+  }
   return parts;
 }
 
@@ -228,7 +235,8 @@ VerifyReport verify_model(const VerifyOptions& options) {
   if (fs::is_directory(options.path)) check_bytes(options.path, report);
   std::vector<ModelPart> originals;
   if (options.original) originals = find_model_parts(*options.original);
-  const std::vector<ModelPart> parts = find_parts(options.path, report);
+  std::string failure;
+  const std::vector<ModelPart> parts = find_parts(options.path, report, failure);
   const auto is_transformer = [](const ModelPart& part) {
     return part.kind == PartKind::kTransformer;
   };
@@ -253,6 +261,10 @@ VerifyReport verify_model(const VerifyOptions& options) {
       report.warnings.push_back(part.name + ": " + warning);
     }
   }
+  const bool told = std::ranges::any_of(report.problems, [&](const std::string& problem) {
+    return problem.find(failure) != problem.npos;
+  });
+  if (!failure.empty() && !told) report.problems.push_back(failure);
   if (report.problems.empty()) check_whole(options.path, parts, report);
   return report;
 }
