@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "audit/model_parts.h"
-#include "tensor/dtype.h"
+#include "formats/dtype.h"
 #include "tensor/shape.h"
 
 namespace mxvideo::audit {

@@ -4,20 +4,20 @@
 
 namespace mxvideo {
 
-Buffer::Buffer(Device& device, int64_t bytes)
-    : device_(&device), data_(device.allocate(bytes)), size_(bytes) {}
+Buffer::Buffer(Memory& memory, int64_t bytes)
+    : memory_(&memory), data_(memory.allocate(bytes)), size_(bytes) {}
 
 Buffer::~Buffer() { free(); }
 
 Buffer::Buffer(Buffer&& other) noexcept
-    : device_(other.device_),
+    : memory_(other.memory_),
       data_(std::exchange(other.data_, nullptr)),
       size_(std::exchange(other.size_, 0)) {}
 
 Buffer& Buffer::operator=(Buffer&& other) noexcept {
   if (this != &other) {
     free();
-    device_ = other.device_;
+    memory_ = other.memory_;
     data_ = std::exchange(other.data_, nullptr);
     size_ = std::exchange(other.size_, 0);
   }
@@ -25,7 +25,7 @@ Buffer& Buffer::operator=(Buffer&& other) noexcept {
 }
 
 void Buffer::free() {
-  if (data_ != nullptr) device_->deallocate(data_, size_);
+  if (data_ != nullptr) memory_->deallocate(data_, size_);
 }
 
 }  // namespace mxvideo

@@ -1,5 +1,5 @@
 // The only owner of bulk memory: weights, activations, caches. Move-only; everything else holds
-// views. A Buffer remembers the Device that made it.
+// views. A Buffer remembers the Memory that it came from, which outlives it.
 #pragma once
 
 #include <cstddef>
@@ -12,8 +12,8 @@ namespace mxvideo {
 class Buffer {
  public:
   Buffer() = default;
-  // Uninitialised, aligned to Device::kAlignment. Throws Code::kOutOfMemory naming `bytes`.
-  Buffer(Device& device, int64_t bytes);
+  // Uninitialised, aligned to Memory::kAlignment. Throws Code::kOutOfMemory naming `bytes`.
+  Buffer(Memory& memory, int64_t bytes);
   ~Buffer();
   Buffer(Buffer&& other) noexcept;
   Buffer& operator=(Buffer&& other) noexcept;
@@ -23,12 +23,13 @@ class Buffer {
   std::byte* data() { return data_; }
   const std::byte* data() const { return data_; }
   int64_t size() const { return size_; }
-  Device& device() const { return *device_; }
+  Memory& memory() const { return *memory_; }
+  Device& device() const { return memory_->device(); }
 
  private:
   void free();
 
-  Device* device_ = &cpu_device();
+  Memory* memory_ = &cpu_device();
   std::byte* data_ = nullptr;
   int64_t size_ = 0;
 };

@@ -64,7 +64,7 @@ bool same(const SchemeVariant& a, const SchemeVariant& b) {
 
 void SchemeVariant::apply(pipeline::PipelineOptions& pipeline) const {
   pipeline.quantization = options;
-  if (int8_attention) pipeline.attention = kernels::AttentionProducts::kInt8;
+  if (int8_attention) pipeline.policy.attention = kernels::AttentionProducts::kInt8;
 }
 
 std::vector<SchemeVariant> parse_scheme_variants(std::string_view list) {

@@ -23,7 +23,7 @@ TEST(SchemeVariants, ListsSchemesAndRules) {
   EXPECT_TRUE(variants[3].int8_attention);
   pipeline::PipelineOptions options;
   variants[3].apply(options);
-  EXPECT_EQ(options.attention, kernels::AttentionProducts::kInt8);
+  EXPECT_EQ(options.policy.attention, kernels::AttentionProducts::kInt8);
   EXPECT_EQ(options.quantization.scheme, "mxfp8");
 }
 

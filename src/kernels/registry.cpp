@@ -33,7 +33,7 @@ template <class RowType>
 OpInfo describe(const char* name, std::span<const RowType> rows) {
   OpInfo op{.name = name, .rows = {}};
   for (const RowType& row : rows) {
-    op.rows.push_back({.name = row.name, .requires_cpu = row.requires_cpu});
+    op.rows.push_back({.name = row.name, .requires_cpu = row.requires_cpu, .device = row.device});
   }
   return op;
 }

@@ -5,12 +5,14 @@
 #include <vector>
 
 #include "base/system/cpu_features.h"
+#include "device/device.h"
 
 namespace mxvideo::kernels {
 
 struct RowInfo {
   std::string name;
   CpuFeatures requires_cpu = kCpuNone;
+  DeviceKind device = DeviceKind::kCpu;
 };
 
 struct OpInfo {

@@ -3,7 +3,7 @@
 #include "base/parallel.h"
 #include "formats/mx_block.h"
 #include "kernels/attention/attention.h"
-#include "kernels/gemm_mx/gemm_mx.h"
+#include "kernels/gemm_mx/mx_panels.h"
 #include "kernels/matmul/matmul.h"
 #include "tensor/tensor.h"
 
@@ -38,7 +38,7 @@ void warm_up() {
              .head_dim = kWidth / 4},
             context);
   // Bytes of 0 are E4M3 zeros and the smallest scale.
-  const PackedMxWeight packed = pack_mx_weight(bytes_of(weight), bytes_of(weight), kWidth, kWidth);
+  const MxPanels packed = pack_mx_panels(bytes_of(weight), bytes_of(weight), kWidth, kWidth);
   gemm_mx(
       {.x_codes = bytes_of(x), .x_scales = bytes_of(x), .weight = &packed, .y = y.f32(), .m = rows},
       context);

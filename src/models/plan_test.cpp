@@ -8,6 +8,7 @@
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/wan/key_map.h"
 #include "device/dry_device.h"
+#include "kernels/common/working_memory.h"
 #include "kernels/layout/fill.h"
 #include "models/umt5/umt5_encoder.h"
 #include "models/wan_transformer/wan_transformer.h"
@@ -62,6 +63,12 @@ struct Twins {
     for (const auto& [row, calls] : dry.choices()) planned_rows.insert(row);
     for (const auto& [row, calls] : context.choices()) rows.insert(row);
     EXPECT_EQ(planned_rows, rows);
+    kernels::WorkingMemory plan(dry);
+    run(*planned, dry);
+    kernels::WorkingMemory memory(context, plan.arena().extent());
+    run(*model, context);
+    EXPECT_EQ(plan.arena().extent(), memory.arena().extent());
+    EXPECT_EQ(memory.arena().beyond_plan(), 0);
   }
 
   // Highest growth of a device's memory during `run`.
@@ -180,6 +187,48 @@ TEST(Umt5PlanTest, EncodeAllocatesWhatIsPlanned) {
       encoder.encode(std::vector<int32_t>(static_cast<size_t>(tokens), 3), context);
     });
   }
+}
+
+// Stands for a device whose activations have two bytes.
+class HalfDevice final : public Device {
+ public:
+  const char* name() const override { return "half"; }
+  DType activation_type() const override { return DType::kBF16; }
+  std::byte* allocate(int64_t /*bytes*/) override { return nullptr; }
+  void deallocate(std::byte* /*data*/, int64_t /*bytes*/) noexcept override {}
+  int64_t allocated_bytes() const override { return 0; }
+  int64_t peak_allocated_bytes() const override { return 0; }
+  void reset_peak_allocated_bytes() override {}
+  void upload(std::byte* /*to*/, const std::byte* /*from*/, int64_t /*bytes*/) override {}
+  void download(std::byte* /*to*/, const std::byte* /*from*/, int64_t /*bytes*/) override {}
+};
+
+TEST(ActivationType, ModelsRunWithThatOfTheDevice) {
+  const HalfDevice like;
+  DryDevice half(like);
+  kernels::Context context({}, half);
+  const auto config = read_config<WanTransformerConfig>(component("t2v-a14b", "transformer"));
+  const auto scheme = quantization::make_quantization_config({});
+  WanTransformer model(config, *scheme);
+  checkpoint::ParameterLoader loader;
+  model.declare_parameters(loader);
+  loader.load_dry(checkpoint::Checkpoint::open_directory(component("t2v-a14b", "transformer")),
+                  context);
+  const Shape shape{config.in_channels, 3, 8, 10};
+  WanTransformerWorkspace workspace(model, shape, context);
+  const int64_t tokens = 3 * 4 * 5, dim = config.dim();
+  // The residual stream and the tables of the rotary embedding in F32, the rest in BF16.
+  EXPECT_EQ(workspace.bytes(), tokens * (4 * (dim + config.head_dim) +
+                                         2 * (4 * dim + config.ffn_dim + 4 * config.in_channels)));
+  const Tensor text(DType::kF32, {9, config.text_dim}, half);
+  const WanTextContext prompt = model.encode_text({.text = &text}, context);
+  EXPECT_EQ(prompt.blocks[0].k.dtype(), DType::kBF16);
+  const Tensor latents(DType::kF32, shape, half);
+  WanTransformerInput input;
+  input.latents = &latents;
+  input.timesteps = {1};
+  input.texts = {&prompt};
+  EXPECT_EQ(model.forward(input, workspace, context)[0].dtype(), DType::kF32);
 }
 
 }  // namespace

@@ -208,14 +208,8 @@ Shape Engine::latent_shape(const ResolvedRequest& request) const {
           request.width / vae_config_.scale_factor_spatial};
 }
 
-kernels::RunPolicy Engine::run_policy() const {
-  return {.forced_rows = options_.forced_kernels,
-          .compute = options_.compute,
-          .attention = options_.attention};
-}
-
 kernels::Context Engine::make_context() const {
-  return kernels::Context(run_policy(), *options_.device);
+  return kernels::Context(options_.policy, *options_.device);
 }
 
 models::Umt5Encoder Engine::make_text_encoder() const {

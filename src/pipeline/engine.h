@@ -35,9 +35,7 @@ struct PipelineOptions {
   quantization::QuantizationOptions quantization;
   // Scheme of the text encoder, "none" or "mxfp8"; its scale rule is that of `quantization`.
   std::string text_quantization = quantization::kNoScheme;
-  std::map<std::string, std::string, std::less<>> forced_kernels;  // op -> row
-  kernels::Compute compute = kernels::Compute::kAuto;
-  kernels::AttentionProducts attention = kernels::AttentionProducts::kFp32;
+  kernels::RunPolicy policy;
   Device* device = &cpu_device();  // where runs compute
   // Directory of prompt embeddings (text_cache.h); empty: none is read or kept.
   std::filesystem::path text_cache = {};
@@ -89,7 +87,6 @@ class Engine {
   // Index of the expert that takes the step at this timestep.
   int expert_of(const ResolvedRequest& request, int64_t timestep) const;
   models::Umt5Encoder make_text_encoder() const;  // without weights
-  kernels::RunPolicy run_policy() const;
   kernels::Context make_context() const;
 
  private:

@@ -22,7 +22,7 @@ struct GoldenRun {
                 Device& device = cpu_device()) const {
     return Engine({.model_directory = model_directory(info["variant"]),
                    .quantization = {.scheme = scheme, .ignored_layers = {}, .mx = {}},
-                   .forced_kernels = {},
+                   .policy = {},
                    .device = &device,
                    .resident_bytes = resident_bytes});
   }

@@ -11,18 +11,18 @@
 #include "base/system/memory_usage.h"
 #include "checkpoint/checkpoint.h"
 #include "device/dry_device.h"
-#include "kernels/sampler/guidance.h"
+#include "kernels/common/working_memory.h"
 #include "kernels/warm_up.h"
-#include "pipeline/numerics_guard.h"
 #include "pipeline/run.h"
+#include "pipeline/stages/condition.h"
 #include "pipeline/stages/decode.h"
+#include "pipeline/stages/denoise.h"
 
 namespace mxvideo::pipeline {
 namespace {
 
 using checkpoint::WanVariant;
 using models::WanTransformer;
-using models::WanTransformerWorkspace;
 
 int64_t f32_bytes(const Shape& shape) { return shape.count() * dtype_size(DType::kF32); }
 
@@ -87,13 +87,14 @@ struct Planner {
 struct DryStage {
   Planner& run;
   std::string component;
-  DryDevice device = {};
+  DryDevice device;
   kernels::Context context;
 
   DryStage(Planner& planner, std::string name)
       : run(planner),
         component(std::move(name)),
-        context(planner.job.engine.run_policy(), device) {}
+        device(planner.job.context.device()),
+        context(planner.job.engine.options().policy, device) {}
 
   template <class Model>
   checkpoint::LoadPlan load(const checkpoint::Checkpoint& files, Model& model,
@@ -106,13 +107,14 @@ struct DryStage {
                                    .schemes = {}});
     return result;
   }
-  // Most that `work` has beyond what was there.
+  // Working memory of `work`, and most that it takes of the device besides.
   template <class Work>
   int64_t measure(const Work& work) {
+    const kernels::WorkingMemory memory(context);
     const int64_t start = device.allocated_bytes();
     device.reset_peak_allocated_bytes();
     work();
-    return device.peak_allocated_bytes() - start;
+    return memory.arena().extent() + device.peak_allocated_bytes() - start;
   }
   // What was chosen, by class of layers.
   void note_kernels() const {
@@ -164,18 +166,18 @@ void plan_text(Planner& run) {
   run.add("load_text_encoder",
           {{"weights", load.resident}, {"reading", load.peak - load.resident}});
   kernels::warm_up();
-  std::vector<Tensor> encoded;
+  int64_t encoded = 0;
   const int64_t peak = stage.measure([&] {
     const kernels::Layers layers(stage.context, "all layers");
     for (const Planner::Text& text : run.texts) {
       if (text.cached) continue;
       const std::vector<int32_t> ids(static_cast<size_t>(text.tokens));
-      encoded.push_back(encoder.encode(ids, stage.context));
+      encoded += encoder.encode(ids, stage.context).bytes();
     }
   });
+  run.held += encoded;
   run.add("encode_prompt", {{"weights", load.resident}, {"activations", peak}});
   stage.note_kernels();
-  for (const Tensor& text : encoded) run.held += text.bytes();
 }
 
 void plan_condition(Planner& run) {
@@ -192,25 +194,19 @@ void plan_condition(Planner& run) {
   run.add("load_vae",
           {{"weights", load.resident}, {"reading", load.peak - load.resident}, {"image", picture}});
   const Shape video{ti2v ? 1 : request.num_frames, request.height, request.width, 3};
-  const Tensor pixels = stage.context.tensor(video);
+  const Tensor pixels(DType::kF32, video, stage.device);
   const int64_t activations = stage.measure([&] {
-    Tensor latents =
-        vae.encode(pixels, {.context = &stage.context, .tiling = vae_tiles(request.vae_tiling)});
-    models::normalize_latents(engine.vae_config(), latents, stage.context);
+    run.condition_bytes =
+        make_condition(engine, request, vae,
+                       {.frames = &pixels, .last_is_given = run.job.asked.last_image.has_value()},
+                       {.context = &stage.context, .tiling = vae_tiles(request.vae_tiling)})
+            .bytes();
   });
   run.add("encode_image", {{"weights", load.resident},
                            {"activations", activations},
                            {"video", f32_bytes(video)},
                            {"image", pictures}});
   stage.note_kernels();
-  Shape condition = engine.latent_shape(request);
-  if (ti2v) {
-    condition = {condition[0], 1, condition[2], condition[3]};
-  } else {
-    condition = {condition[0] + engine.vae_config().scale_factor_temporal, condition[1],
-                 condition[2], condition[3]};
-  }
-  run.condition_bytes = f32_bytes(condition);
   run.held += run.condition_bytes;
 }
 
@@ -224,64 +220,10 @@ std::vector<int> planned_experts(const Run& run) {
   return experts;
 }
 
-// Bytes.
-struct DryStep {
-  int64_t workspace = 0;
-  int64_t texts = 0;  // keys and values of the prompts
-  int64_t activations = 0;
-};
-
-// What one step takes of the device of `stage`.
-DryStep dry_step(DryStage& stage, const WanTransformer& model, const Shape& input, bool two_times,
-                 bool guided) {
-  DryStep step;
-  std::optional<WanTransformerWorkspace> workspace;
-  step.workspace = stage.measure([&] { workspace.emplace(model, input, stage.context); });
-  std::vector<models::WanTextContext> texts;
-  int64_t encoding = 0;
-  for (const Planner::Text& planned : stage.run.texts) {
-    if (!texts.empty() && !guided) break;  // the negative prompt
-    const Tensor text = stage.context.tensor({planned.tokens, model.config().text_dim});
-    encoding = std::max(encoding, step.texts + stage.measure([&] {
-      texts.push_back(model.encode_text({.text = &text, .rows = kTextRows}, stage.context));
-    }));
-    step.texts += texts.back().bytes();
-  }
-  const int64_t forward = stage.measure([&] {
-    const Tensor latents = stage.context.tensor(input);
-    models::WanTransformerInput call;
-    call.latents = &latents;
-    call.timesteps = {0};
-    if (two_times) {
-      call.timesteps.push_back(0);
-      call.token_timestep.assign(static_cast<size_t>(model.token_count(input)), 0);
-    }
-    for (const models::WanTextContext& text : texts) call.texts.push_back(&text);
-    model.forward(call, *workspace, stage.context);
-  });
-  step.activations = std::max(forward, encoding - step.texts);
-  return step;
-}
-
-// What happens to the velocities of a step, whose memory is the solver's.
-void dry_update(DryStage& stage, const Shape& latents, bool guided) {
-  const Run& job = stage.run.job;
-  const kernels::Layers layers(stage.context, "sampler");
-  Tensor velocity = stage.context.tensor(latents), sample = stage.context.tensor(latents);
-  if (guided) {
-    kernels::guidance(
-        {.cond = velocity, .uncond = sample, .y = velocity, .count = velocity.count()},
-        stage.context);
-  }
-  job.engine.make_solver(job.asked, job.request).step(velocity, &sample, stage.context);
-  all_finite(sample, stage.context);
-}
-
 void plan_denoise(Planner& run) {
   const Engine& engine = run.job.engine;
   const ResolvedRequest& request = run.plan.request;
   const Shape latents = engine.latent_shape(request);
-  const bool two_times = run.condition_bytes > 0 && engine.variant() == WanVariant::kTI2V;
   const int64_t solver = UniPcScheduler::kStateTensors * f32_bytes(latents);
   bool stepped = false;  // the solver has its state from the first step on
   StagePlan largest;
@@ -307,15 +249,20 @@ void plan_denoise(Planner& run) {
                              {"solver", stepped ? solver : 0}});
     consider(run.plan.stages.back());
 
-    const Shape input{config.in_channels, latents[1], latents[2], latents[3]};
-    run.plan.transformer_tokens = model.token_count(input);
-    const DryStep step = dry_step(stage, model, input, two_times, request.guided(index));
-    dry_update(stage, latents, request.guided(index));
+    run.plan.transformer_tokens =
+        model.token_count({config.in_channels, latents[1], latents[2], latents[3]});
+    std::vector<int64_t> tokens;
+    for (const Planner::Text& text : run.texts) {
+      if (!tokens.empty() && !request.guided(index)) break;  // the negative prompt
+      tokens.push_back(text.tokens);
+    }
+    const StepMemory step =
+        plan_step(run.job, index, model, tokens, run.condition_bytes > 0, stage.context);
     stage.note_kernels();
     consider(run.stage("denoise", {{"weights", load.resident},
                                    {"workspace", step.workspace},
                                    {"text keys and values", step.texts},
-                                   {"activations", step.activations},
+                                   {"activations", step.total - step.workspace - step.texts},
                                    {"solver", solver}}));
     stepped = true;
   }
@@ -332,10 +279,9 @@ void plan_decode(Planner& run) {
   const checkpoint::LoadPlan load = stage.load(engine.vae_files(), vae);
   run.add("load_vae", {{"weights", load.resident}, {"reading", load.peak - load.resident}});
   const int64_t activations = stage.measure([&] {
-    Tensor normalized = stage.context.tensor(latents);
-    models::denormalize_latents(engine.vae_config(), normalized, stage.context);
-    vae.decode(normalized, {.context = &stage.context, .tiling = vae_tiles(request.vae_tiling)},
-               [](const media::FramePart&) {});
+    decode_frames(engine.vae_config(), vae, Tensor(DType::kF32, latents, stage.device),
+                  {.context = &stage.context, .tiling = vae_tiles(request.vae_tiling)},
+                  [](const media::FramePart&) {});
   });
   run.add("decode", {{"weights", load.resident},
                      {"activations", activations},

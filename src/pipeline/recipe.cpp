@@ -49,9 +49,7 @@ RequestForm decided_form(const Engine& model, const GenerateRequest& asked,
   form.quantization = options.quantization;
   form.quantization.scheme = model.experts().front().quantization->name();
   form.text_quantization = options.text_quantization;
-  form.policy = {.forced_rows = options.forced_kernels,
-                 .compute = options.compute,
-                 .attention = options.attention};
+  form.policy = options.policy;
   form.prompt = request.prompt;
   form.negative_prompt.reset();
   if (request.use_guidance()) form.negative_prompt = request.negative_prompt;

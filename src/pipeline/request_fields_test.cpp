@@ -98,16 +98,17 @@ TEST(RequestFields, NoNameIsTakenTwice) {
 
 // What a recipe says, read again, is what it was made of.
 TEST(Recipe, EveryFieldOfARunIsReadBack) {
-  const Engine model(
-      {.model_directory = test::golden_path("models/i2v-a14b"),
-       .weights_paths = {{"transformer_2", test::golden_path("models/i2v-a14b/transformer_2")}},
-       .quantization = {.scheme = "mxfp8",
-                        .ignored_layers = {"blocks.0.*"},
-                        .mx = {.scale_rule = formats::ScaleRule::kFloor}},
-       .text_quantization = "mxint8",
-       .forced_kernels = {{"matmul", "reference"}},
-       .compute = kernels::Compute::kExact,
-       .attention = kernels::AttentionProducts::kInt8});
+  PipelineOptions options;
+  options.model_directory = test::golden_path("models/i2v-a14b");
+  options.weights_paths = {{"transformer_2", test::golden_path("models/i2v-a14b/transformer_2")}};
+  options.quantization = {.scheme = "mxfp8",
+                          .ignored_layers = {"blocks.0.*"},
+                          .mx = {.scale_rule = formats::ScaleRule::kFloor}};
+  options.text_quantization = "mxint8";
+  options.policy = {.forced_rows = {{"matmul", "reference"}},
+                    .compute = kernels::Compute::kExact,
+                    .attention = kernels::AttentionProducts::kInt8};
+  const Engine model(options);
   GenerateRequest request;
   request.prompt = "a fox";
   request.negative_prompt = "blur";
@@ -136,7 +137,7 @@ TEST(Recipe, EveryFieldOfARunIsReadBack) {
   EXPECT_EQ(read.transformer_2_weights_path, test::golden_path("models/i2v-a14b/transformer_2"));
   EXPECT_EQ(read.transformer_path, "");
   EXPECT_EQ(read.quantization.mx.scale_rule, formats::ScaleRule::kFloor);
-  EXPECT_EQ(read.policy.forced_rows, model.options().forced_kernels);
+  EXPECT_EQ(read.policy.forced_rows, model.options().policy.forced_rows);
   EXPECT_EQ(read.image_fit, ImageFit::kContain);
 }
 

@@ -43,7 +43,7 @@ void generate(Run& run) {
   for (const std::string& line : run.asked.notices) run.notice(line);
   for (const std::string& line : run.request.notices) run.notice(line);
   if (run.latents.empty()) run.latents = initial_latents(run);
-  // What a stage has freed goes back before the next one: blocks of the heap stay otherwise.
+  // Small tensors of a stage's weights come from the heap, which keeps what they leave.
   if (run.solver.step_index() < run.solver.steps()) encode_prompts(run);
   trim_heap();
   encode_condition(run);

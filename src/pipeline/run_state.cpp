@@ -164,7 +164,7 @@ Json run_identity(Run& run) {
   }
   return {{"version", version()},
           {"cpu_features", cpu_features_to_string(cpu_features())},
-          {"kernels", engine.options().forced_kernels},
+          {"kernels", engine.options().policy.forced_rows},
           {"request", std::move(request)},
           {"model", std::move(model)}};
 }

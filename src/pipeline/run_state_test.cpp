@@ -104,8 +104,10 @@ TEST_F(RunState, OfAnotherModelIsRefusedAndOfACopyTaken) {
   const std::filesystem::path model = temporary_.path() / "model";
   std::filesystem::copy(model_directory("ti2v-5b"), model,
                         std::filesystem::copy_options::recursive);
+  PipelineOptions options;
+  options.model_directory = model;
   {
-    const Engine copy({.model_directory = model, .quantization = {}, .forced_kernels = {}});
+    const Engine copy(options);
     pipeline::Run run(copy, request_);
     EXPECT_TRUE(RunStateFile(path_, duration<double>(0)).restore(run));
   }
@@ -119,7 +121,7 @@ TEST_F(RunState, OfAnotherModelIsRefusedAndOfACopyTaken) {
   ASSERT_NE(at, std::string::npos);
   bytes[at + static_cast<size_t>(view.bytes() / 2)] ^= 1;
   write_file_atomically(weights, bytes);
-  const Engine changed({.model_directory = model, .quantization = {}, .forced_kernels = {}});
+  const Engine changed(options);
   expect_refusal(changed, request_, "model/vae is ");
 }
 

@@ -250,11 +250,11 @@ TEST(Run, StopsWhenCancelledWithinAStep) {
 }
 
 TEST(Run, RefusesAnIgnorePatternThatMatchesNothing) {
-  const Error error = test::expect_error([&] {
-    Engine({.model_directory = test::golden_path("models/ti2v-5b"),
-            .quantization = {.scheme = "mxfp8", .ignored_layers = {"blocks.77.*"}, .mx = {}},
-            .forced_kernels = {}});
-  });
+  PipelineOptions options;
+  options.model_directory = test::golden_path("models/ti2v-5b");
+  options.quantization.scheme = "mxfp8";
+  options.quantization.ignored_layers = {"blocks.77.*"};
+  const Error error = test::expect_error([&] { const Engine engine(options); });
   EXPECT_EQ(error.code(), Code::kInvalidArgument);
 }
 
@@ -267,8 +267,9 @@ TEST(Run, RefusesComponentsThatDoNotFitTogether) {
   nlohmann::json json = read_json_file(config);
   json["text_dim"] = 128;
   write_file_atomically(config, json.dump());
-  const Error error = test::expect_error(
-      [&] { Engine({.model_directory = model, .quantization = {}, .forced_kernels = {}}); });
+  PipelineOptions options;
+  options.model_directory = model;
+  const Error error = test::expect_error([&] { const Engine engine(options); });
   EXPECT_EQ(error.code(), Code::kCorruptFile);
   EXPECT_NE(std::string(error.what()).find("text_dim 128"), std::string::npos) << error.what();
 }

@@ -25,8 +25,7 @@ struct TextEncoderSource {
   std::filesystem::path tokenizer;     // directory
   std::filesystem::path text_encoder;  // directory
   nlohmann::ordered_json quantization;
-  std::map<std::string, std::string, std::less<>> forced_kernels = {};  // op -> row
-  kernels::Compute compute = kernels::Compute::kAuto;
+  kernels::RunPolicy policy = {};
   int64_t max_tokens = 0;
 };
 

@@ -185,7 +185,7 @@ TEST_F(TextEncoderIdentityTest, ChangesWithEverythingThatChangesAnEmbedding) {
   }
   source_.quantization = {{"scheme", "mxfp8"}};
   expect_new("quantization");
-  source_.forced_kernels["matmul"] = "reference";
+  source_.policy.forced_rows["matmul"] = "reference";
   expect_new("kernels");
   source_.max_tokens = 256;
   expect_new("length");

@@ -74,8 +74,8 @@ Json text_encoder_identity(const TextEncoderSource& source) {
   Json json = {{"format", kFormat},
                {"version", version()},
                {"cpu_features", cpu_features_to_string(cpu_features())},
-               {"kernels", source.forced_kernels},
-               {"compute", kernels::compute_name(source.compute)},
+               {"kernels", source.policy.forced_rows},
+               {"compute", kernels::compute_name(source.policy.compute)},
                {"max_tokens", source.max_tokens},
                {"quantization", source.quantization}};
   // The files that tokenizer::Umt5Tokenizer reads.

@@ -156,7 +156,8 @@ void UniPcScheduler::step(const Tensor& model_output, Tensor* sample, kernels::C
   check(model_output.shape() == sample->shape(), "model output and sample have one shape");
   if (step_index_ == 0) {
     for (Tensor* state : {&last_sample_, &newer_x0_, &older_x0_}) {
-      *state = context.tensor(sample->shape());
+      // It outlives what the step was given of the context's memory.
+      *state = Tensor(DType::kF32, sample->shape(), context.device());
       kernels::fill({.y = *state, .width = state->count()}, context);
     }
   }

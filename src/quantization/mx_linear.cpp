@@ -15,7 +15,7 @@ using formats::kMxBlockSize;
 
 }  // namespace
 
-void MxLinear::set_weight(kernels::PackedMxWeight weight,
+void MxLinear::set_weight(kernels::MxWeightPtr weight,
                           std::span<const checkpoint::StoredTensor> tensors,
                           const kernels::Context& context) {
   weight_ = std::move(weight);
@@ -35,7 +35,7 @@ void MxLinear::apply(LinearInput& input, const LinearOutput& output,
   const LinearInput::Quantized x = input.quantized(options_, context);
   kernels::gemm_mx({.x_codes = x.codes,
                     .x_scales = x.scales,
-                    .weight = &weight_,
+                    .weight = weight_.get(),
                     .y = output.y,
                     .mx = output.mx,
                     .m = input.m(),
@@ -44,7 +44,7 @@ void MxLinear::apply(LinearInput& input, const LinearOutput& output,
 }
 
 std::optional<LinearProduct> MxLinear::product(const kernels::Context& context) const {
-  const kernels::GemmMxChoice choice = kernels::choose_gemm_mx(weight_, context);
+  const kernels::GemmMxChoice choice = kernels::choose_gemm_mx(*weight_, context);
   return LinearProduct{.kernel = choice.row,
                        .added_noise_db = 10 * std::log10(1 + choice.noise / kernels::kE4m3Noise)};
 }

@@ -21,9 +21,9 @@ class MxLinear : public LinearMethod {
              kernels::Context& context) const override;
   int64_t quantized_input_bytes(int64_t m) const override;
   std::optional<LinearProduct> product(const kernels::Context& context) const override;
-  int64_t weight_bytes() const override { return weight_.bytes() + bias_.bytes(); }
+  int64_t weight_bytes() const override { return weight_ ? weight_->bytes() + bias_.bytes() : 0; }
 
-  const kernels::PackedMxWeight& weight() const { return weight_; }
+  const kernels::MxWeight& weight() const { return *weight_; }
 
  protected:
   // `activations`: how inputs are quantized.
@@ -32,12 +32,12 @@ class MxLinear : public LinearMethod {
 
   const formats::MxOptions& options() const { return options_; }
   // Keeps the weight, and the bias as F32. `tensors` are all of the layer's, the bias last.
-  void set_weight(kernels::PackedMxWeight weight, std::span<const checkpoint::StoredTensor> tensors,
+  void set_weight(kernels::MxWeightPtr weight, std::span<const checkpoint::StoredTensor> tensors,
                   const kernels::Context& context);
 
  private:
   formats::MxOptions options_;
-  kernels::PackedMxWeight weight_;
+  kernels::MxWeightPtr weight_;
   Tensor bias_;  // F32 [out_features] or empty
 };
 

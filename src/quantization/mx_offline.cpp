@@ -184,8 +184,12 @@ void OfflineMxLinear::create_weights(checkpoint::ParameterLoader& loader) {
 void OfflineMxLinear::process_weights_after_loading(std::span<const StoredTensor> tensors,
                                                     kernels::Context& context) {
   const auto pack = [&](const uint8_t* scales) {
-    return kernels::pack_mx_weight(bytes_of(tensors[0]), scales, shape().out_features,
-                                   shape().in_features, options().element, context.device());
+    return kernels::pack_mx_weight({.codes = bytes_of(tensors[0]),
+                                    .scales = scales,
+                                    .n = shape().out_features,
+                                    .k = shape().in_features,
+                                    .element = options().element},
+                                   context);
   };
   set_weight(
       with_row_major_scales(*this, {tensors, scale_layout_, options().element}, context, pack),

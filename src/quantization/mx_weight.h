@@ -23,12 +23,11 @@ struct MxRows {
 // A block that holds NaN or infinity gets scale 255.
 void quantize_weight_rows(const MxRows& rows, const formats::MxOptions& options);
 
-// `stored` [n, k] as the products of the context's device read it, decoded and quantized a panel at
-// a time; returns when that is done. Throws
-// Code::kCorruptFile naming `tensor` and a row that holds NaN or infinity, Code::kOutOfMemory.
-kernels::PackedMxWeight quantize_and_pack(const std::string& tensor, const TensorView& stored,
-                                          const formats::MxOptions& options,
-                                          kernels::Context& context);
+// kernels::quantize_mx_weight(), but throws Code::kCorruptFile naming `tensor` and a row that holds
+// NaN or infinity.
+kernels::MxWeightPtr quantize_and_pack(const std::string& tensor, const TensorView& stored,
+                                       const formats::MxOptions& options,
+                                       kernels::Context& context);
 
 // Throws Code::kCorruptFile naming tensor and row when a scale is 255; `shape` is that of the
 // scales, `first_row` the number of their first row.

@@ -73,7 +73,7 @@ class OfflineLayer : public testing::Test {
   void expect_stored_bytes(const LinearMethod& linear) {
     const auto& weight = dynamic_cast<const MxLinear&>(linear).weight();
     std::vector<uint8_t> got_codes(size_t{33} * 96), got_scales(kScales);
-    kernels::unpack_mx_weight(weight, got_codes.data(), got_scales.data());
+    weight.unpack(got_codes.data(), got_scales.data());
     EXPECT_EQ(std::memcmp(got_codes.data(), codes(), got_codes.size()), 0);
     EXPECT_EQ(std::memcmp(got_scales.data(), scales(), got_scales.size()), 0);
   }

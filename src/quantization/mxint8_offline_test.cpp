@@ -102,7 +102,7 @@ TEST_F(MixedLayers, EachIsOfItsFormatAndHoldsTheStoredBytes) {
   const auto& weight = dynamic_cast<const MxLinear&>(*layers.at("int8")).weight();
   EXPECT_EQ(weight.element, MxElement::kInt8);
   std::vector<uint8_t> codes(kRows * kColumns), stored_scales(kRows * kBlocks);
-  kernels::unpack_mx_weight(weight, codes.data(), stored_scales.data());
+  weight.unpack(codes.data(), stored_scales.data());
   EXPECT_EQ(std::memcmp(codes.data(), int8(), codes.size()), 0);
   EXPECT_EQ(std::memcmp(stored_scales.data(), scales(), stored_scales.size()), 0);
 }

@@ -34,10 +34,10 @@ void convert_halves(const std::byte* source, int64_t count, float* destination) 
 
 }  // namespace
 
-Tensor::Tensor(DType dtype, const Shape& shape, Device& device)
+Tensor::Tensor(DType dtype, const Shape& shape, Memory& memory)
     : dtype_(dtype),
       shape_(shape),
-      buffer_(device, checked_mul(shape.count(), dtype_size(dtype), "tensor bytes")) {}
+      buffer_(memory, checked_mul(shape.count(), dtype_size(dtype), "tensor bytes")) {}
 
 Tensor Tensor::zeros(const Shape& shape) {
   Tensor tensor(DType::kF32, shape);
@@ -62,21 +62,18 @@ const float* Tensor::f32() const {
   return reinterpret_cast<const float*>(buffer_.data());
 }
 
-DevicePtr<float> Tensor::from(int64_t first) { return DevicePtr<float>(*this).get() + first; }
-
-DevicePtr<const float> Tensor::from(int64_t first) const {
-  return DevicePtr<const float>(*this).get() + first;
-}
-
 Tensor Tensor::clone() const {
-  Tensor copy(dtype_, shape_, device());
+  Tensor copy(dtype_, shape_, buffer_.memory());
   device().copy(copy.data(), data(), bytes());
   return copy;
 }
 
-Tensor Tensor::copy_to(Device& other) const {
-  Tensor copy(dtype_, shape_, other);
-  if (&other == &cpu_device()) {
+Tensor Tensor::copy_to(Memory& memory) const {
+  Tensor copy(dtype_, shape_, memory);
+  Device& other = memory.device();
+  if (&other == &device()) {
+    other.copy(copy.data(), data(), bytes());
+  } else if (&other == &cpu_device()) {
     device().download(copy.data(), data(), bytes());
   } else {
     check(&device() == &cpu_device(), "copies are from or to the host");
@@ -129,21 +126,26 @@ Tensor stored_copy(const TensorView& view, Device& device) {
 }
 
 namespace internal {
+namespace {
+
+void check_dtype(const Tensor& tensor, DType dtype) {
+  const bool activations = dtype == DType::kF32 && tensor.dtype() == DType::kBF16 &&
+                           tensor.device().activation_type() == DType::kBF16;
+  check(tensor.empty() || tensor.dtype() == dtype || activations,
+        "the tensor has the element type of its pointer");
+}
+
+}  // namespace
 
 std::byte* address(Tensor& tensor, DType dtype) {
-  check(tensor.empty() || tensor.dtype() == dtype,
-        "the tensor has the element type of its pointer");
+  check_dtype(tensor, dtype);
   return tensor.data();
 }
 
 const std::byte* address(const Tensor& tensor, DType dtype) {
-  check(tensor.empty() || tensor.dtype() == dtype,
-        "the tensor has the element type of its pointer");
+  check_dtype(tensor, dtype);
   return tensor.data();
 }
-
-std::byte* address(Tensor& tensor) { return tensor.data(); }
-const std::byte* address(const Tensor& tensor) { return tensor.data(); }
 
 }  // namespace internal
 

@@ -1,5 +1,6 @@
 // Dense row-major tensors. Tensor owns, TensorView does not; both know dtype, shape and device.
-// Activations are F32 throughout; other types are storage formats of weights and files.
+// Activations are F32, or BF16 on devices that compute so; other types are storage formats of
+// weights and files.
 // What code on the host reads and writes (f32(), values()) are tensors of the host's device; of
 // others it takes addresses (from(), device_ptr.h) and copies (copy_to(), OnHost).
 // Distinct tensors may be used from different threads; one tensor needs outside synchronisation
@@ -12,8 +13,8 @@
 #include <type_traits>
 
 #include "device/buffer.h"
+#include "formats/dtype.h"
 #include "tensor/device_ptr.h"
-#include "tensor/dtype.h"
 #include "tensor/shape.h"
 
 namespace mxvideo {
@@ -33,7 +34,7 @@ class Tensor {
  public:
   Tensor() = default;
   // Uninitialised. Throws Code::kOutOfMemory.
-  Tensor(DType dtype, const Shape& shape, Device& device = cpu_device());
+  Tensor(DType dtype, const Shape& shape, Memory& memory = cpu_device());
   static Tensor zeros(const Shape& shape);                                       // F32
   static Tensor from_values(const Shape& shape, std::span<const float> values);  // F32
 
@@ -52,18 +53,20 @@ class Tensor {
   float* f32();
   const float* f32() const;
   std::span<const float> values() const { return {f32(), static_cast<size_t>(count())}; }
-  // The address of element `first` of an F32 tensor of any device.
-  DevicePtr<float> from(int64_t first);
-  DevicePtr<const float> from(int64_t first) const;
+  // The address of element `first` of a tensor of activations, on any device.
+  DevicePtr<float> from(int64_t first) { return DevicePtr<float>(*this).from(first); }
+  DevicePtr<const float> from(int64_t first) const {
+    return DevicePtr<const float>(*this).from(first);
+  }
 
   TensorView view() const {
     return {.data = data(), .dtype = dtype_, .shape = shape_, .device = &device()};
   }
   operator TensorView() const { return view(); }  // NOLINT(google-explicit-constructor)
-  // On the same device.
+  // From the same memory.
   Tensor clone() const;
-  // Between the host and a device, either way, or on the host.
-  Tensor copy_to(Device& device) const;
+  // To memory of the host or of a device, from either, or of the same.
+  Tensor copy_to(Memory& memory) const;
   // Same elements under another shape of the same count.
   void reshape(const Shape& shape);
 
@@ -99,36 +102,29 @@ Tensor stored_copy(const TensorView& view, Device& device = cpu_device());
 
 // Addresses in Tensors are made here, where both are known.
 namespace internal {
+// Checks that the elements have the type of a pointer: `dtype`, or, for kF32, that of the device's
+// activations.
 std::byte* address(Tensor& tensor, DType dtype);
 const std::byte* address(const Tensor& tensor, DType dtype);
-std::byte* address(Tensor& tensor);
-const std::byte* address(const Tensor& tensor);
-
-template <class T>
-constexpr DType dtype_of() {
-  if constexpr (std::is_same_v<T, float>) return DType::kF32;
-  if constexpr (std::is_same_v<T, int32_t>) return DType::kI32;
-  if constexpr (std::is_same_v<T, uint8_t>) return DType::kU8;
-}
 }  // namespace internal
 
 template <class T>
 DevicePtr<T>::DevicePtr(const Tensor& tensor) requires std::is_const_v<T> {
   if constexpr (std::is_same_v<T, const std::byte>) {
-    data_ = internal::address(tensor);
+    data_ = tensor.data();
   } else {
-    constexpr DType dtype = internal::dtype_of<std::remove_const_t<T>>();
-    data_ = reinterpret_cast<T*>(internal::address(tensor, dtype));
+    data_ = reinterpret_cast<T*>(internal::address(tensor, dtype_of()));
+    bf16_ = tensor.dtype() == DType::kBF16;
   }
 }
 
 template <class T>
 DevicePtr<T>::DevicePtr(Tensor& tensor) {
   if constexpr (std::is_same_v<std::remove_const_t<T>, std::byte>) {
-    data_ = internal::address(tensor);
+    data_ = tensor.data();
   } else {
-    constexpr DType dtype = internal::dtype_of<std::remove_const_t<T>>();
-    data_ = reinterpret_cast<T*>(internal::address(tensor, dtype));
+    data_ = reinterpret_cast<T*>(internal::address(tensor, dtype_of()));
+    bf16_ = tensor.dtype() == DType::kBF16;
   }
 }
 

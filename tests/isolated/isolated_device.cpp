@@ -47,7 +47,11 @@ std::byte* IsolatedDevice::allocate(int64_t bytes) {
   check(used_ <= kAddresses, "addresses of the isolated device");
   allocated_ += bytes;
   peak_ = std::max(peak_, allocated_);
-  submit([data, bytes] { std::memset(data, kNever, static_cast<size_t>(bytes)); });
+  // Nobody else knows these pages yet.
+  const auto pages = static_cast<size_t>(round_up(bytes, kPage));
+  check(::mprotect(data, pages, PROT_READ | PROT_WRITE) == 0, "memory of the isolated device");
+  std::memset(data, kNever, static_cast<size_t>(bytes));
+  check(::mprotect(data, pages, PROT_NONE) == 0, "memory of the isolated device");
   return data;
 }
 
@@ -65,44 +69,108 @@ void IsolatedDevice::protect(int protection) {
         "protection of the isolated device's memory");
 }
 
+void IsolatedDevice::Queue::run_until(int64_t count) {
+  while (done < count) {
+    const std::function<void()> one = std::move(work.front());
+    work.pop_front();
+    ++done;
+    one();
+  }
+}
+
 void IsolatedDevice::work() {
   std::unique_lock lock(mutex_);
   while (true) {
-    changed_.wait(lock, [this] { return running_ || ends_; });
-    if (!running_) return;
-    while (!queue_.empty() && error_ == nullptr) {
-      const std::function<void()> work = std::move(queue_.front());
-      queue_.pop_front();
-      try {
-        work();
-      } catch (...) {
-        error_ = std::current_exception();
-      }
+    changed_.wait(lock, [this] { return task_ != nullptr || ends_; });
+    if (task_ == nullptr) return;
+    try {
+      task_();
+    } catch (...) {
+      error_ = std::current_exception();
     }
-    queue_.clear();
-    running_ = false;
+    task_ = nullptr;
     changed_.notify_all();
   }
 }
 
-void IsolatedDevice::synchronize() {
-  if (queue_.empty()) return;
+void IsolatedDevice::run(const std::shared_ptr<Queue>& queue, int64_t count) {
+  if (queue->done >= count) return;
   protect(PROT_READ | PROT_WRITE);
   {
     std::unique_lock lock(mutex_);
-    running_ = true;
+    task_ = [queue, count] { queue->run_until(count); };
     changed_.notify_all();
-    changed_.wait(lock, [this] { return !running_; });
+    changed_.wait(lock, [this] { return task_ == nullptr; });
   }
   protect(PROT_NONE);
-  if (error_ != nullptr) std::rethrow_exception(std::exchange(error_, nullptr));
+  if (error_ == nullptr) return;
+  queue->work.clear();
+  queue->done = queue->launched;
+  std::rethrow_exception(std::exchange(error_, nullptr));
+}
+
+// What its stream had launched when it was recorded.
+class IsolatedEvent final : public Event {
+ public:
+  IsolatedEvent(IsolatedDevice& device, std::shared_ptr<IsolatedDevice::Queue> queue)
+      : device_(device), queue_(std::move(queue)), count_(queue_->launched) {}
+  void synchronize() override { device_.run(queue_, count_); }
+  // As work of another stream.
+  std::function<void()> wait() const {
+    return [queue = queue_, count = count_] { queue->run_until(count); };
+  }
+
+ private:
+  IsolatedDevice& device_;
+  std::shared_ptr<IsolatedDevice::Queue> queue_;
+  int64_t count_;
+};
+
+class IsolatedStream final : public Stream {
+ public:
+  explicit IsolatedStream(IsolatedDevice& device) : device_(device) {}
+  void upload(std::byte* to, const std::byte* from, int64_t bytes) override {
+    IsolatedDevice::upload_to(*queue_, to, from, bytes);
+  }
+  std::shared_ptr<Event> record() override {
+    return std::make_shared<IsolatedEvent>(device_, queue_);
+  }
+  void wait(const std::shared_ptr<Event>& event) override {
+    submit(dynamic_cast<IsolatedEvent&>(*event).wait());
+  }
+  void synchronize() override { device_.run(queue_, queue_->launched); }
+
+ protected:
+  void submit(std::function<void()> work) override { queue_->add(std::move(work)); }
+
+ private:
+  IsolatedDevice& device_;
+  std::shared_ptr<IsolatedDevice::Queue> queue_ = std::make_shared<IsolatedDevice::Queue>();
+};
+
+std::unique_ptr<Stream> IsolatedDevice::make_stream() {
+  return std::make_unique<IsolatedStream>(*this);
+}
+
+std::shared_ptr<Event> IsolatedDevice::record() {
+  return std::make_shared<IsolatedEvent>(*this, main_);
+}
+
+void IsolatedDevice::wait(const std::shared_ptr<Event>& event) {
+  submit(dynamic_cast<IsolatedEvent&>(*event).wait());
+}
+
+void IsolatedDevice::synchronize() { run(main_, main_->launched); }
+
+void IsolatedDevice::upload_to(Queue& queue, std::byte* to, const std::byte* from, int64_t bytes) {
+  const auto copy = std::make_shared<std::vector<std::byte>>(from, from + bytes);
+  queue.add([to, copy] {
+    if (!copy->empty()) std::memcpy(to, copy->data(), copy->size());
+  });
 }
 
 void IsolatedDevice::upload(std::byte* to, const std::byte* from, int64_t bytes) {
-  const auto copy = std::make_shared<std::vector<std::byte>>(from, from + bytes);
-  submit([to, copy] {
-    if (!copy->empty()) std::memcpy(to, copy->data(), copy->size());
-  });
+  upload_to(*main_, to, from, bytes);
 }
 
 void IsolatedDevice::download(std::byte* to, const std::byte* from, int64_t bytes) {

@@ -1,8 +1,10 @@
 // A device of the host's processors that behaves like one far away: its memory cannot be read or
 // written outside of the work that was launched on it (its pages are protected), work runs on
 // another thread and only when the host waits for it, and memory is full of NaN before it is
-// written and goes away, in the order of the work, when it is freed. Code that passes on it reads
-// no element on the host, synchronises where it must and uses nothing that was never written.
+// written and goes away, in the order of the main stream, when it is freed. Streams run only when
+// they are waited for, by the host or through an event by another stream that is. Code that passes
+// on it reads no element on the host, synchronises where it must and uses nothing that was never
+// written.
 //
 // Launching is for one thread at a time.
 #pragma once
@@ -10,6 +12,8 @@
 #include <condition_variable>
 #include <deque>
 #include <exception>
+#include <functional>
+#include <memory>
 #include <mutex>
 #include <thread>
 
@@ -35,23 +39,46 @@ class IsolatedDevice final : public Device {
   void upload(std::byte* to, const std::byte* from, int64_t bytes) override;
   void download(std::byte* to, const std::byte* from, int64_t bytes) override;
 
+  std::unique_ptr<Stream> make_stream() override;
+  std::shared_ptr<Event> record() override;
+  void wait(const std::shared_ptr<Event>& event) override;
+
  protected:
   bool runs_at_once() const override { return false; }
-  void submit(std::function<void()> work) override { queue_.push_back(std::move(work)); }
+  void submit(std::function<void()> work) override { main_->add(std::move(work)); }
 
  private:
+  friend class IsolatedStream;
+  friend class IsolatedEvent;
+
+  // The work of a stream.
+  struct Queue {
+    std::deque<std::function<void()>> work;
+    int64_t launched = 0, done = 0;
+
+    void add(std::function<void()> one) {
+      work.push_back(std::move(one));
+      ++launched;
+    }
+    void run_until(int64_t count);
+  };
+
   void protect(int protection);
   void work();  // of the device's thread
+  // Runs the first `count` works of the queue, and what they wait for.
+  void run(const std::shared_ptr<Queue>& queue, int64_t count);
+  static void upload_to(Queue& queue, std::byte* to, const std::byte* from, int64_t bytes);
 
   std::byte* memory_ = nullptr;
   int64_t used_ = 0;
   int64_t allocated_ = 0, peak_ = 0;
-  std::deque<std::function<void()>> queue_;
+  std::shared_ptr<Queue> main_ = std::make_shared<Queue>();
   std::exception_ptr error_;
 
   std::mutex mutex_;
   std::condition_variable changed_;
-  bool running_ = false, ends_ = false;
+  std::function<void()> task_;  // of the thread, when there is one
+  bool ends_ = false;
   std::thread thread_;
 };
 

@@ -73,6 +73,29 @@ TEST(IsolatedDevice, MemoryLivesUntilTheWorkBeforeItsEndHasRun) {
   EXPECT_TRUE(std::ranges::all_of(host.values(), [](float value) { return value == 2; }));
 }
 
+// What a second stream has copied, doubled on the main one.
+Tensor doubled_copy(IsolatedDevice& device, bool ordered) {
+  kernels::Context context({}, device);
+  const Tensor host = Tensor::from_values({2}, std::vector<float>{3, 4});
+  const Tensor x = context.tensor(host.shape());
+  const std::unique_ptr<Stream> copies = device.make_stream();
+  copies->upload(const_cast<std::byte*>(x.data()), host.data(), host.bytes());
+  const std::shared_ptr<Event> copied = copies->record();
+  if (ordered) device.wait(copied);
+  return doubled(x, context).copy_to(cpu_device());
+}
+
+TEST(IsolatedDevice, AnEventOrdersTwoStreams) {
+  IsolatedDevice device;
+  EXPECT_TRUE(std::ranges::equal(doubled_copy(device, true).values(), std::vector<float>{6, 8}));
+}
+
+TEST(IsolatedDevice, WithoutAnEventAnotherStreamHasNotRun) {
+  IsolatedDevice device;
+  const Tensor result = doubled_copy(device, false);
+  EXPECT_TRUE(std::isnan(result.values()[0]));
+}
+
 TEST(IsolatedDevice, ErrorsOfWorkComeWhenItIsAwaited) {
   IsolatedDevice device;
   device.launch([] { throw Error(Code::kNumerics, "of the work"); });

@@ -152,7 +152,7 @@ TEST_P(IsolatedVae, HasTheBitsOfTheHost) {
       std::vector<Tensor> results;
       if (decodes) {
         Tensor latents = input.copy_to(context.device());
-        models::denormalize_latents(config, latents, context);
+        models::denormalize_latents(config, latents, latents, context);
         vae.decode(latents, run,
                    [&](const auto& part) { results.push_back(part.values.copy_to(cpu_device())); });
       } else {
@@ -163,7 +163,7 @@ TEST_P(IsolatedVae, HasTheBitsOfTheHost) {
         for (int64_t i = 0; i < plane * 3; ++i)
           video.f32()[i] = input.values()[i % 3 * plane + i / 3];
         Tensor latents = vae.encode(video.copy_to(context.device()), run);
-        models::normalize_latents(config, latents, context);
+        models::normalize_latents(config, latents, latents, context);
         results.push_back(std::move(latents));
       }
       context.device().synchronize();

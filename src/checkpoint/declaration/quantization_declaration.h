@@ -10,9 +10,9 @@
 #include <vector>
 
 #include "checkpoint/modelslim.h"
+#include "formats/dtype.h"
 #include "formats/mx_block.h"
 #include "formats/scale_layout.h"
-#include "tensor/dtype.h"
 
 namespace mxvideo::checkpoint {
 

@@ -7,7 +7,7 @@
 #include <string_view>
 
 #include "checkpoint/checkpoint.h"
-#include "tensor/dtype.h"
+#include "formats/dtype.h"
 
 namespace mxvideo::checkpoint {
 

@@ -131,9 +131,7 @@ pipeline::PipelineOptions pipeline_options(const GenerateOptions& options) {
   result.model_directory = find_model(options.model_path, options.revision, needs);
   result.quantization = options.quantization;
   result.text_quantization = options.text_quantization;
-  result.forced_kernels = options.policy.forced_rows;
-  result.compute = options.policy.compute;
-  result.attention = options.policy.attention;
+  result.policy = options.policy;
   result.text_cache = options.text_cache;
   return result;
 }

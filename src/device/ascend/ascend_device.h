@@ -36,6 +36,8 @@ class AscendDevice final : public Device {
   ~AscendDevice() override;
 
   const char* name() const override { return "ascend"; }
+  DeviceKind kind() const override { return DeviceKind::kAscend; }
+  DType activation_type() const override { return DType::kBF16; }
   std::byte* allocate(int64_t bytes) override;
   void deallocate(std::byte* data, int64_t bytes) noexcept override;
   int64_t allocated_bytes() const override { return pool_->allocated_bytes(); }

@@ -117,15 +117,15 @@ class Attention {
 Attention::Attention(const AttentionArgs& args, Context& context)
     : args_{args},
       layout_(args.kv_length, args.head_dim, args.products),
-      means_(context.device(), mean_bytes(args.heads, args.head_dim, args.products)),
-      factors_(context.device(), factor_bytes(args.q_length, args.kv_length)),
+      means_(context.memory(), mean_bytes(args.heads, args.head_dim, args.products)),
+      factors_(context.memory(), factor_bytes(args.q_length, args.kv_length)),
       q_(args, {args.q, args.q_stride}, args.q_length, args.q_norm,
          reinterpret_cast<float*>(factors_.data()), context),
       k_(args, {args.k, args.k_stride}, args.kv_length, args.k_norm,
          reinterpret_cast<float*>(factors_.data()) + args.q_length, context),
       group_(heads_at_a_time(layout_, args.heads)),
-      packed_(context.device(), packed_bytes(layout_, group_)),
-      scratch_(context.device(), task_count(layout_, args.q_length, args.heads),
+      packed_(context.memory(), packed_bytes(layout_, group_)),
+      scratch_(context.memory(), task_count(layout_, args.q_length, args.heads),
                own_floats(args.head_dim)) {
   args_.last_key_bias = std::log(static_cast<float>(args.last_key_count));
   if (args_.mx.codes != nullptr) {

@@ -58,12 +58,18 @@ class Context {
  public:
   Context() = default;
   explicit Context(RunPolicy run_policy, Device& device = cpu_device())
-      : policy(std::move(run_policy)), device_(&device) {}
+      : policy(std::move(run_policy)), device_(&device), memory_(&device) {}
 
   Device& device() const { return *device_; }
+  // Where working memory comes from: the device, or what a stage has planned (WorkingMemory).
+  Memory& memory() const { return *memory_; }
   // Uninitialised, on the device.
   Tensor tensor(const Shape& shape, DType dtype = DType::kF32) const {
-    return {dtype, shape, device()};
+    return {dtype, shape, memory()};
+  }
+  // Of what a layer hands to the next one, in the device's type of it; likewise.
+  Tensor activations(const Shape& shape) const {
+    return {device().activation_type(), shape, memory()};
   }
   // A copy of host values, I32 [values.size()]; empty without values.
   Tensor upload(std::span<const int32_t> values) const;
@@ -92,7 +98,10 @@ class Context {
   std::function<void(const char* op)> on_choice;
 
  private:
+  friend class WorkingMemory;
+
   Device* device_ = &cpu_device();
+  Memory* memory_ = &cpu_device();
   std::map<Choice, int64_t> choices_;
 };
 

@@ -1,10 +1,17 @@
 // The table of an op: one row per implementation, best first, the reference last.
 //
-// Dispatch, tests, benches and `mxvideo doctor` all read the same table. A row runs when this CPU
-// has the features it needs and its reject() finds nothing wrong with the arguments; the reference
-// rejects nothing, so selection cannot fail unless a row was forced.
+// Dispatch, tests, benches and `mxvideo doctor` all read the same table. A row runs on the devices
+// of its kind, when this CPU has the features it needs and its reject() finds nothing wrong with
+// the arguments. On the processors of the host the reference rejects nothing, so selection cannot
+// fail unless a row was forced; on another device a call that no row of it takes is an error: no
+// row of the host steps in.
+//
+// The op's entry cuts a call into what a row of the host computes at a time (run); a row of another
+// device makes the whole call (launch), with working memory that it asks for beforehand.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <span>
 #include <string>
 
@@ -26,7 +33,23 @@ struct Row {
   void (*run)(const RowArgs&) noexcept;
   // Optional: the same of values, asked where the row is about to run (row_for_values()).
   const char* (*decline)(const Args&) noexcept = nullptr;
+  DeviceKind device = DeviceKind::kCpu;
+  // Of rows of other devices, which have no run: launches the call. `workspace` holds
+  // workspace_bytes(args), is null where that is null, and lives until the launched work has run.
+  void (*launch)(const Args&, std::byte* workspace, Context&) = nullptr;
+  int64_t (*workspace_bytes)(const Args&) noexcept = nullptr;
 };
+
+// Whether `row` makes the whole call: then it has launched it, and the entry has nothing to do.
+template <class RowType>
+bool launched_by(const RowType& row, const typename RowType::Arguments& args, Context& context) {
+  if (row.launch == nullptr) return false;
+  const int64_t bytes = row.workspace_bytes == nullptr ? 0 : row.workspace_bytes(args);
+  // Given back when the host is done with it, which what is launched later may use.
+  Buffer workspace(context.memory(), bytes);
+  row.launch(args, workspace.data(), context);
+  return true;
+}
 
 // For rows that take any arguments.
 template <class Args>
@@ -39,16 +62,29 @@ const char* accept_all(const Args&, const RunPolicy&) noexcept {
   throw Error(code, std::string("kernel ") + op + "=" + row + " cannot run: " + reason);
 }
 
-// First row that runs, or the one that context.policy.forced_rows names for `op`. Notes the choice
-// in the context. A row has the members name, requires_cpu and reject() of Row, and its Arguments.
-// Throws Code::kInvalidArgument when a forced row does not take these arguments, saying why, or
-// when there is no row of that name, and Code::kDevice when the CPU lacks features.
+// No row was found: of the name that was forced, or of the device, whose last row said `reason`, or
+// which has none.
+[[noreturn]] inline void fail_without_row(const char* op, const std::string& forced,
+                                          DeviceKind device, const char* reason) {
+  const std::string kernel = std::string("kernel ") + op + ": device " + device_kind_name(device);
+  if (!forced.empty()) throw Error(Code::kInvalidArgument, kernel + " has no row '" + forced + "'");
+  if (reason == nullptr) throw Error(Code::kUnsupported, kernel + " has no row of this op");
+  throw Error(Code::kUnsupported, kernel + " has no row for this call: " + reason);
+}
+
+// First row of the context's device that runs, or the one that context.policy.forced_rows names for
+// `op`. Notes the choice in the context. A row has the members name, device, requires_cpu and
+// reject() of Row, and its Arguments. Throws Code::kInvalidArgument when a forced row does not take
+// these arguments, saying why, or when there is no row of that name, Code::kDevice when the CPU
+// lacks features, and Code::kUnsupported when the device has no row for these arguments.
 template <class RowType>
 const RowType& select(const char* op, std::span<const RowType> rows,
                       const typename RowType::Arguments& args, Context& context) {
   const std::string forced = context.forced_row(op);
+  const DeviceKind device = context.device().kind();
+  const char* last_reason = nullptr;
   for (const RowType& row : rows) {
-    const bool wanted = forced.empty() || forced == row.name;
+    const bool wanted = row.device == device && (forced.empty() || forced == row.name);
     if (!wanted) continue;
     const bool runs_here = cpu_has(context.cpu, row.requires_cpu);
     const char* reason =
@@ -60,8 +96,9 @@ const RowType& select(const char* op, std::span<const RowType> rows,
     if (!forced.empty()) {
       fail_forced_row(runs_here ? Code::kInvalidArgument : Code::kDevice, op, row.name, reason);
     }
+    last_reason = reason;
   }
-  throw Error(Code::kInvalidArgument, std::string("kernel ") + op + " has no row '" + forced + "'");
+  fail_without_row(op, forced, device, last_reason);
 }
 
 // The row of `choice`, or, where it declines the values, the next row that
@@ -72,7 +109,8 @@ const RowType& row_for_values(const Choice& choice, std::span<const RowType> row
                               const RowType& chosen, const typename RowType::Arguments& args,
                               Context& context) {
   for (const RowType* row = &chosen; row != rows.data() + rows.size(); ++row) {
-    const bool runs_here = row == &chosen || (cpu_has(context.cpu, row->requires_cpu) &&
+    const bool runs_here = row == &chosen || (row->device == chosen.device &&
+                                              cpu_has(context.cpu, row->requires_cpu) &&
                                               row->reject(args, context.policy) == nullptr);
     const char* reason = runs_here && row->decline != nullptr ? row->decline(args) : nullptr;
     if (reason != nullptr && !context.forced_row(choice.op.c_str()).empty()) {

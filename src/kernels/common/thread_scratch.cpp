@@ -8,13 +8,13 @@ namespace mxvideo::kernels {
 namespace {
 
 int64_t slot_size(int64_t floats) {
-  return round_up(floats * static_cast<int64_t>(sizeof(float)), Device::kAlignment);
+  return round_up(floats * static_cast<int64_t>(sizeof(float)), Memory::kAlignment);
 }
 
 }  // namespace
 
-ThreadScratch::ThreadScratch(Device& device, int64_t count, int64_t floats)
-    : buffer_(device, checked_mul(parallel_workers(count), slot_size(floats), "kernel scratch")),
+ThreadScratch::ThreadScratch(Memory& memory, int64_t count, int64_t floats)
+    : buffer_(memory, checked_mul(parallel_workers(count), slot_size(floats), "kernel scratch")),
       slot_bytes_(slot_size(floats)) {}
 
 float* ThreadScratch::take() noexcept {

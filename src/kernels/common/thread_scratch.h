@@ -13,7 +13,7 @@ class ThreadScratch {
  public:
   // Enough slots of `floats` floats for parallel_for(count, 1, …) or parallel_for_each(count, …)
   // with the present number of threads. Contents are uninitialised. Throws Code::kOutOfMemory.
-  ThreadScratch(Device& device, int64_t count, int64_t floats);
+  ThreadScratch(Memory& memory, int64_t count, int64_t floats);
 
   // A slot that no other call has got, 64-byte aligned. Call once per body of the parallel_for;
   // thread-safe.

@@ -295,7 +295,7 @@ Tensor Conv3d::run(const Tensor& x, Context& context, int64_t leading_zeros) con
   const VideoExtent extent{
       .t = x.dim(0), .h = x.dim(1), .w = x.dim(2), .leading_zeros = leading_zeros};
   const VideoExtent out = conv3d_output(state_->shape, extent);
-  Tensor y = context.tensor({out.t, out.h, out.w, state_->shape.out_channels});
+  Tensor y = context.activations({out.t, out.h, out.w, state_->shape.out_channels});
   run(x, extent, y, context);
   return y;
 }

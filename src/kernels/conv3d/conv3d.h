@@ -43,6 +43,7 @@ struct Conv3dRow {
   CpuFeatures requires_cpu;
   const char* (*reject)(const Conv3dShape&, const RunPolicy&) noexcept;  // as in Row
   Conv3dMethod method;
+  DeviceKind device = DeviceKind::kCpu;
 };
 std::span<const Conv3dRow> conv3d_rows();
 

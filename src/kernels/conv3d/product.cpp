@@ -152,7 +152,7 @@ void conv3d_product(const Conv3dArgs& args, Context& context) {
   const VideoExtent out = conv3d_output(args.shape, args.extent);
   const Tiling tiling(args.shape, out);
   const auto scratch =
-      std::make_shared<ThreadScratch>(context.device(), tiling.tasks, tiling.scratch_floats());
+      std::make_shared<ThreadScratch>(context.memory(), tiling.tasks, tiling.scratch_floats());
   context.launch([args, out, tiling, scratch] {
     parallel_for(tiling.tasks, 1, [&](int64_t begin, int64_t end) {
       float* const own_scratch = scratch->take();

@@ -10,6 +10,7 @@
 #include "base/parallel.h"
 #include "formats/e8m0.h"
 #include "formats/mx_block.h"
+#include "kernels/gemm_mx/mx_panels.h"
 
 namespace mxvideo::kernels {
 namespace {
@@ -111,8 +112,8 @@ void store_panel(const GemmMxCall& args, const Block& block, int64_t column, flo
 
 void compute_block(const GemmMxCall& args, const GemmMicroKernel& kernel, const Block& block) {
   const int64_t k = args.weight->k;
-  const auto* codes = reinterpret_cast<const uint8_t*>(args.weight->codes.data());
-  const auto* scales = reinterpret_cast<const uint8_t*>(args.weight->scales.data());
+  const auto* codes = reinterpret_cast<const uint8_t*>(panels_of(args).codes.data());
+  const auto* scales = reinterpret_cast<const uint8_t*>(panels_of(args).scales.data());
   for (int64_t first = 0; first < k; first += kGemmDepth) {
     const int64_t depth = std::min(kGemmDepth, k - first);
     decode_activations(args, kernel, block, first, depth);
@@ -134,7 +135,7 @@ void compute_block(const GemmMxCall& args, const GemmMicroKernel& kernel, const 
 bool has_tiny_block(const GemmMxArgs& args) {
   const int zero_mask = args.weight->element == formats::MxElement::kInt8 ? 0xff : 0x7f;
   for (int64_t i = 0; i < args.m * (args.weight->k / kBlock); ++i) {
-    if (args.x_scales[i] >= PackedMxWeight::kSmallestScale) continue;
+    if (args.x_scales[i] >= MxPanels::kSmallestScale) continue;
     const std::span block(args.x_codes + i * kBlock, static_cast<size_t>(kBlock));
     if (std::ranges::any_of(block, [&](uint8_t code) { return (code & zero_mask) != 0; })) {
       return true;
@@ -155,7 +156,7 @@ const char* decline_gemm_mx_overflow(const GemmMxArgs& args) noexcept {
   // |x·w| < 2^18 before scaling; all k products together must stay below 2^127.
   constexpr int kLargestScale = 246;
   const int log2_k = std::bit_width(static_cast<uint64_t>(k));
-  const int largest_weight = args.weight->max_scale;
+  const int largest_weight = panels_of(args).max_scale;
   if (largest > kLargestScale || largest_weight > kLargestScale ||
       (largest - 127) + (largest_weight - 127) + 18 + log2_k > 127) {
     return "scales so large that sums might overflow fp32";
@@ -176,14 +177,15 @@ const char* reject_gemm_mx_int8(const GemmMxArgs& args, const RunPolicy& policy)
 const char* reject_gemm_mx_fast(const GemmMxArgs& args, const RunPolicy& policy) noexcept {
   if (args.weight->element != formats::MxElement::kE4m3) return "elements that are not E4M3";
   if (policy.compute == Compute::kExact) return "its elements are int8, which is not exact";
-  if (policy.compute == Compute::kAuto && !(args.weight->fast_noise <= kAutoNoise)) {
+  if (policy.compute == Compute::kAuto && !(panels_of(args).fast_noise <= kAutoNoise)) {
     return "weights that int8 elements would add more than 0.3 dB of noise to";
   }
   return reject_gemm_mx_int16(args, policy);
 }
 
 const char* reject_gemm_mx_int16(const GemmMxArgs& args, const RunPolicy& /*policy*/) noexcept {
-  if (!args.weight->fills_scales) return "weights whose blocks use little of their scales' range";
+  if (!panels_of(args).fills_scales)
+    return "weights whose blocks use little of their scales' range";
   return nullptr;
 }
 

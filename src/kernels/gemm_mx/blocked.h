@@ -19,7 +19,7 @@ struct GemmMxCall : GemmMxArgs {
 };
 
 // _fp32 and _fast refuse INT8, and _int8 refuses E4M3; _int16, _int8 and _fast refuse weights that
-// are not PackedMxWeight::fills_scales; _fast, what RunPolicy::compute excludes.
+// are not MxPanels::fills_scales; _fast, what RunPolicy::compute excludes.
 const char* reject_gemm_mx_fp32(const GemmMxArgs& args, const RunPolicy& policy) noexcept;
 const char* reject_gemm_mx_fast(const GemmMxArgs& args, const RunPolicy& policy) noexcept;
 const char* reject_gemm_mx_int8(const GemmMxArgs& args, const RunPolicy& policy) noexcept;

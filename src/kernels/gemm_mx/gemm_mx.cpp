@@ -1,9 +1,8 @@
 #include "kernels/gemm_mx/gemm_mx.h"
 
-#include <string_view>
-
 #include "base/error.h"
 #include "kernels/gemm_mx/blocked.h"
+#include "kernels/gemm_mx/mx_panels.h"
 
 namespace mxvideo::kernels {
 namespace {
@@ -12,9 +11,12 @@ constexpr const char* kOp = "gemm_mx";
 
 }  // namespace
 
-static_assert(PackedMxWeight::kPanel == kGemmPanel);
+static_assert(MxPanels::kPanel == kGemmPanel);
+
+MxWeight::~MxWeight() = default;
 
 void gemm_mx(const GemmMxArgs& args, Context& context) {
+  check(args.weight->device() == context.device().kind(), "weights are packed for the device");
   GemmMxCall call{args};
   if (call.epilogue.residual_stride == 0) call.epilogue.residual_stride = args.weight->n;
   if (args.mx.codes != nullptr) {
@@ -24,22 +26,18 @@ void gemm_mx(const GemmMxArgs& args, Context& context) {
     call.quantize = select("quantize_mx", quantize_mx_rows(), one_block, context).run;
   }
   const GemmMxRow& row = select(kOp, gemm_mx_rows(), args, context);
+  if (launched_by(row, call, context)) return;
   const Choice choice = {.layers = context.layers, .op = kOp, .row = row.name};
   context.launch([call, choice, &row, &context] {
     row_for_values(choice, gemm_mx_rows(), row, call, context).run(call);
   });
 }
 
-GemmMxChoice choose_gemm_mx(const PackedMxWeight& weight, const Context& context) {
-  // The other elements of a block move by at most 2^-5 each, its largest, at least 64, not at all.
-  constexpr double kInt16Noise = 31 * 0x1p-10 / 0x1p12;
+GemmMxChoice choose_gemm_mx(const MxWeight& weight, const Context& context) {
   Context unused = context;
   unused.on_choice = nullptr;
   const char* row = select(kOp, gemm_mx_rows(), {.weight = &weight}, unused).name;
-  const bool exact = weight.element == formats::MxElement::kInt8;
-  if (!exact && std::string_view(row).ends_with("_fast")) return {row, weight.fast_noise};
-  if (!exact && std::string_view(row).ends_with("_int16")) return {row, kInt16Noise};
-  return {row, 0};
+  return {row, weight.rounding_noise(row)};
 }
 
 }  // namespace mxvideo::kernels

@@ -30,8 +30,9 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
-#include <vector>
+#include <string_view>
 
 #include "formats/mx_block.h"
 #include "kernels/common/epilogue.h"
@@ -41,61 +42,49 @@
 
 namespace mxvideo::kernels {
 
-// Weights as the CPU rows of this op read them: 8-bit codes in panels of kPanel output features,
-// element (j, t) of panel p at codes[(p·k + t)·kPanel + j]; scales [(p·(k/32) + b)·kPanel + j].
-// The last panel is padded with zero codes. Packed once at load, never unpacked.
-struct PackedMxWeight {
-  static constexpr int64_t kPanel = 32;
-  static constexpr uint8_t kSmallestScale = 32, kLargestScale = 220;  // of fills_scales
+// A weight as the products of a kind of device read it, in whatever form that is: made by one of
+// the functions below, for the rows of that kind only.
+class MxWeight {
+ public:
+  virtual ~MxWeight();
+  virtual DeviceKind device() const = 0;
+  // Held in the device's memory.
+  virtual int64_t bytes() const = 0;
+  // Whether a block held NaN or infinity when it was quantized.
+  virtual bool has_nan() const = 0;
+  // At least Σ (w' - w)² / Σ w² of the weights w' that the row `name` multiplies by.
+  virtual double rounding_noise(std::string_view row) const = 0;
+  // `codes` [n, k] and `scales` [n, k/32], row-major, of the host; for messages and tests. Waits
+  // for the device's work.
+  virtual void unpack(uint8_t* codes, uint8_t* scales) const = 0;
 
-  Tensor codes;   // U8 [ceil(n/32), k, 32]
-  Tensor scales;  // U8 [ceil(n/32), k/32, 32]
   int64_t n = 0;
   int64_t k = 0;  // multiple of 32
   formats::MxElement element = formats::MxElement::kE4m3;
-  uint8_t max_scale = 0;  // largest scale byte
-  // Each block is zero, or has a scale byte in the range above and, with E4M3, an element of at
-  // least 64: true for blocks of ordinary values under every scale rule.
-  bool fills_scales = true;
-  // At least Σ (w' - w)² / Σ w² of the weights w' that rows "…_fast" multiply by; 0 of INT8.
-  double fast_noise = 0;
 
-  int64_t bytes() const { return codes.bytes() + scales.bytes(); }
+ protected:
+  MxWeight() = default;
+  MxWeight(const MxWeight&) = default;
+  MxWeight& operator=(const MxWeight&) = default;
+};
+using MxWeightPtr = std::unique_ptr<const MxWeight>;
+
+// A weight as files hold it, in host memory.
+struct StoredMxWeight {
+  const uint8_t* codes = nullptr;   // [n, k]
+  const uint8_t* scales = nullptr;  // [n, k/32]
+  int64_t n = 0;
+  int64_t k = 0;
+  formats::MxElement element = formats::MxElement::kE4m3;
 };
 
-// Packs a weight panel by panel, whose rows need not be in memory as a whole.
-class MxWeightPacker {
- public:
-  // What holds for the rows of a panel; see PackedMxWeight.
-  struct Survey {
-    uint8_t max_scale = 0;
-    bool fills_scales = true;
-    double fast_noise = 0;  // upper bound of Σ (w' - w)²
-    double signal = 0;      // lower bound of Σ w²
-  };
-
-  // For the products of `device`; k a multiple of 32. Throws Code::kOutOfMemory.
-  MxWeightPacker(int64_t n, int64_t k, formats::MxElement element, Device& device = cpu_device());
-  int64_t panels() const { return static_cast<int64_t>(surveys_.size()); }
-  // Output features of a panel: kPanel, but for the last one.
-  int64_t rows(int64_t panel) const;
-  // Row-major `codes` [rows(panel), k] and `scales` [rows(panel), k/32]. Each panel once, from any
-  // thread, as work of the device.
-  void pack(int64_t panel, const uint8_t* codes, const uint8_t* scales) noexcept;
-  // After every panel; the packer is empty then.
-  PackedMxWeight finish();
-
- private:
-  PackedMxWeight weight_;
-  std::vector<Survey> surveys_;  // by panel
-};
-
-// `codes` [n, k] and `scales` [n, k/32], row-major, of the host. Parallel; returns when it is done.
-PackedMxWeight pack_mx_weight(const uint8_t* codes, const uint8_t* scales, int64_t n, int64_t k,
-                              formats::MxElement element = formats::MxElement::kE4m3,
-                              Device& device = cpu_device());
-// Inverse of packing, where its memory may be read; for messages and tests. Arrays sized as above.
-void unpack_mx_weight(const PackedMxWeight& weight, uint8_t* codes, uint8_t* scales);
+// For the products of the context's device; parallel, and done on return. Throw
+// Code::kOutOfMemory, and Code::kUnsupported where the device multiplies no such weights.
+MxWeightPtr pack_mx_weight(const StoredMxWeight& stored, Context& context);
+// `stored` [n, k] F32, F16 or BF16, k a multiple of 32, quantized piece by piece: a block that
+// holds NaN or infinity gets scale 255.
+MxWeightPtr quantize_mx_weight(const TensorView& stored, const formats::MxOptions& options,
+                               Context& context);
 
 // Σ (w' - w)² / Σ w² of Gaussian weights w quantized to E4M3 by the rule rceil: -31.5 dB.
 inline constexpr double kE4m3Noise = 7.1e-4;
@@ -105,7 +94,7 @@ inline constexpr double kAutoNoise = 5e-5;
 struct GemmMxArgs {
   DevicePtr<const uint8_t> x_codes = nullptr;   // [m, k]
   DevicePtr<const uint8_t> x_scales = nullptr;  // [m, k/32]
-  const PackedMxWeight* weight = nullptr;
+  const MxWeight* weight = nullptr;
   DevicePtr<float> y = nullptr;  // [m, n]
   // Where the result goes quantized instead of to y, when this has codes: the bits of gemm_mx()
   // followed by quantize_mx(), of values still in the cache. n is a multiple of 32.
@@ -121,12 +110,12 @@ using GemmMxRow = Row<GemmMxArgs, GemmMxCall>;
 std::span<const GemmMxRow> gemm_mx_rows();
 void gemm_mx(const GemmMxArgs& args, Context& context);
 
-// The row that multiplies `weight` with ordinary activations, and at least Σ (w' - w)² / Σ w² of
-// the weights w' that it multiplies by. Throws as select() does.
+// The row that multiplies `weight` with ordinary activations, and its rounding_noise(). Throws as
+// select() does.
 struct GemmMxChoice {
   const char* row = nullptr;
   double noise = 0;
 };
-GemmMxChoice choose_gemm_mx(const PackedMxWeight& weight, const Context& context);
+GemmMxChoice choose_gemm_mx(const MxWeight& weight, const Context& context);
 
 }  // namespace mxvideo::kernels

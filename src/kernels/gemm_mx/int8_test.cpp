@@ -65,7 +65,7 @@ TEST_P(GemmMxint8Row, SameBitsForAnyThreadCountAndEveryIntegerRow) {
       expect_same_bits(one, run(p));
     }
     if (GetParam().kind != Kind::kInt16 && GetParam().kind != Kind::kInt8) continue;
-    const PackedMxWeight weight = p.packed();
+    const MxPanels weight = p.packed();
     Guarded emulated(shape.m * shape.n);
     run_gemm_mx_blocked({{.x_codes = p.x_codes.data(),
                           .x_scales = p.x_scales.data(),
@@ -84,7 +84,7 @@ TEST(GemmMxint8Table, RowsDeclineTheOtherElement) {
   int checked = 0;
   for (const MxElement element : {MxElement::kE4m3, MxElement::kInt8}) {
     const Problem& p = element == MxElement::kInt8 ? int8 : e4m3;
-    const PackedMxWeight weight = p.packed();
+    const MxPanels weight = p.packed();
     for (const TestRow& row :
          test_rows(element == MxElement::kInt8 ? MxElement::kE4m3 : MxElement::kInt8)) {
       const bool rejects = refuses(

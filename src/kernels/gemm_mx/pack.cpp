@@ -5,13 +5,13 @@
 #include "base/checked.h"
 #include "base/parallel.h"
 #include "formats/mx_block.h"
-#include "kernels/gemm_mx/gemm_mx.h"
+#include "kernels/gemm_mx/mx_panels.h"
 #include "kernels/gemm_mx/panel.h"
 
 namespace mxvideo::kernels {
 namespace {
 
-constexpr int64_t kPanel = PackedMxWeight::kPanel;
+constexpr int64_t kPanel = MxPanels::kPanel;
 
 uint8_t* bytes_of(Tensor& tensor) { return reinterpret_cast<uint8_t*>(tensor.data()); }
 const uint8_t* bytes_of(const Tensor& tensor) {
@@ -39,7 +39,7 @@ void unpack_panels(const uint8_t* panels, int64_t n, int64_t length, uint8_t* ro
 
 }  // namespace
 
-MxWeightPacker::MxWeightPacker(int64_t n, int64_t k, formats::MxElement element, Device& device)
+MxPanelPacker::MxPanelPacker(int64_t n, int64_t k, formats::MxElement element, Device& device)
     : surveys_(static_cast<size_t>(ceil_div(n, kPanel))) {
   weight_.codes = Tensor(DType::kU8, {panels(), k, kPanel}, device);
   weight_.scales = Tensor(DType::kU8, {panels(), k / formats::kMxBlockSize, kPanel}, device);
@@ -48,11 +48,11 @@ MxWeightPacker::MxWeightPacker(int64_t n, int64_t k, formats::MxElement element,
   weight_.element = element;
 }
 
-int64_t MxWeightPacker::rows(int64_t panel) const {
+int64_t MxPanelPacker::rows(int64_t panel) const {
   return std::min(kPanel, weight_.n - panel * kPanel);
 }
 
-void MxWeightPacker::pack(int64_t panel, const uint8_t* codes, const uint8_t* scales) noexcept {
+void MxPanelPacker::pack(int64_t panel, const uint8_t* codes, const uint8_t* scales) noexcept {
   const int64_t blocks = weight_.k / formats::kMxBlockSize;
   const int64_t width = rows(panel);
   pack_panel(codes, width, weight_.k, bytes_of(weight_.codes) + panel * weight_.k * kPanel);
@@ -61,7 +61,7 @@ void MxWeightPacker::pack(int64_t panel, const uint8_t* codes, const uint8_t* sc
       survey_blocks(codes, scales, width * blocks, weight_.element);
 }
 
-PackedMxWeight MxWeightPacker::finish() {
+MxPanels MxPanelPacker::finish() {
   double noise = 0, signal = 0;
   for (const Survey& panel : surveys_) {
     weight_.max_scale = std::max(weight_.max_scale, panel.max_scale);
@@ -74,9 +74,9 @@ PackedMxWeight MxWeightPacker::finish() {
   return std::move(weight_);
 }
 
-PackedMxWeight pack_mx_weight(const uint8_t* codes, const uint8_t* scales, int64_t n, int64_t k,
-                              formats::MxElement element, Device& device) {
-  MxWeightPacker packer(n, k, element, device);
+MxPanels pack_mx_panels(const uint8_t* codes, const uint8_t* scales, int64_t n, int64_t k,
+                        formats::MxElement element, Device& device) {
+  MxPanelPacker packer(n, k, element, device);
   device.launch([&] {
     parallel_for(packer.panels(), 1, [&](int64_t begin, int64_t end) {
       for (int64_t p = begin; p < end; ++p) {
@@ -88,9 +88,21 @@ PackedMxWeight pack_mx_weight(const uint8_t* codes, const uint8_t* scales, int64
   return packer.finish();
 }
 
-void unpack_mx_weight(const PackedMxWeight& weight, uint8_t* codes, uint8_t* scales) {
-  unpack_panels(bytes_of(weight.codes), weight.n, weight.k, codes);
-  unpack_panels(bytes_of(weight.scales), weight.n, weight.k / formats::kMxBlockSize, scales);
+double MxPanels::rounding_noise(std::string_view row) const {
+  // The other elements of a block move by at most 2^-5 each, its largest, at least 64, not at all.
+  constexpr double kInt16Noise = 31 * 0x1p-10 / 0x1p12;
+  const bool exact = element == formats::MxElement::kInt8;
+  if (!exact && row.ends_with("_fast")) return fast_noise;
+  if (!exact && row.ends_with("_int16")) return kInt16Noise;
+  return 0;
+}
+
+void MxPanels::unpack(uint8_t* row_major_codes, uint8_t* row_major_scales) const {
+  codes.device().launch([=, this] {
+    unpack_panels(bytes_of(codes), n, k, row_major_codes);
+    unpack_panels(bytes_of(scales), n, k / formats::kMxBlockSize, row_major_scales);
+  });
+  codes.device().synchronize();
 }
 
 }  // namespace mxvideo::kernels

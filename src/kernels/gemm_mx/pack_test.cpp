@@ -13,7 +13,7 @@ namespace {
 
 TEST(GemmMxPack, LayoutIsTheDocumentedOne) {
   const Problem p = Problem::random({1, 70, 96}, 19, 1, 200);
-  const PackedMxWeight weight = p.packed();
+  const MxPanels weight = p.packed();
   const auto* codes = reinterpret_cast<const uint8_t*>(weight.codes.data());
   const auto* scales = reinterpret_cast<const uint8_t*>(weight.scales.data());
   ASSERT_EQ(weight.codes.bytes(), 96 * 96);
@@ -37,7 +37,7 @@ TEST(GemmMxPack, UnpackIsTheInverse) {
       const Problem p = Problem::random({1, n, k}, 20, 0, 254);
       std::vector<uint8_t> codes(p.w_codes.size());
       std::vector<uint8_t> scales(p.w_scales.size());
-      unpack_mx_weight(p.packed(), codes.data(), scales.data());
+      p.packed().unpack(codes.data(), scales.data());
       ASSERT_EQ(codes, p.w_codes);
       ASSERT_EQ(scales, p.w_scales);
     }
@@ -86,10 +86,10 @@ void expect_same_on_every_target(const Problem& p, int64_t blocks, formats::MxEl
     EXPECT_EQ(survey.signal, expected.signal) << target << " " << blocks;
     EXPECT_EQ(survey.max_scale, expected.max_scale) << target;
     EXPECT_EQ(survey.fills_scales, expected.fills_scales) << target;
-    const PackedMxWeight weight =
-        pack_mx_weight(p.w_codes.data(), p.w_scales.data(), 32, blocks * kBlock, element);
+    const MxPanels weight =
+        pack_mx_panels(p.w_codes.data(), p.w_scales.data(), 32, blocks * kBlock, element);
     std::vector<uint8_t> codes(p.w_codes.size()), scales(p.w_scales.size());
-    unpack_mx_weight(weight, codes.data(), scales.data());
+    weight.unpack(codes.data(), scales.data());
     EXPECT_EQ(codes, p.w_codes) << target << " " << blocks;
     EXPECT_EQ(scales, p.w_scales) << target << " " << blocks;
   });
@@ -123,7 +123,7 @@ TEST(GemmMxFast, NoiseIsBoundedFromTheWeights) {
         signal += std::pow(element * scale, 2);
       }
     }
-    const PackedMxWeight weight = p.packed();
+    const MxPanels weight = p.packed();
     EXPECT_GE(weight.fast_noise, noise / signal) << kind;
     if (kind == "gaussian") {
       EXPECT_LE(weight.fast_noise, 2 * noise / signal);
@@ -141,7 +141,7 @@ TEST(GemmMxFast, NoiseIsBoundedFromTheWeights) {
 }
 
 TEST(GemmMxChoice, NeedsNoFeaturesAndNoNoise) {
-  const PackedMxWeight weight = Problem::random({1, 33, 96}, 25).packed();
+  const MxPanels weight = Problem::random({1, 33, 96}, 25).packed();
   Context context;
   context.cpu = kCpuNone;
   for (const char* row : {"highway", "reference"}) {

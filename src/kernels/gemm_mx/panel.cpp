@@ -32,13 +32,12 @@ int signal_of(int code) {
 
 }  // namespace
 
-MxWeightPacker::Survey survey_blocks_reference(const uint8_t* codes, const uint8_t* scales,
-                                               int64_t blocks,
-                                               formats::MxElement element) noexcept {
+MxPanelPacker::Survey survey_blocks_reference(const uint8_t* codes, const uint8_t* scales,
+                                              int64_t blocks, formats::MxElement element) noexcept {
   constexpr int kParts = 4;  // of a block, each with a sum of its own
   const bool int8 = element == formats::MxElement::kInt8;
   double noise[kParts] = {}, signal[kParts] = {};
-  MxWeightPacker::Survey result;
+  MxPanelPacker::Survey result;
   for (int64_t b = 0; b < blocks; ++b) {
     const int exponent = scales[b] - 127;
     const auto square = std::bit_cast<double>(static_cast<uint64_t>(1023 + 2 * exponent) << 52);
@@ -57,8 +56,8 @@ MxWeightPacker::Survey survey_blocks_reference(const uint8_t* codes, const uint8
       signal[part] += square * part_signal;
     }
     result.max_scale = std::max(result.max_scale, scales[b]);
-    const bool fills = largest >= (int8 ? 1 : k64) && scales[b] >= PackedMxWeight::kSmallestScale &&
-                       scales[b] <= PackedMxWeight::kLargestScale;
+    const bool fills = largest >= (int8 ? 1 : k64) && scales[b] >= MxPanels::kSmallestScale &&
+                       scales[b] <= MxPanels::kLargestScale;
     result.fills_scales = result.fills_scales && (fills || largest == 0);
   }
   result.fast_noise = (noise[0] + noise[1]) + (noise[2] + noise[3]);

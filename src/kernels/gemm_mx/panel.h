@@ -1,10 +1,10 @@
-// What packing a weight does to the rows of one panel; see PackedMxWeight. Vectorized, on the
+// What packing a weight does to the rows of one panel; see MxPanels. Vectorized, on the
 // calling thread.
 #pragma once
 
 #include <cstdint>
 
-#include "kernels/gemm_mx/gemm_mx.h"
+#include "kernels/gemm_mx/mx_panels.h"
 
 namespace mxvideo::kernels {
 
@@ -13,10 +13,10 @@ namespace mxvideo::kernels {
 int64_t transpose_panel(const uint8_t* rows, int64_t length, uint8_t* panel) noexcept;
 
 // `codes` [blocks, 32] and `scales` [blocks].
-MxWeightPacker::Survey survey_blocks(const uint8_t* codes, const uint8_t* scales, int64_t blocks,
-                                     formats::MxElement element) noexcept;
+MxPanelPacker::Survey survey_blocks(const uint8_t* codes, const uint8_t* scales, int64_t blocks,
+                                    formats::MxElement element) noexcept;
 // The same, element by element; the same bits.
-MxWeightPacker::Survey survey_blocks_reference(const uint8_t* codes, const uint8_t* scales,
-                                               int64_t blocks, formats::MxElement element) noexcept;
+MxPanelPacker::Survey survey_blocks_reference(const uint8_t* codes, const uint8_t* scales,
+                                              int64_t blocks, formats::MxElement element) noexcept;
 
 }  // namespace mxvideo::kernels

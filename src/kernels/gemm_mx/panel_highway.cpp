@@ -17,8 +17,8 @@ namespace {
 
 int64_t transpose(const uint8_t*, int64_t, uint8_t*) { return 0; }
 
-MxWeightPacker::Survey survey(const uint8_t* codes, const uint8_t* scales, int64_t blocks,
-                              formats::MxElement element) {
+MxPanelPacker::Survey survey(const uint8_t* codes, const uint8_t* scales, int64_t blocks,
+                             formats::MxElement element) {
   return survey_blocks_reference(codes, scales, blocks, element);
 }
 
@@ -26,7 +26,7 @@ MxWeightPacker::Survey survey(const uint8_t* codes, const uint8_t* scales, int64
 
 namespace hn = hwy::HWY_NAMESPACE;
 
-constexpr int64_t kPanel = PackedMxWeight::kPanel;
+constexpr int64_t kPanel = MxPanels::kPanel;
 constexpr int64_t kBlock = formats::kMxBlockSize;
 constexpr int64_t kSide = 16;  // bytes of a row of a square, and rows
 
@@ -141,13 +141,13 @@ class BlockSums {
 };
 
 template <formats::MxElement kElement>
-HWY_INLINE MxWeightPacker::Survey survey_of(const uint8_t* codes, const uint8_t* scales,
-                                            int64_t blocks) {
+HWY_INLINE MxPanelPacker::Survey survey_of(const uint8_t* codes, const uint8_t* scales,
+                                           int64_t blocks) {
   constexpr bool kInt8 = kElement == formats::MxElement::kInt8;
   const Bytes d;
   // Of INT8 only zero matters, which has no sign; of E4M3 the code of 64.
   const ByteVec smallest = hn::Set(d, kInt8 ? uint8_t{1} : uint8_t{0x68});
-  MxWeightPacker::Survey result;
+  MxPanelPacker::Survey result;
   BlockSums noise, signal;
   for (int64_t b = 0; b < blocks; ++b) {
     const uint8_t scale = scales[b];
@@ -164,8 +164,7 @@ HWY_INLINE MxWeightPacker::Survey survey_of(const uint8_t* codes, const uint8_t*
       }
     }
     result.max_scale = HWY_MAX(result.max_scale, scale);
-    const bool in_range =
-        scale >= PackedMxWeight::kSmallestScale && scale <= PackedMxWeight::kLargestScale;
+    const bool in_range = scale >= MxPanels::kSmallestScale && scale <= MxPanels::kLargestScale;
     if (HWY_UNLIKELY(!in_range || hn::AllTrue(d, hn::Lt(largest, smallest)))) {
       const bool zero = hn::AllTrue(d, hn::Eq(largest, hn::Zero(d)));
       result.fills_scales = result.fills_scales && zero;
@@ -176,8 +175,8 @@ HWY_INLINE MxWeightPacker::Survey survey_of(const uint8_t* codes, const uint8_t*
   return result;
 }
 
-MxWeightPacker::Survey survey(const uint8_t* codes, const uint8_t* scales, int64_t blocks,
-                              formats::MxElement element) {
+MxPanelPacker::Survey survey(const uint8_t* codes, const uint8_t* scales, int64_t blocks,
+                             formats::MxElement element) {
   using formats::MxElement;
   return element == MxElement::kInt8 ? survey_of<MxElement::kInt8>(codes, scales, blocks)
                                      : survey_of<MxElement::kE4m3>(codes, scales, blocks);
@@ -199,8 +198,8 @@ int64_t transpose_panel(const uint8_t* rows, int64_t length, uint8_t* panel) noe
   return HWY_DYNAMIC_DISPATCH(transpose)(rows, length, panel);
 }
 
-MxWeightPacker::Survey survey_blocks(const uint8_t* codes, const uint8_t* scales, int64_t blocks,
-                                     formats::MxElement element) noexcept {
+MxPanelPacker::Survey survey_blocks(const uint8_t* codes, const uint8_t* scales, int64_t blocks,
+                                    formats::MxElement element) noexcept {
   return HWY_DYNAMIC_DISPATCH(survey)(codes, scales, blocks, element);
 }
 

@@ -29,7 +29,7 @@ class GemmMxQuantizedOutput : public GemmRowTest {
                  .options = options},
                 context);
     std::vector<uint8_t> codes(expected_codes.size(), 0xaa), scales(expected_scales.size(), 0xaa);
-    const PackedMxWeight weight = p.packed();
+    const MxPanels weight = p.packed();
     GemmMxCall quantized{args};
     quantized.x_codes = p.x_codes.data();
     quantized.x_scales = p.x_scales.data();
@@ -71,7 +71,7 @@ TEST_P(GemmMxQuantizedOutput, KeepsNan) {
 
 TEST(GemmMx, QuantizesItsOutputByTheRowOfTheContext) {
   const Problem p = Problem::random({3, 64, 64}, 10);
-  const PackedMxWeight weight = p.packed();
+  const MxPanels weight = p.packed();
   std::vector<uint8_t> codes(size_t{3} * 64), scales(size_t{3} * 2);
   Context context;
   context.policy.forced_rows["quantize_mx"] = "reference";

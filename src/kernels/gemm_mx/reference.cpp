@@ -10,6 +10,7 @@
 #include "formats/int8.h"
 #include "formats/mx_block.h"
 #include "kernels/gemm_mx/blocked.h"
+#include "kernels/gemm_mx/mx_panels.h"
 
 namespace mxvideo::kernels {
 
@@ -22,10 +23,10 @@ float decode_fast(uint8_t code) { return std::round(formats::decode_e4m3(code) /
 // x[i] · w[j] without epilogue.
 double dot(const GemmMxArgs& args, int64_t i, int64_t j, Decode decode) noexcept {
   constexpr int64_t kBlock = formats::kMxBlockSize;
-  constexpr int64_t kPanel = PackedMxWeight::kPanel;
+  constexpr int64_t kPanel = MxPanels::kPanel;
   const int64_t k = args.weight->k;
-  const auto* codes = reinterpret_cast<const uint8_t*>(args.weight->codes.data());
-  const auto* scales = reinterpret_cast<const uint8_t*>(args.weight->scales.data());
+  const auto* codes = reinterpret_cast<const uint8_t*>(panels_of(args).codes.data());
+  const auto* scales = reinterpret_cast<const uint8_t*>(panels_of(args).scales.data());
   const uint8_t* panel_codes = codes + j / kPanel * kPanel * k + j % kPanel;
   const uint8_t* panel_scales = scales + j / kPanel * kPanel * (k / kBlock) + j % kPanel;
   double acc = 0;
@@ -41,7 +42,7 @@ double dot(const GemmMxArgs& args, int64_t i, int64_t j, Decode decode) noexcept
 }
 
 void run(const GemmMxCall& args, Decode decode) noexcept {
-  constexpr int64_t kPanel = PackedMxWeight::kPanel;
+  constexpr int64_t kPanel = MxPanels::kPanel;
   const int64_t n = args.weight->n;
   const int64_t panels = ceil_div(n, kPanel);
   parallel_for(args.m * panels, 1, [&](int64_t begin, int64_t end) {

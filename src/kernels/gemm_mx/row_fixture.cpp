@@ -125,7 +125,7 @@ void GemmRowTest::TearDown() {
 }
 
 Guarded GemmRowTest::run(const Problem& p, GemmMxArgs args) const {
-  const PackedMxWeight weight = p.packed();
+  const MxPanels weight = p.packed();
   Guarded y(p.shape().m * p.shape().n);
   args.x_codes = p.x_codes.data();
   args.x_scales = p.x_scales.data();

@@ -72,7 +72,7 @@ class GemmRowTest : public testing::TestWithParam<TestRow> {
   // E4M3 elements become integers.
   bool integer() const { return GetParam().kind == Kind::kInt16 || fast(); }
   bool bf16() const { return GetParam().kind == Kind::kBf16; }
-  // Takes weights only that are PackedMxWeight::fills_scales.
+  // Takes weights only that are MxPanels::fills_scales.
   bool needs_filled_scales() const { return integer() || bf16(); }
   // By how much an element moves at most, in its block's scale.
   double rounding() const { return fast() ? 2 : integer() ? 0x1p-5 : 0; }

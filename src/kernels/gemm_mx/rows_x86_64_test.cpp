@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "kernels/gemm_mx/gemm_mx.h"
+#include "kernels/gemm_mx/mx_panels.h"
 #include "kernels/gemm_mx/test_problem.h"
 
 namespace mxvideo::kernels::test {
@@ -16,7 +16,7 @@ TEST(GemmMxChoice, TellsTheRowAndABoundOfItsNoise) {
   std::fill(p.w_codes.begin(), p.w_codes.end(), uint8_t{0x1c});
   for (size_t i = 0; i < p.w_codes.size(); i += kBlock) p.w_codes[i] = 0x68;
   ASSERT_EQ(e4m3_value(0x1c), kMoved);
-  const PackedMxWeight weight = p.packed();
+  const MxPanels weight = p.packed();
   const double int16_noise = 31 * 0x1p-10 / (64 * 64 + 31 * kMoved * kMoved);
   Context context;
   const auto expect = [&](CpuFeatures cpu, const char* row, double lowest, double highest) {
@@ -41,7 +41,7 @@ TEST(GemmMxChoice, TellsTheRowAndABoundOfItsNoise) {
 TEST(GemmMxChoice, IntegerRowsAddNothingToInt8) {
   Context context;
   context.cpu = kCpuAvx2;
-  const PackedMxWeight weight = Problem::random_int8({1, 33, 96}, 24).packed();
+  const MxPanels weight = Problem::random_int8({1, 33, 96}, 24).packed();
   const GemmMxChoice choice = choose_gemm_mx(weight, context);
   EXPECT_STREQ(choice.row, "avx2_int16");
   EXPECT_EQ(choice.noise, 0);

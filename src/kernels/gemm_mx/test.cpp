@@ -20,7 +20,7 @@ using mxvideo::test::Guarded;
 class GemmMxRow : public GemmRowTest {
  protected:
   bool rejects(const Problem& p) const {
-    const PackedMxWeight weight = p.packed();
+    const MxPanels weight = p.packed();
     return refuses(GetParam().row, {.x_codes = p.x_codes.data(),
                                     .x_scales = p.x_scales.data(),
                                     .weight = &weight,
@@ -86,8 +86,8 @@ TEST_P(GemmMxRow, EveryBlockUsesItsOwnScales) {
 // non-zero element per row, so that each output is a single exact product.
 class GemmMxRowOnEveryCode : public GemmMxRow {
  protected:
-  int first_scale() const { return needs_filled_scales() ? PackedMxWeight::kSmallestScale : 0; }
-  int last_scale() const { return needs_filled_scales() ? PackedMxWeight::kLargestScale : 246; }
+  int first_scale() const { return needs_filled_scales() ? MxPanels::kSmallestScale : 0; }
+  int last_scale() const { return needs_filled_scales() ? MxPanels::kLargestScale : 246; }
 
   // What the row takes for an element.
   double taken(uint8_t code) const {
@@ -153,7 +153,7 @@ TEST_P(GemmMxRow, ScalesThatMightOverflowAreDeclinedOrRight) {
     Problem p = Problem::random({3, 5, 64}, 3, 100, 100);
     p.x_scales[2] = static_cast<uint8_t>(x_scale);
     p.w_scales[3] = static_cast<uint8_t>(w_scale);
-    const PackedMxWeight weight = p.packed();
+    const MxPanels weight = p.packed();
     Guarded y(15);
     const GemmMxArgs args = {.x_codes = p.x_codes.data(),
                              .x_scales = p.x_scales.data(),
@@ -233,7 +233,7 @@ TEST_P(GemmMxRow, RowsOfAKindAgreeBitForBit) {
   if (std::string_view(GetParam().row.name).starts_with("reference")) return;
   const Shape shape = {31, 70, 544};
   const Problem p = Problem::random(shape, 9);
-  const PackedMxWeight weight = p.packed();
+  const MxPanels weight = p.packed();
   Guarded emulated(shape.m * shape.n);
   const GemmMicroKernel& kernel = fast()      ? kGemmMxAvx512VnniFastEmulated
                                   : bf16()    ? emulated_bf16(GetParam().name)
@@ -331,7 +331,7 @@ TEST_P(GemmMxRow, GatedResidualMayBeInPlace) {
   const std::vector<float> gate = random_floats(int64_t{3} * 50, 16);
   const std::vector<float> residual = random_floats(shape.m * shape.n, 17);
   const std::vector<int32_t> gate_row = {0, 2, 1, 1, 0, 2, 2, 0, 1};
-  const PackedMxWeight weight = p.packed();
+  const MxPanels weight = p.packed();
   for (const bool in_place : {false, true}) {
     for (const int gating : {0, 1, 2}) {  // none, one row, a row per token
       Guarded y(shape.m * shape.n);

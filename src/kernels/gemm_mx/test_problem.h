@@ -9,7 +9,7 @@
 #include <random>
 #include <vector>
 
-#include "kernels/gemm_mx/gemm_mx.h"
+#include "kernels/gemm_mx/mx_panels.h"
 
 namespace mxvideo::kernels::test {
 
@@ -102,8 +102,8 @@ class Problem {
     return p;
   }
 
-  PackedMxWeight packed() const {
-    return pack_mx_weight(w_codes.data(), w_scales.data(), shape_.n, shape_.k, element_);
+  MxPanels packed() const {
+    return pack_mx_panels(w_codes.data(), w_scales.data(), shape_.n, shape_.k, element_);
   }
 
   ExactSum exact_sum(int64_t i, int64_t j) const {

@@ -29,6 +29,7 @@ std::span<const Row<LayerNormArgs>> layer_norm_rows() { return kRows; }
 
 void layer_norm(const LayerNormArgs& args, Context& context) {
   const Row<LayerNormArgs>& row = select("layer_norm", layer_norm_rows(), args, context);
+  if (launched_by(row, args, context)) return;
   context.launch([args, &row] {
     parallel_for(args.rows, 1, [&](int64_t begin, int64_t end) {
       row.run(rows_of(args, begin, end - begin, args.y + begin * args.dim));
@@ -40,7 +41,7 @@ void layer_norm_mx(const LayerNormArgs& args, const MxOutput& output, Context& c
   const QuantizeMxArgs one_row = {.m = 1, .k = args.dim, .options = output.options};
   const Row<LayerNormArgs>& norm = select("layer_norm", layer_norm_rows(), args, context);
   const Row<QuantizeMxArgs>& quantize = select("quantize_mx", quantize_mx_rows(), one_row, context);
-  const auto scratch = std::make_shared<ThreadScratch>(context.device(), args.rows, args.dim);
+  const auto scratch = std::make_shared<ThreadScratch>(context.memory(), args.rows, args.dim);
   context.launch([args, output, one_row, &norm, &quantize, scratch] {
     const int64_t blocks = args.dim / formats::kMxBlockSize;
     parallel_for(args.rows, 1, [&](int64_t begin, int64_t end) {

@@ -4,7 +4,8 @@
 // channels, transposes, takes images apart into patches and joins them, and repeats values (stride
 // 0 in `from`). x and y do not overlap, and no two indices share an element of y.
 //
-// Bits are kept, but for kClampToOne: -1 below -1, 1 above 1, NaN stays NaN.
+// Bits are kept where x and y have one type, else values are rounded; but for kClampToOne: -1 below
+// -1, 1 above 1, NaN stays NaN.
 #pragma once
 
 #include <array>

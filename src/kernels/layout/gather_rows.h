@@ -8,8 +8,8 @@
 #include <span>
 #include <vector>
 
+#include "formats/dtype.h"
 #include "kernels/common/kernel_table.h"
-#include "tensor/dtype.h"
 
 namespace mxvideo::kernels {
 

@@ -42,8 +42,9 @@ void matmul(const MatmulArgs& args, Context& context) {
   if (whole.y_stride == 0) whole.y_stride = whole.n;
   if (whole.epilogue.residual_stride == 0) whole.epilogue.residual_stride = whole.y_stride;
   const MatmulRow& row = select("matmul", matmul_rows(), whole, context);
+  if (launched_by(row, whole, context)) return;
   const int64_t tiles = tile_count(whole.m, whole.n);
-  const auto scratch = std::make_shared<ThreadScratch>(context.device(), tiles, kMatmulScratch);
+  const auto scratch = std::make_shared<ThreadScratch>(context.memory(), tiles, kMatmulScratch);
   context.launch([whole, tiles, &row, scratch] {
     const int64_t row_tiles = ceil_div(whole.m, kMatmulTileRows);
     parallel_for(tiles, 1, [&](int64_t begin, int64_t end) {

@@ -13,9 +13,9 @@
 #include <cstdint>
 #include <span>
 
+#include "formats/dtype.h"
 #include "kernels/common/epilogue.h"
 #include "kernels/common/kernel_table.h"
-#include "tensor/dtype.h"
 
 namespace mxvideo::kernels {
 

@@ -46,6 +46,7 @@ void quantize_mx_piece(void (*quantize)(const QuantizeMxArgs&) noexcept, const f
 
 void quantize_mx(const QuantizeMxArgs& args, Context& context) {
   const auto& row = select("quantize_mx", quantize_mx_rows(), args, context);
+  if (launched_by(row, args, context)) return;
   // Rows of the matrix lie one behind the other and have no tails, so that it is one list of
   // blocks, which splits evenly for a single row as well.
   context.launch([args, &row] {

@@ -26,6 +26,7 @@ std::span<const Row<RopeArgs>> rope_rows() { return kRows; }
 
 void rope(const RopeArgs& args, Context& context) {
   const Row<RopeArgs>& row = select("rope", rope_rows(), args, context);
+  if (launched_by(row, args, context)) return;
   context.launch([args, &row] {
     parallel_for(args.rows, 1,
                  [&](int64_t begin, int64_t end) { row.run(rows_of(args, begin, end - begin)); });

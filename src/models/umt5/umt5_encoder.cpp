@@ -129,13 +129,13 @@ Pass::Pass(const Umt5Config& config, const Umt5Run& run, int64_t length)
       length_(length),
       buckets_(bucket_rows(config, length)),
       hidden_(run.context->tensor({length, config.d_model})),
-      normed_(run.context->tensor({length, config.d_model})),
-      q_(run.context->tensor({length, config.num_heads * config.d_kv})),
-      k_(run.context->tensor({length, config.num_heads * config.d_kv})),
-      v_(run.context->tensor({length, config.num_heads * config.d_kv})),
-      heads_(run.context->tensor({length, config.num_heads * config.d_kv})),
-      gate_(run.context->tensor({length, config.d_ff})),
-      up_(run.context->tensor({length, config.d_ff})),
+      normed_(run.context->activations({length, config.d_model})),
+      q_(run.context->activations({length, config.num_heads * config.d_kv})),
+      k_(run.context->activations({length, config.num_heads * config.d_kv})),
+      v_(run.context->activations({length, config.num_heads * config.d_kv})),
+      heads_(run.context->activations({length, config.num_heads * config.d_kv})),
+      gate_(run.context->activations({length, config.d_ff})),
+      up_(run.context->activations({length, config.d_ff})),
       bias_(run.context->tensor({config.num_heads, 2 * length - 1})) {}
 
 void Pass::embed(const Tensor& embedding, std::span<const int32_t> ids) {
@@ -203,9 +203,11 @@ void Pass::feed_forward(const Block& block, const std::string& prefix) {
 }
 
 Tensor Pass::finish(const Tensor& final_norm) {
-  normalize(final_norm, normed_);
-  observe("final_norm", normed_);
-  return std::move(normed_);
+  normed_ = Tensor();
+  Tensor text = run_.context->tensor(hidden_.shape());
+  normalize(final_norm, text);
+  observe("final_norm", text);
+  return text;
 }
 
 void Pass::normalize(const Tensor& weight, Tensor& out) {

@@ -284,7 +284,7 @@ void feed_forward(const Pass& pass, const WanBlockWeights& block, const Tensor& 
   const Layers layers(pass.context, "feed forward");
   const int64_t dim = pass.config.dim(), ffn_dim = pass.config.ffn_dim;
   Tensor gelu;  // of all tokens, for the probe
-  if (pass.input.probe != nullptr) gelu = pass.context.tensor({pass.tokens, ffn_dim});
+  if (pass.input.probe != nullptr) gelu = pass.context.activations({pass.tokens, ffn_dim});
   for (int64_t first = 0; first < pass.tokens; first += pass.work.ffn.dim(0)) {
     const int64_t count = std::min(pass.work.ffn.dim(0), pass.tokens - first);
     LinearInput normed = modulated_norm(pass, modulation, kFfnShift, kFfnScale, {first, count});

@@ -18,7 +18,7 @@ using quantization::LinearInput;
 // The tokens and, when there are fewer than `rows`, a row of padding.
 Tensor distinct_rows(const Tensor& text, int64_t rows, kernels::Context& context) {
   const int64_t tokens = text.dim(0), dim = text.dim(1);
-  Tensor distinct = context.tensor({std::min(tokens + 1, rows), dim});
+  Tensor distinct = context.activations({std::min(tokens + 1, rows), dim});
   kernels::copy_nd({.x = text, .y = distinct, .axes = {{{tokens * dim, 1, 1}}}}, context);
   if (tokens < rows) kernels::fill({.y = distinct.from(tokens * dim), .width = dim}, context);
   return distinct;
@@ -27,10 +27,10 @@ Tensor distinct_rows(const Tensor& text, int64_t rows, kernels::Context& context
 Tensor embed_text(const WanTransformerConfig& config, const WanTransformerWeights& w,
                   const Tensor& text, int64_t rows, kernels::Context& context) {
   LinearInput input(text, rows, config.text_dim);
-  Tensor hidden = context.tensor({rows, config.dim()});
+  Tensor hidden = context.activations({rows, config.dim()});
   w.text_linear_1->apply(input, {.y = hidden, .epilogue = {.kind = Epilogue::kGeluTanh}}, context);
   LinearInput hidden_input(hidden, rows, config.dim());
-  Tensor embedding = context.tensor({rows, config.dim()});
+  Tensor embedding = context.activations({rows, config.dim()});
   w.text_linear_2->apply(hidden_input, {.y = embedding}, context);
   return embedding;
 }
@@ -45,7 +45,7 @@ int64_t WanTextContext::bytes() const {
 
 Tensor all_text_rows(const Tensor& distinct, int64_t rows, kernels::Context& context) {
   const int64_t dim = distinct.dim(1), count = distinct.dim(0);
-  Tensor all = context.tensor({rows, dim});
+  Tensor all = context.activations({rows, dim});
   kernels::copy_nd({.x = distinct, .y = all, .axes = {{{count * dim, 1, 1}}}}, context);
   kernels::copy_nd({.x = distinct.from((count - 1) * dim),
                     .y = all.from(count * dim),
@@ -73,7 +73,7 @@ WanTextContext WanTransformer::encode_text(const WanTextInput& input,
   LinearInput embedded(embedding, rows, config_.dim());
   for (const WanBlockWeights& block : w.blocks) {
     if (input.cancellation != nullptr) input.cancellation->throw_if_cancelled();
-    Tensor k = context.tensor(embedding.shape()), v = context.tensor(embedding.shape());
+    Tensor k = context.activations(embedding.shape()), v = context.activations(embedding.shape());
     block.attn2.to_k->apply(embedded, {.y = k}, context);
     block.attn2.to_v->apply(embedded, {.y = v}, context);
     kernels::rms_norm({.x = k,

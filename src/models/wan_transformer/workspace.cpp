@@ -26,10 +26,10 @@ WanTransformerWorkspace::WanTransformerWorkspace(const WanTransformer& model, co
                         .head_dim = config.head_dim},
                        context);
   const auto [pt, ph, pw] = config.patch_size;
-  patches = context.tensor({tokens, config.in_channels * pt * ph * pw});
-  for (Tensor* rows : {&hidden, &normed, &q, &k, &v})
-    *rows = context.tensor({tokens, config.dim()});
-  ffn = context.tensor({ffn_rows(tokens), config.ffn_dim});
+  patches = context.activations({tokens, config.in_channels * pt * ph * pw});
+  hidden = context.tensor({tokens, config.dim()});
+  for (Tensor* rows : {&normed, &q, &k, &v}) *rows = context.activations({tokens, config.dim()});
+  ffn = context.activations({ffn_rows(tokens), config.ffn_dim});
   const int64_t bytes = model.quantized_input_bytes(tokens);
   if (bytes > 0) quantized = context.tensor({bytes}, DType::kU8);
 }

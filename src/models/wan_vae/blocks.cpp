@@ -46,7 +46,7 @@ void Pass::save_history(int slot, const Tensor& x, int64_t frames) {
   const int64_t frame_floats = x.count() / x.dim(0);
   const int64_t kept = std::min(frames, x.dim(0));
   Tensor& history = history_[index];
-  if (history.empty()) history = context().tensor({frames * frame_floats});
+  if (history.empty()) history = context().activations({frames * frame_floats});
   const int64_t zeros = (frames - kept) * frame_floats;
   if (zeros > 0) kernels::fill({.y = history, .width = zeros}, context());
   const int64_t values = kept * frame_floats;
@@ -106,8 +106,8 @@ void ConvLayer::declare(ParameterSink& sink) {
 
 Tensor ConvLayer::buffer(const Feature& like, const Pass& pass) const {
   const int64_t history = remembered_frames(pass);
-  Tensor result = pass.context().tensor({history + like.frames(), like.window.height(),
-                                         like.window.width(), options_.shape.in_channels});
+  Tensor result = pass.context().activations({history + like.frames(), like.window.height(),
+                                              like.window.width(), options_.shape.in_channels});
   if (history > 0) {
     pass.load_history(slot_, result, result.count() / result.dim(0) * history);
   }
@@ -213,10 +213,10 @@ void AttentionBlock::declare(ParameterSink& sink) {
 Feature AttentionBlock::forward(const Feature& x, Pass& pass) const {
   const int64_t positions = x.window.height() * x.window.width();
   kernels::Context& context = pass.context();
-  Tensor normed = context.tensor(x.values.shape());
+  Tensor normed = context.activations(x.values.shape());
   norm_.run(x.values, normed, false, pass);
-  Tensor qkv = context.tensor({positions, 3 * channels_});
-  Tensor result = context.tensor(x.values.shape());
+  Tensor qkv = context.activations({positions, 3 * channels_});
+  Tensor result = context.activations(x.values.shape());
   for (int64_t frame = 0; frame < x.frames(); ++frame) {
     const int64_t offset = frame * positions * channels_;
     kernels::matmul({.x = normed.from(offset),

@@ -90,13 +90,13 @@ void check_shortcuts(const WanVaeConfig& config, const std::string& origin) {
   }
 }
 
-void scale_channels(const WanVaeConfig& config, Tensor& latents, kernels::ChannelAffineOp op,
-                    kernels::Context& context) {
+void scale_channels(kernels::ChannelAffineOp op, const WanVaeConfig& config, const Tensor& latents,
+                    Tensor& result, kernels::Context& context) {
   check(latents.shape().rank() >= 1 && latents.dim(0) == config.z_dim,
         "wan_vae: latents are " + latents.shape().to_string() + ", expected [z_dim, …]");
   kernels::channel_affine({.op = op,
                            .x = latents,
-                           .y = latents,
+                           .y = result,
                            .per_channel = latents.count() / config.z_dim,
                            .mean = config.latents_mean,
                            .deviation = config.latents_std},
@@ -146,12 +146,14 @@ WanVaeConfig WanVaeConfig::from_json(const nlohmann::json& json, const std::stri
   return config;
 }
 
-void normalize_latents(const WanVaeConfig& config, Tensor& latents, kernels::Context& context) {
-  scale_channels(config, latents, kernels::ChannelAffineOp::kNormalize, context);
+void normalize_latents(const WanVaeConfig& config, const Tensor& latents, Tensor& result,
+                       kernels::Context& context) {
+  scale_channels(kernels::ChannelAffineOp::kNormalize, config, latents, result, context);
 }
 
-void denormalize_latents(const WanVaeConfig& config, Tensor& latents, kernels::Context& context) {
-  scale_channels(config, latents, kernels::ChannelAffineOp::kDenormalize, context);
+void denormalize_latents(const WanVaeConfig& config, const Tensor& latents, Tensor& result,
+                         kernels::Context& context) {
+  scale_channels(kernels::ChannelAffineOp::kDenormalize, config, latents, result, context);
 }
 
 }  // namespace mxvideo::models

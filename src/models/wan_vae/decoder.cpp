@@ -74,7 +74,7 @@ Feature Decoder::up(Feature features, Pass& pass) const {
   Feature hidden = std::move(features);
   for (const Stage& stage : stages_) hidden = stage.forward(std::move(hidden), pass);
   if (pass.observes()) {
-    Tensor normed = pass.context().tensor(hidden.values.shape());
+    Tensor normed = pass.context().activations(hidden.values.shape());
     norm_out_.run(hidden.values, normed, false, pass);
     pass.observe("decoder.norm_out", normed);
   }

@@ -73,7 +73,7 @@ Feature Encoder::down(const Feature& patches, Pass& pass) const {
 Tensor Encoder::to_latent(const Feature& features, Pass& pass) const {
   Feature hidden = mid_.forward(features, pass);
   if (pass.observes()) {
-    Tensor normed = pass.context().tensor(hidden.values.shape());
+    Tensor normed = pass.context().activations(hidden.values.shape());
     norm_out_.run(hidden.values, normed, false, pass);
     pass.observe("encoder.norm_out", normed);
   }
@@ -81,7 +81,7 @@ Tensor Encoder::to_latent(const Feature& features, Pass& pass) const {
   pass.observe("encoder.conv_out", hidden.values);
   const Tensor moments = quant_conv_.run_on(hidden, pass);
   // The mode of the posterior is its mean, the first half of the channels.
-  Tensor mode = pass.context().tensor(
+  Tensor mode = pass.context().activations(
       {hidden.frames(), hidden.window.height(), hidden.window.width(), z_dim_});
   kernels::copy_nd({.x = moments,
                     .y = mode,

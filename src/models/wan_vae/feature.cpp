@@ -73,7 +73,7 @@ Window Window::scaled_down(int64_t factor) const {
 
 Feature take(const Feature& x, int64_t first, int64_t count, const Window& window,
              kernels::Context& context) {
-  Feature part{context.tensor({count, window.height(), window.width(), x.channels()}), window};
+  Feature part{context.activations({count, window.height(), window.width(), x.channels()}), window};
   const int64_t row = window.width() * x.channels();
   kernels::copy_nd({.x = x.values.from(offset_in(x, first, window)),
                     .y = part.values,
@@ -107,7 +107,7 @@ void upsample_nearest(const UpsampleArgs& args, kernels::Context& context) {
   const int64_t pixel = args.channels * args.copies;
   const int64_t frame = args.frame / args.copies * args.height * args.width * pixel +
                         args.frame % args.copies * args.channels;
-  kernels::copy_nd({.x = args.x + frame,
+  kernels::copy_nd({.x = args.x.from(frame),
                     .y = args.y,
                     .axes = {{{args.height, args.width * pixel, 4 * args.width * args.channels},
                               {2, 0, 2 * args.width * args.channels},
@@ -133,7 +133,7 @@ Feature patchify(const Tensor& video, int64_t first_frame, int64_t frames, const
                  int64_t patch, kernels::Context& context) {
   const int64_t channels = video.dim(3), height = video.dim(1), width = video.dim(2);
   const int64_t folded = channels * patch * patch;
-  Feature result{context.tensor({frames, window.height(), window.width(), folded}), window};
+  Feature result{context.activations({frames, window.height(), window.width(), folded}), window};
   const int64_t row = first_frame * height + window.top * patch;
   kernels::copy_nd({.x = video.from((row * width + window.left * patch) * channels),
                     .y = result.values,

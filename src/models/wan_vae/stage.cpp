@@ -69,9 +69,9 @@ Feature Resample::upsample(const Feature& x, Pass& pass) const {
   const int64_t height = result.window.height();
   const int64_t width = result.window.width();
   kernels::Context& context = pass.context();
-  result.values = context.tensor({frames, height, width, options_.out_channels});
+  result.values = context.activations({frames, height, width, options_.out_channels});
   // Frame by frame: the upsampled input is the largest tensor of the whole decoder.
-  Tensor enlarged = context.tensor({height, width, options_.channels});
+  Tensor enlarged = context.activations({height, width, options_.channels});
   for (int64_t frame = 0; frame < frames; ++frame) {
     upsample_nearest({.x = doubles ? doubled : x.values,
                       .y = enlarged,

@@ -100,8 +100,8 @@ Tensor blend_tiles(const Window& frame, const BlendGrid& source, const BlendGrid
       if (row > 0) blend_into(above[at], tile, blend_height, true, context);
       if (column > 0) blend_into(tiles[at - 1], tile, blend_width, false, context);
       if (result.empty()) {
-        result =
-            context.tensor({tile.dim(0), target_frame.height(), target_frame.width(), tile.dim(3)});
+        result = context.activations(
+            {tile.dim(0), target_frame.height(), target_frame.width(), tile.dim(3)});
       }
       paste(tile, row * target.stride_height, column * target.stride_width, target, result,
             context);

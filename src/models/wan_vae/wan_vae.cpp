@@ -135,9 +135,10 @@ class DecodeCall {
   // at 352x640 in seven: 5.9 GiB, where the video of 121 frames has 1.2 GiB and its samples 0.3.
   void tiles(const Feature& latents, const std::vector<Window>& tiles, Steps& steps,
              const Sink& sink) const {
-    Feature features{run_.context->tensor({latents.frames(), latents.window.height(),
-                                           latents.window.width(), decoder_.feature_channels()}),
-                     latents.window};
+    Feature features{
+        run_.context->activations({latents.frames(), latents.window.height(),
+                                   latents.window.width(), decoder_.feature_channels()}),
+        latents.window};
     {
       Pass pass(run_);
       const int64_t chunks = chunks_to_run(latents.frames(), *run_.context);
@@ -166,9 +167,9 @@ class DecodeCall {
     part.window = Window::whole(window.height(), window.width());
     Feature patches;
     patches.window = part.window.scaled_up(patches_per_latent());
-    patches.values = run_.context->tensor({config_.scale_factor_temporal * (part.frames() - 1) + 1,
-                                           patches.window.height(), patches.window.width(),
-                                           config_.out_channels});
+    patches.values = run_.context->activations(
+        {config_.scale_factor_temporal * (part.frames() - 1) + 1, patches.window.height(),
+         patches.window.width(), config_.out_channels});
     frames(part, false, steps,
            [&](int64_t first, const Feature& chunk) { put(chunk, first, patches, *run_.context); });
     return std::move(patches.values);
@@ -233,8 +234,8 @@ class EncodeCall {
 
   // Features of latent size -> mode [frames, h, w, z].
   Tensor latents(const Feature& features, bool observed, Steps& steps) const {
-    Feature result{run_.context->tensor({features.frames(), features.window.height(),
-                                         features.window.width(), config_.z_dim}),
+    Feature result{run_.context->activations({features.frames(), features.window.height(),
+                                              features.window.width(), config_.z_dim}),
                    features.window};
     Pass pass(run_, observed);
     const int64_t chunks = chunks_to_run(features.frames(), *run_.context);
@@ -256,9 +257,9 @@ class EncodeCall {
     const Window latent =
         Window::whole(frame.height() / patches_per_latent(), frame.width() / patches_per_latent());
     const int64_t chunks = (video.dim(0) - 1) / config_.scale_factor_temporal + 1;
-    Feature features{
-        run_.context->tensor({chunks, latent.height(), latent.width(), encoder_.latent_channels()}),
-        latent};
+    Feature features{run_.context->activations(
+                         {chunks, latent.height(), latent.width(), encoder_.latent_channels()}),
+                     latent};
     const int64_t halo = ceil_div(encoder_.halo(), patches_per_latent());
     for (const Window& window : tiles_to_run(tiles, halo, *run_.context)) {
       tile(video, frame, window, observed && tiles.size() == 1, steps, features);
@@ -365,7 +366,8 @@ void WanVae::decode(const Tensor& latents, const WanVaeRun& run,
   const int64_t frames = latents.dim(1);
   const int64_t scale = config_.scale_factor_spatial;
   const Window frame = Window::whole(latents.dim(2), latents.dim(3));
-  Feature input{run.context->tensor({frames, frame.height(), frame.width(), config_.z_dim}), frame};
+  Feature input{run.context->activations({frames, frame.height(), frame.width(), config_.z_dim}),
+                frame};
   transpose(latents, config_.z_dim, input.values, *run.context);
   const Shape video = decoded_shape(config_, shape);
   const auto hand_out = [&](int64_t first, const Feature& patches) {

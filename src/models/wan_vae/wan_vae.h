@@ -107,8 +107,11 @@ class WanVae {
 // That of the video that decode() makes of latents.
 Shape decoded_shape(const WanVaeConfig& config, const Shape& latents);
 
-// (x - mean) / std and its inverse, per channel, in place on [z_dim, …].
-void normalize_latents(const WanVaeConfig& config, Tensor& latents, kernels::Context& context);
-void denormalize_latents(const WanVaeConfig& config, Tensor& latents, kernels::Context& context);
+// (x - mean) / std and its inverse, per channel, of latents [z_dim, …] in `result`, which may be
+// `latents`.
+void normalize_latents(const WanVaeConfig& config, const Tensor& latents, Tensor& result,
+                       kernels::Context& context);
+void denormalize_latents(const WanVaeConfig& config, const Tensor& latents, Tensor& result,
+                         kernels::Context& context);
 
 }  // namespace mxvideo::models

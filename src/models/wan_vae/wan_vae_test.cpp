@@ -172,11 +172,11 @@ TEST(WanVae, NormalizesLatentsByChannel) {
   kernels::Context context;
   const WanVaeConfig config = load_vae_config("2.1");
   Tensor latents = Tensor::zeros({16, 1, 1, 2});
-  denormalize_latents(config, latents, context);
+  denormalize_latents(config, latents, latents, context);
   EXPECT_EQ(latents.f32()[0], -0.7571f);
   EXPECT_EQ(latents.f32()[31], -0.2921f);
   latents.f32()[2] += 1.4541f;
-  normalize_latents(config, latents, context);
+  normalize_latents(config, latents, latents, context);
   EXPECT_EQ(latents.f32()[0], 0);
   EXPECT_NEAR(latents.f32()[2], 1, 1e-6);
 }

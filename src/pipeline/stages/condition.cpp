@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "kernels/common/working_memory.h"
 #include "media/image_resize.h"
 #include "pipeline/image_condition.h"
 #include "pipeline/run.h"
@@ -33,10 +34,22 @@ Tensor prepare_image(Run& run, const media::RgbImage& image) {
 
 }  // namespace
 
+Tensor make_condition(const Engine& engine, const ResolvedRequest& request,
+                      const models::WanVae& vae, const ConditionVideo& video,
+                      const models::WanVaeRun& run) {
+  Tensor latents = vae.encode(*video.frames, run);
+  models::normalize_latents(engine.vae_config(), latents, latents, *run.context);
+  if (engine.variant() == checkpoint::WanVariant::kTI2V) return latents;
+  return i2v_condition(latents,
+                       {.frames = request.num_frames,
+                        .stride = engine.vae_config().scale_factor_temporal,
+                        .last_is_given = video.last_is_given},
+                       *run.context);
+}
+
 void encode_condition(Run& run) {
   if (!run.asked.image) return;
   const Tensor first = prepare_image(run, *run.asked.image);
-  const models::WanVaeConfig& config = run.engine.vae_config();
   const bool ti2v = run.engine.variant() == checkpoint::WanVariant::kTI2V;
   const VaeUse vae(run, vae_source(run.engine), {.encoder = true, .decoder = false});
   const StageTimer timer(run.report, "encode_image");
@@ -49,14 +62,18 @@ void encode_condition(Run& run) {
   } else {
     video = condition_video(first, nullptr, run.request.num_frames, run.context);
   }
-  Tensor latents = vae->encode(video, vae_run(run, "encode image", run.request.vae_tiling));
-  models::normalize_latents(config, latents, run.context);
-  run.condition = ti2v ? std::move(latents)
-                       : i2v_condition(latents,
-                                       {.frames = run.request.num_frames,
-                                        .stride = config.scale_factor_temporal,
-                                        .last_is_given = run.asked.last_image.has_value()},
-                                       run.context);
+  const auto encode = [&](const models::WanVaeRun& call) {
+    return make_condition(run.engine, run.request, *vae,
+                          {.frames = &video, .last_is_given = run.asked.last_image.has_value()},
+                          call);
+  };
+  const bool tiling = run.request.vae_tiling;
+  const kernels::WorkingMemory memory(
+      run.context, kernels::plan_working_memory(run.context, [&](kernels::Context& dry) {
+        encode({.context = &dry, .tiling = vae_tiles(tiling)});
+      }));
+  run.condition = encode(vae_run(run, "encode image", tiling)).copy_to(run.context.device());
+  run.context.device().synchronize();
 }
 
 }  // namespace mxvideo::pipeline

@@ -8,6 +8,7 @@
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/wan/key_map.h"
 #include "device/dry_device.h"
+#include "kernels/common/working_memory.h"
 
 namespace mxvideo::pipeline {
 namespace {
@@ -21,17 +22,17 @@ models::WanVaeConfig read_config(const std::filesystem::path& directory) {
   return models::WanVaeConfig::from_json(read_json_file(path), path.string());
 }
 
-kernels::RunPolicy run_policy(const DecodeOptions& options) {
-  return {.forced_rows = options.forced_kernels};
-}
-
 void decode_latents(StageContext& stage, const VaeSource& source, const Tensor& normalised,
                     bool tiling) {
   const VaeUse vae(stage, source, {.encoder = false, .decoder = true});
   const StageTimer timer(stage.report, "decode");
-  Tensor latents = normalised.clone();
-  models::denormalize_latents(source.config, latents, stage.context);
-  vae->decode(latents, vae_run(stage, "decode", tiling), [&](const media::FramePart& part) {
+  const kernels::WorkingMemory memory(
+      stage.context, kernels::plan_working_memory(stage.context, [&](kernels::Context& dry) {
+        decode_frames(source.config, *vae, normalised,
+                      {.context = &dry, .tiling = vae_tiles(tiling)},
+                      [](const media::FramePart&) {});
+      }));
+  const auto hand_out = [&](const media::FramePart& part) {
     if (!stage.hooks.on_frames) return;
     const OnHost values(part.values);
     stage.hooks.on_frames({.values = *values,
@@ -39,10 +40,20 @@ void decode_latents(StageContext& stage, const VaeSource& source, const Tensor& 
                            .first_frame = part.first_frame,
                            .top = part.top,
                            .left = part.left});
-  });
+  };
+  decode_frames(source.config, *vae, normalised, vae_run(stage, "decode", tiling), hand_out);
+  stage.context.device().synchronize();
 }
 
 }  // namespace
+
+void decode_frames(const models::WanVaeConfig& config, const models::WanVae& vae,
+                   const Tensor& normalised, const models::WanVaeRun& run,
+                   FunctionRef<void(const media::FramePart&)> sink) {
+  Tensor latents = run.context->tensor(normalised.shape());
+  models::denormalize_latents(config, normalised, latents, *run.context);
+  vae.decode(latents, run, sink);
+}
 
 int64_t sink_bytes(const Shape& video, bool tiling) {
   return (tiling ? video[0] : 1) * video[1] * video[2] * video[3];
@@ -109,20 +120,22 @@ void LatentDecoder::check_latents(const Shape& latents, const std::string& origi
 
 int64_t LatentDecoder::planned_bytes(const Shape& latents) const {
   DryDevice device;
-  kernels::Context context(run_policy(options_), device);
+  kernels::Context context(options_.policy, device);
   models::WanVae vae(config_, {.encoder = false, .decoder = true});
   checkpoint::ParameterLoader loader;
   vae.declare_parameters(loader);
   loader.load_dry(files_, context);
-  device.reset_peak_allocated_bytes();
   const bool tiles = tiling(latents);
-  vae.decode(context.tensor(latents), {.context = &context, .tiling = vae_tiles(tiles)},
-             [](const media::FramePart&) {});
-  return device.peak_allocated_bytes() + sink_bytes(video_shape(latents), tiles);
+  const Tensor normalised(DType::kF32, latents, device);
+  const kernels::WorkingMemory memory(context);
+  decode_frames(config_, vae, normalised, {.context = &context, .tiling = vae_tiles(tiles)},
+                [](const media::FramePart&) {});
+  return device.peak_allocated_bytes() + memory.arena().extent() +
+         sink_bytes(video_shape(latents), tiles);
 }
 
 void LatentDecoder::decode(const Tensor& latents, const RunHooks& hooks) const {
-  StageContext stage{.hooks = hooks, .context = kernels::Context(run_policy(options_))};
+  StageContext stage{.hooks = hooks, .context = kernels::Context(options_.policy)};
   const VaeSource source{.config = config_, .files = files_, .residency = residency_};
   decode_latents(stage, source, latents, tiling(latents.shape()));
 }

@@ -28,6 +28,7 @@ class VaeUse {
  public:
   // Waits for others. Throws Code::kCancelled, and as loading does.
   VaeUse(StageContext& stage, const VaeSource& source, models::WanVaeParts parts);
+  const models::WanVae& operator*() const { return vae_->model; }
   const models::WanVae* operator->() const { return &vae_->model; }
 
  private:
@@ -49,10 +50,15 @@ bool uses_vae_tiling(VaeTilingMode mode, int64_t width, int64_t height);
 // the frame that it converts, or all of one that comes in tiles.
 int64_t sink_bytes(const Shape& video, bool tiling);
 
+// The latents of a run, as the solver leaves them, to parts of frames. In memory of the context.
+void decode_frames(const models::WanVaeConfig& config, const models::WanVae& vae,
+                   const Tensor& normalised, const models::WanVaeRun& run,
+                   FunctionRef<void(const media::FramePart&)> sink);
+
 struct DecodeOptions {
   std::filesystem::path vae;  // directory of its config.json and weights
   VaeTilingMode tiling = VaeTilingMode::kAuto;
-  std::map<std::string, std::string, std::less<>> forced_kernels = {};  // op -> row
+  kernels::RunPolicy policy = {};
 };
 
 // One decode at a time per object. Errors: of the VAE's files as Engine's.

@@ -2,9 +2,12 @@
 
 #include <algorithm>
 #include <chrono>
+#include <optional>
 
 #include "base/error.h"
 #include "base/system/memory_usage.h"
+#include "device/dry_device.h"
+#include "kernels/common/working_memory.h"
 #include "kernels/sampler/guidance.h"
 #include "pipeline/image_condition.h"
 #include "pipeline/numerics_guard.h"
@@ -24,6 +27,7 @@ struct ActiveExpert {
   int index = -1;
   const char* name = nullptr;
   std::shared_ptr<const Loaded<WanTransformer>> loaded;
+  std::unique_ptr<kernels::WorkingMemory> memory;  // of what follows, and of the steps
   std::unique_ptr<WanTransformerWorkspace> workspace;
   WanTextContext text = {};
   WanTextContext negative_text = {};  // no blocks without guidance
@@ -38,25 +42,41 @@ WanTextContext encode_text(Run& run, const WanTransformer& model, const Tensor& 
       run.context);
 }
 
+int64_t step_bytes(const Run& run, int index, const WanTransformer& model) {
+  DryDevice device(run.context.device());
+  kernels::Context dry(run.context.policy, device);
+  std::vector<int64_t> tokens = {run.text.dim(0)};
+  if (run.request.guided(index)) tokens.push_back(run.negative_text.dim(0));
+  return plan_step(run, index, model, tokens, !run.condition.empty(), dry).total;
+}
+
 // Holds at most one expert; asking for the other one releases it first.
 class ExpertSlot {
  public:
   explicit ExpertSlot(Run& run) : run_(run) {}
 
   const ActiveExpert& acquire(int index) {
-    if (expert_.index == index) return expert_;
-    expert_ = {};
+    if (expert_ && expert_->index == index) return *expert_;
+    expert_.reset();
     trim_heap();
-    load(index);
-    expert_.text = encode_text(run_, expert_.model(), run_.text);
+    auto loaded = load(index);
+    ActiveExpert& expert = expert_.emplace();
+    expert.index = index;
+    expert.name = run_.engine.experts()[static_cast<size_t>(index)].name.c_str();
+    expert.loaded = std::move(loaded);
+    expert.memory = std::make_unique<kernels::WorkingMemory>(
+        run_.context, step_bytes(run_, index, expert.model()));
+    expert.workspace = std::make_unique<WanTransformerWorkspace>(
+        expert.model(), run_.engine.latent_shape(run_.request), run_.context);
+    expert.text = encode_text(run_, expert.model(), run_.text);
     if (run_.request.guided(index)) {
-      expert_.negative_text = encode_text(run_, expert_.model(), run_.negative_text);
+      expert.negative_text = encode_text(run_, expert.model(), run_.negative_text);
     }
-    return expert_;
+    return expert;
   }
 
  private:
-  void load(int index) {
+  std::shared_ptr<const Loaded<WanTransformer>> load(int index) {
     const Engine& engine = run_.engine;
     const Expert& expert = engine.experts()[static_cast<size_t>(index)];
     const std::string phase = "load " + expert.name;
@@ -72,17 +92,12 @@ class ExpertSlot {
     component.quantization = expert.quantization->name();
     component.declared_in = expert.declared_origin;
     RunReport::add_layers(component, loaded->model.linears(), run_.context);
-    auto workspace = std::make_unique<WanTransformerWorkspace>(
-        loaded->model, engine.latent_shape(run_.request), run_.context);
-    expert_ = {.index = index,
-               .name = expert.name.c_str(),
-               .loaded = std::move(loaded),
-               .workspace = std::move(workspace)};
     run_.progress(phase, 1, 1);
+    return loaded;
   }
 
   Run& run_;
-  ActiveExpert expert_;
+  std::optional<ActiveExpert> expert_;
 };
 
 // What both forwards of a step see: latents with their conditioning, timesteps.
@@ -96,9 +111,9 @@ StepInput step_input(Run& run, int64_t timestep) {
   StepInput input;
   input.timesteps = {static_cast<float>(timestep)};
   if (run.condition.empty()) {
-    input.latents = run.latents.clone();
+    input.latents = run.latents.copy_to(run.context.memory());
   } else if (run.engine.variant() == WanVariant::kTI2V) {
-    input.latents = run.latents.clone();
+    input.latents = run.latents.copy_to(run.context.memory());
     set_first_frame(input.latents, run.condition, run.context);
     // Tokens of the given frame are clean: their timestep is 0.
     input.timesteps.push_back(0.0f);
@@ -113,6 +128,17 @@ StepInput step_input(Run& run, int64_t timestep) {
   return input;
 }
 
+// That of the prompt towards the guidance of the expert `index`, where it guides.
+void guide(const Run& run, int index, std::vector<Tensor>& velocities, kernels::Context& context) {
+  if (velocities.size() < 2) return;
+  kernels::guidance({.cond = velocities[0],
+                     .uncond = velocities[1],
+                     .y = velocities[0],
+                     .count = velocities[0].count(),
+                     .scale = static_cast<float>(run.request.guidance_of(index))},
+                    context);
+}
+
 Tensor predict(Run& run, const ActiveExpert& expert, const StepInput& step,
                FunctionRef<void(double part)> progress) {
   WanTransformerInput input{.latents = &step.latents,
@@ -124,17 +150,9 @@ Tensor predict(Run& run, const ActiveExpert& expert, const StepInput& step,
                             .progress = [&](int64_t done, int64_t total) {
                               progress(static_cast<double>(done) / static_cast<double>(total));
                             }};
-  const bool guided = run.request.guided(expert.index);
-  if (guided) input.texts.push_back(&expert.negative_text);
+  if (run.request.guided(expert.index)) input.texts.push_back(&expert.negative_text);
   std::vector<Tensor> velocities = expert.model().forward(input, *expert.workspace, run.context);
-  if (guided) {
-    kernels::guidance({.cond = velocities[0],
-                       .uncond = velocities[1],
-                       .y = velocities[0],
-                       .count = velocities[0].count(),
-                       .scale = static_cast<float>(run.request.guidance_of(expert.index))},
-                      run.context);
-  }
+  guide(run, expert.index, velocities, run.context);
   return std::move(velocities[0]);
 }
 
@@ -167,6 +185,40 @@ Tensor predict(Run& run, const ActiveExpert& expert, const StepInput& step,
 }
 
 }  // namespace
+
+StepMemory plan_step(const Run& run, int index, const WanTransformer& model,
+                     const std::vector<int64_t>& text_tokens, bool conditioned,
+                     kernels::Context& dry) {
+  StepMemory result;
+  const kernels::WorkingMemory memory(dry);
+  const Shape latents = run.engine.latent_shape(run.request);
+  const Shape shape{model.config().in_channels, latents[1], latents[2], latents[3]};
+  WanTransformerWorkspace workspace(model, latents, dry);
+  result.workspace = workspace.bytes();
+  std::vector<WanTextContext> texts;
+  for (const int64_t tokens : text_tokens) {
+    const Tensor text(DType::kF32, {tokens, model.config().text_dim}, dry.device());
+    texts.push_back(model.encode_text({.text = &text, .rows = kTextRows}, dry));
+    result.texts += texts.back().bytes();
+  }
+  const Tensor input = dry.tensor(shape);
+  WanTransformerInput call;
+  call.latents = &input;
+  call.timesteps = {0};
+  if (conditioned && run.engine.variant() == WanVariant::kTI2V) {
+    call.timesteps.push_back(0);
+    call.token_timestep.assign(static_cast<size_t>(model.token_count(shape)), 0);
+  }
+  for (const WanTextContext& text : texts) call.texts.push_back(&text);
+  std::vector<Tensor> velocities = model.forward(call, workspace, dry);
+  const kernels::Layers layers(dry, "sampler");
+  guide(run, index, velocities, dry);
+  Tensor sample(DType::kF32, latents, dry.device());
+  run.engine.make_solver(run.asked, run.request).step(velocities[0], &sample, dry);
+  all_finite(sample, dry);
+  result.total = memory.arena().extent();
+  return result;
+}
 
 void denoise(Run& run) {
   const StageTimer timer(run.report, "denoise");

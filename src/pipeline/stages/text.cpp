@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "kernels/common/working_memory.h"
 #include "pipeline/run.h"
 #include "pipeline/text_tokenizer.h"
 
@@ -118,8 +119,7 @@ std::optional<TextCache> open_text_cache(const Engine& engine) {
                    text_encoder_identity({.tokenizer = tokenizer_folder(engine.directory()),
                                           .text_encoder = engine.directory().path("text_encoder"),
                                           .quantization = std::move(scheme),
-                                          .forced_kernels = options.forced_kernels,
-                                          .compute = options.compute,
+                                          .policy = options.policy,
                                           .max_tokens = kTextRows}),
                    engine.text_config().d_model);
 }
@@ -135,22 +135,29 @@ void encode_prompts(Run& run) {
   if (prompts.empty()) return;
   const auto encoder = load_encoder(run);
   const StageTimer timer(run.report, "encode_prompt");
+  const kernels::WorkingMemory memory(
+      run.context, kernels::plan_working_memory(run.context, [&](kernels::Context& dry) {
+        for (const Prompt* prompt : prompts) encoder->model.encode(prompt->ids, dry);
+      }));
   const auto total = std::ssize(prompts);
   run.progress("encode prompt", 0, total);
   for (int64_t i = 0; i < total; ++i) {
     run.throw_if_cancelled();
     const Prompt& prompt = *prompts[static_cast<size_t>(i)];
     Tensor& text = text_of(run, prompt);
-    text = encoder->model.encode(
-        prompt.ids, {.context = &run.context,
-                     .cancellation = run.hooks.cancellation,
-                     .progress = [&](int64_t block, int64_t blocks) {
-                       run.within("encode prompt", i, total,
-                                  static_cast<double>(block) / static_cast<double>(blocks));
-                     }});
+    const auto progress = [&](int64_t block, int64_t blocks) {
+      run.within("encode prompt", i, total,
+                 static_cast<double>(block) / static_cast<double>(blocks));
+    };
+    text = encoder->model
+               .encode(prompt.ids, {.context = &run.context,
+                                    .cancellation = run.hooks.cancellation,
+                                    .progress = progress})
+               .copy_to(run.context.device());
     if (cache) keep_text(run, *cache, prompt.ids, *OnHost(text));
     run.progress("encode prompt", i + 1, total);
   }
+  run.context.device().synchronize();
 }
 
 }  // namespace mxvideo::pipeline

@@ -1,4 +1,4 @@
-#include "tensor/dtype.h"
+#include "formats/dtype.h"
 
 #include <array>
 
