@@ -228,8 +228,8 @@ void inspect_part(InspectedPart& part) {
   if (whole && judged && part.unsupported.empty()) {
     collect_problem(part.problems, [&] { check_part(part.part, *opened); });
   }
-  const auto repeated = std::ranges::unique(part.problems);
-  part.problems.erase(repeated.begin(), repeated.end());
+  std::vector<std::string>& problems = part.problems;
+  problems.erase(std::unique(problems.begin(), problems.end()), problems.end());
 }
 
 // The parts of a model, or, where it is none that mxvideo runs, every folder and file of weights in

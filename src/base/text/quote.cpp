@@ -67,8 +67,7 @@ struct NameGroup {
     if (numbers.empty()) return std::string(parts.before);
     std::vector<int64_t> sorted = numbers;
     std::ranges::sort(sorted);
-    const auto repeated = std::ranges::unique(sorted);
-    sorted.erase(repeated.begin(), repeated.end());
+    sorted.erase(std::unique(sorted.begin(), sorted.end()), sorted.end());
     std::string ranges;
     for (size_t first = 0; first < sorted.size();) {
       size_t last = first;
