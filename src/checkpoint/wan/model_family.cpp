@@ -116,7 +116,7 @@ int64_t block_of(std::string_view name) {
 
 class Recogniser {
  public:
-  explicit Recogniser(const Checkpoint& checkpoint) : checkpoint_(checkpoint) {
+  explicit Recogniser(const Checkpoint& checkpoint) {
     for (const auto& [name, tensor] : checkpoint.tensors()) {
       tensors_.push_back({unwrapped_name(name), &tensor});
     }
@@ -392,7 +392,6 @@ class Recogniser {
                : "the others and their index " + index + " are needed too";
   }
 
-  const Checkpoint& checkpoint_;
   std::vector<Named> tensors_;
 };
 
