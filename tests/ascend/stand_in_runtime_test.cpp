@@ -1,8 +1,12 @@
 // Memory, copies, streams and events of the stand-in, and the misuses that it must catch.
+#include <cstdlib>
 #include <cstring>
+#include <fstream>
+#include <iterator>
 #include <thread>
 
 #include "ascend/stand_in_fixture.h"
+#include "support/test_support.h"
 
 namespace mxvideo::test {
 namespace {
@@ -321,6 +325,42 @@ TEST_F(StandInRuntimeTest, EachCallCanFailAndThoseThatFreeFreeAllTheSame) {
   EXPECT_EQ(aclrtSynchronizeStream(stream_), ACL_ERROR_RT_AICORE_EXCEPTION);
   standin_fail_call(1);
   EXPECT_EQ(aclrtFree(device), ACL_ERROR_RT_INTERNAL_ERROR);
+}
+
+TEST_F(StandInRuntimeTest, AVariableConfiguresIt) {
+  ASSERT_EQ(setenv("ASCEND_STAND_IN", "soc=Ascend910B3;devices=3;memory=100;fail=5;late=eager", 1),
+            0);
+  standin_reset();
+  ASSERT_EQ(unsetenv("ASCEND_STAND_IN"), 0);
+  uint32_t count = 0;
+  EXPECT_EQ(aclInit(nullptr), 0);
+  EXPECT_EQ(aclrtSetDevice(2), 0);
+  EXPECT_EQ(aclrtGetDeviceCount(&count), 0);
+  EXPECT_EQ(count, 3u);
+  EXPECT_STREQ(aclrtGetSocName(), "Ascend910B3");
+  EXPECT_NE(aclrtResetDevice(2), 0);  // the fifth call
+  SetUp();
+}
+
+TEST_F(StandInRuntimeDeathTest, AChildWritesItsReportToAFileAsItEnds) {
+  const TemporaryDirectory directory;
+  const std::string path = directory.path() / "report";
+  // The child starts again from main(), with a variable of its own.
+  const bool parent = getenv("ASCEND_STAND_IN") == nullptr;
+  if (parent) setenv("ASCEND_STAND_IN", ("report=" + path).c_str(), 1);
+  EXPECT_EXIT(
+      {
+        aclrtFree(reinterpret_cast<void*>(64));
+        std::exit(0);
+      },
+      ::testing::ExitedWithCode(0), "");
+  unsetenv("ASCEND_STAND_IN");
+  std::ifstream file(path);
+  const std::string text((std::istreambuf_iterator<char>(file)), {});
+  EXPECT_NE(text.find("misuse: aclrtFree: the address is not one that was allocated"),
+            std::string::npos)
+      << text;
+  EXPECT_NE(text.find("\ncalls 4\n"), std::string::npos) << text;
 }
 
 }  // namespace

@@ -3,9 +3,11 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <vector>
 
 #include "support/ascend_stand_in/handles.h"
 
@@ -16,8 +18,43 @@ constexpr uint64_t kDeviceRange = uint64_t{1} << 43;
 constexpr uint64_t kDeviceAlignment = 512;  // aclrtMalloc promises 64
 constexpr int kFreshDeviceByte = 0xff;      // NaN in BF16, FP16, FP32, E4M3, E5M2 and E8M0
 constexpr int kFreshHostByte = 0xa5;
+constexpr size_t kFilledHostBytes = size_t{1} << 20;  // at most: pages behind stay unmade
 
 uint64_t round_up(uint64_t value, uint64_t unit) { return (value + unit - 1) / unit * unit; }
+
+// A file whose bytes are all those of fresh device memory, as the source of pages that become a
+// block's own when they are written: fresh memory costs nothing, however much of it there is.
+constexpr uint64_t kFreshBytes = uint64_t{4} << 20;
+
+int fresh_file() {
+  static const int file = [] {
+    const int made = memfd_create("ascend-stand-in-fresh", MFD_CLOEXEC);
+    const std::vector<char> bytes(kFreshBytes, static_cast<char>(kFreshDeviceByte));
+    if (made < 0 ||
+        ::write(made, bytes.data(), bytes.size()) != static_cast<ssize_t>(bytes.size())) {
+      std::perror("ascend stand-in: fresh memory");
+      std::abort();
+    }
+    return made;
+  }();
+  return file;
+}
+
+// Null when the system has no memory.
+std::byte* map_fresh(uint64_t bytes) {
+  void* range = mmap(nullptr, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (range == MAP_FAILED) return nullptr;
+  auto* data = static_cast<std::byte*>(range);
+  for (uint64_t done = 0; done < bytes; done += kFreshBytes) {
+    const uint64_t part = std::min(kFreshBytes, bytes - done);
+    if (mmap(data + done, part, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, fresh_file(), 0) ==
+        MAP_FAILED) {
+      munmap(range, bytes);
+      return nullptr;
+    }
+  }
+  return data;
+}
 
 std::byte* reserve(uint64_t bytes) {
   void* range = mmap(nullptr, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -58,11 +95,8 @@ std::shared_ptr<Block> Memory::allocate_device(size_t bytes) {
   block->device = true;
   block->bytes = bytes;
   block->mapped = round_up(bytes, kPage);
-  void* data =
-      mmap(nullptr, block->mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (data == MAP_FAILED) return nullptr;
-  block->data = static_cast<std::byte*>(data);
-  std::memset(data, kFreshDeviceByte, bytes);
+  block->data = map_fresh(block->mapped);
+  if (block->data == nullptr) return nullptr;
   block->address = reinterpret_cast<uintptr_t>(device_range_) + device_given_;
   device_given_ += span;
   blocks_[block->address] = block;
@@ -90,7 +124,7 @@ std::shared_ptr<Block> Memory::allocate_host(size_t bytes) {
   }
   block->data = static_cast<std::byte*>(views[0]);
   block->address = reinterpret_cast<uintptr_t>(views[1]);
-  std::memset(views[0], kFreshHostByte, bytes);
+  std::memset(views[0], kFreshHostByte, std::min(bytes, kFilledHostBytes));
   blocks_[block->address] = block;
   return block;
 }
