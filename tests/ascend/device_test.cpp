@@ -69,6 +69,12 @@ TEST_F(AscendDeviceTest, BytesComeBackWhateverTheLateness) {
   }
 }
 
+// More than the pinned slots hold at a time: each waits for the copy that used it before.
+TEST_F(AscendDeviceTest, LargeCopiesTakeTheSlotsInTurn) {
+  standin_set_lateness(kStandinLatest);
+  EXPECT_TRUE(round_trip(*open_device(), 50'000'000));
+}
+
 TEST_F(AscendDeviceTest, NothingStaysAliveWhicheverCallFails) {
   standin_clear_counters();
   EXPECT_TRUE(round_trip(*open_device(), 5000));
