@@ -1,14 +1,17 @@
-// What the models plan is what they allocate, byte by byte.
+// What the models plan is what they allocate, byte by byte, and what they do, flop by flop.
 #include <gtest/gtest.h>
 
+#include <map>
 #include <memory>
 #include <set>
+#include <utility>
 
 #include "base/text/json.h"
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/wan/key_map.h"
 #include "device/dry_device.h"
 #include "kernels/common/working_memory.h"
+#include "kernels/common/workload.h"
 #include "kernels/layout/fill.h"
 #include "models/umt5/umt5_encoder.h"
 #include "models/wan_transformer/wan_transformer.h"
@@ -54,21 +57,36 @@ struct Twins {
     EXPECT_GE(plan.peak, cpu_device().peak_allocated_bytes() - before);
   }
 
-  // Expects `run` to take the same of both devices, and the same rows, if less often.
+  // Expects `run` to take the same of both devices, and the same rows, if less often, and the same
+  // work, of which the dry device has seen only parts.
   template <class Run>
   void expect_equal(const Run& run) {
+    std::map<std::string, std::pair<double, double>> planned_work, work;
+    note_work(dry, planned_work);
+    note_work(context, work);
     EXPECT_EQ(growth(device, [&] { run(*planned, dry); }),
               growth(cpu_device(), [&] { run(*model, context); }));
     std::set<std::pair<std::string, std::string>> planned_rows, rows;
     for (const auto& [row, calls] : dry.choices()) planned_rows.insert(row);
     for (const auto& [row, calls] : context.choices()) rows.insert(row);
     EXPECT_EQ(planned_rows, rows);
+    EXPECT_EQ(planned_work, work);
+    EXPECT_FALSE(work.empty());
     kernels::WorkingMemory plan(dry);
     run(*planned, dry);
     kernels::WorkingMemory memory(context, plan.arena().extent());
     run(*model, context);
     EXPECT_EQ(plan.arena().extent(), memory.arena().extent());
     EXPECT_EQ(memory.arena().beyond_plan(), 0);
+  }
+
+  // Flops and bytes of each op, as often as they are done.
+  static void note_work(kernels::Context& context,
+                        std::map<std::string, std::pair<double, double>>& work) {
+    context.on_work = [&](const char* op, const char*, const kernels::Workload& workload) {
+      work[op].first += context.repeats * workload.work.flops;
+      work[op].second += context.repeats * workload.work.bytes;
+    };
   }
 
   // Highest growth of a device's memory during `run`.
@@ -131,6 +149,7 @@ INSTANTIATE_TEST_SUITE_P(Shapes, VaePlanTest,
                          testing::Values(VaeCase{"t2v-a14b", {16, 1, 4, 4}, std::nullopt},
                                          VaeCase{"t2v-a14b", {16, 4, 6, 5}, std::nullopt},
                                          VaeCase{"t2v-a14b", {16, 2, 13, 12}, tiles(48)},
+                                         VaeCase{"t2v-a14b", {16, 1, 54, 4}, tiles(48)},
                                          VaeCase{"ti2v-5b", {48, 7, 4, 6}, std::nullopt},
                                          VaeCase{"ti2v-5b", {48, 2, 11, 12}, tiles(96)}));
 

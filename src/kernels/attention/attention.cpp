@@ -130,9 +130,9 @@ Attention::Attention(const AttentionArgs& args, Context& context)
   args_.last_key_bias = std::log(static_cast<float>(args.last_key_count));
   if (args_.mx.codes != nullptr) {
     check(args.head_dim % formats::kMxBlockSize == 0, "heads of whole blocks");
-    quantize_ =
-        &select("quantize_mx", quantize_mx_rows(),
-                {.m = args.q_length, .k = args.head_dim, .options = args.mx.options}, context);
+    quantize_ = &select(
+        "quantize_mx", quantize_mx_rows(),
+        {.m = args.q_length, .k = args.heads * args.head_dim, .options = args.mx.options}, context);
   }
   // The last of the choices, as what follows is attention's time.
   row_ = &select(attention_op(args.products), attention_rows(args.products), args, context);

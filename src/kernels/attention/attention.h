@@ -69,5 +69,6 @@ using AttentionRow = Row<AttentionArgs, AttentionBlock>;
 const char* attention_op(AttentionProducts products) noexcept;
 std::span<const AttentionRow> attention_rows(AttentionProducts products = AttentionProducts::kFp32);
 void attention(const AttentionArgs& args, Context& context);
+Workload workload(const AttentionArgs& args);  // common/workload.h
 
 }  // namespace mxvideo::kernels

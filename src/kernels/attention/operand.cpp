@@ -11,8 +11,11 @@ AttentionOperand::AttentionOperand(const AttentionArgs& args, HeadRows x, int64_
       norm_(norm),
       factors_(factors) {
   if (!normed()) return;
-  norm_row_ = &select("rms_norm", rms_norm_rows(), {}, context);
-  if (norm.cos != nullptr) rope_row_ = &select("rope", rope_rows(), {}, context);
+  norm_row_ =
+      &select("rms_norm", rms_norm_rows(), {.rows = length, .dim = heads_ * head_dim_}, context);
+  if (norm.cos == nullptr) return;
+  rope_row_ = &select("rope", rope_rows(), {.rows = length, .heads = heads_, .head_dim = head_dim_},
+                      context);
 }
 
 void AttentionOperand::prepare() const {

@@ -46,6 +46,8 @@ struct RunPolicy {
   AttentionProducts attention = AttentionProducts::kFp32;
 };
 
+struct Workload;  // workload.h
+
 // A row that an op took, and the class of layers that called it ("" where nobody said).
 struct Choice {
   std::string layers;
@@ -96,6 +98,10 @@ class Context {
   // Optional: called at each choice, which is where a call of that op begins; benches take the
   // time.
   std::function<void(const char* op)> on_choice;
+  // Optional: called at each choice with what the call does; plans add it up.
+  std::function<void(const char* op, const char* row, const Workload& workload)> on_work;
+  // Of calls that are noted, how many each stands for: Repeats.
+  double repeats = 1;
 
  private:
   friend class WorkingMemory;
@@ -117,6 +123,21 @@ class Layers {
  private:
   Context& context_;
   const char* before_;
+};
+
+// Says how often what is called now is done, where a device that does not compute is shown it once,
+// while it lives; within another one, so often as often.
+class Repeats {
+ public:
+  Repeats(Context& context, double times)
+      : context_(context), before_(std::exchange(context.repeats, context.repeats * times)) {}
+  ~Repeats() { context_.repeats = before_; }
+  Repeats(const Repeats&) = delete;
+  Repeats& operator=(const Repeats&) = delete;
+
+ private:
+  Context& context_;
+  double before_;
 };
 
 }  // namespace mxvideo::kernels

@@ -18,6 +18,7 @@
 #include "base/error.h"
 #include "base/system/cpu_features.h"
 #include "kernels/common/context.h"
+#include "kernels/common/workload.h"
 
 namespace mxvideo::kernels {
 
@@ -73,10 +74,11 @@ const char* accept_all(const Args&, const RunPolicy&) noexcept {
 }
 
 // First row of the context's device that runs, or the one that context.policy.forced_rows names for
-// `op`. Notes the choice in the context. A row has the members name, device, requires_cpu and
-// reject() of Row, and its Arguments. Throws Code::kInvalidArgument when a forced row does not take
-// these arguments, saying why, or when there is no row of that name, Code::kDevice when the CPU
-// lacks features, and Code::kUnsupported when the device has no row for these arguments.
+// `op`. Notes the choice in the context, and workload(args) where it wants that. A row has the
+// members name, device, requires_cpu and reject() of Row, and its Arguments. Throws
+// Code::kInvalidArgument when a forced row does not take these arguments, saying why, or when there
+// is no row of that name, Code::kDevice when the CPU lacks features, and Code::kUnsupported when
+// the device has no row for these arguments.
 template <class RowType>
 const RowType& select(const char* op, std::span<const RowType> rows,
                       const typename RowType::Arguments& args, Context& context) {
@@ -91,6 +93,7 @@ const RowType& select(const char* op, std::span<const RowType> rows,
         runs_here ? row.reject(args, context.policy) : "this CPU lacks its features";
     if (reason == nullptr) {
       context.note_choice(op, row.name);
+      if (context.on_work) context.on_work(op, row.name, workload(args));
       return row;
     }
     if (!forced.empty()) {

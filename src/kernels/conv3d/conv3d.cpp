@@ -120,16 +120,16 @@ void reorder_weights(const Conv3dShape& shape, memory source, memory destination
 }
 
 // Why the row that gathers pixels does not suit.
-const char* reject_product(const Conv3dShape& shape, const RunPolicy& /*policy*/) noexcept {
-  return product_columns(shape) != 0
+const char* reject_product(const Conv3dCall& call, const RunPolicy& /*policy*/) noexcept {
+  return product_columns(call.shape) != 0
              ? nullptr
              : "too few channels, or out_channels is no multiple of 64 or 96";
 }
 
 constexpr Conv3dRow kRows[] = {
     {"product", kCpuNone, reject_product, Conv3dMethod::kProduct},
-    {"onednn", kCpuNone, accept_all<Conv3dShape>, Conv3dMethod::kOnednn},
-    {"reference", kCpuNone, accept_all<Conv3dShape>, Conv3dMethod::kReference},
+    {"onednn", kCpuNone, accept_all<Conv3dCall>, Conv3dMethod::kOnednn},
+    {"reference", kCpuNone, accept_all<Conv3dCall>, Conv3dMethod::kReference},
 };
 
 // Work with a primitive that throws in the words of this program.
@@ -308,7 +308,7 @@ void Conv3d::run(DevicePtr<const float> x, const VideoExtent& extent, DevicePtr<
         "conv3d: leading zero frames need a kernel with an extent in time");
   const Conv3dArgs args = {
       .shape = state_->shape, .x = x, .extent = extent, .bias = state_->bias, .y = y};
-  const Conv3dRow& row = select("conv3d", conv3d_rows(), state_->shape, context);
+  const Conv3dRow& row = select("conv3d", conv3d_rows(), {state_->shape, extent}, context);
   call_onednn("prepare the convolution", [&] {
     switch (row.method) {
       case Conv3dMethod::kProduct:

@@ -35,17 +35,23 @@ VideoExtent conv3d_output(const Conv3dShape& shape, const VideoExtent& x);
 
 enum class Conv3dMethod : uint8_t { kProduct, kOnednn, kReference };
 
+struct Conv3dCall {
+  Conv3dShape shape;
+  VideoExtent extent;  // of x
+};
+
 // A row keeps the weights in a layout of its own, so the table decides by the shape alone, and
 // Conv3d holds what the rows need.
 struct Conv3dRow {
-  using Arguments = Conv3dShape;
+  using Arguments = Conv3dCall;
   const char* name;
   CpuFeatures requires_cpu;
-  const char* (*reject)(const Conv3dShape&, const RunPolicy&) noexcept;  // as in Row
+  const char* (*reject)(const Conv3dCall&, const RunPolicy&) noexcept;  // as in Row
   Conv3dMethod method;
   DeviceKind device = DeviceKind::kCpu;
 };
 std::span<const Conv3dRow> conv3d_rows();
+Workload workload(const Conv3dCall& call);  // common/workload.h
 
 // A convolution with its weights. They are reordered to the layout that the row asks for, once per
 // layout (one in practice), and the plain copy is dropped. In the row "onednn" the first run() of

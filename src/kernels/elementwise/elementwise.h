@@ -26,5 +26,6 @@ struct ElementwiseArgs {
 
 std::span<const Row<ElementwiseArgs>> elementwise_rows();
 void elementwise(const ElementwiseArgs& args, Context& context);
+Workload workload(const ElementwiseArgs& args);  // common/workload.h
 
 }  // namespace mxvideo::kernels

@@ -21,9 +21,8 @@ void gemm_mx(const GemmMxArgs& args, Context& context) {
   if (call.epilogue.residual_stride == 0) call.epilogue.residual_stride = args.weight->n;
   if (args.mx.codes != nullptr) {
     check(args.weight->n % formats::kMxBlockSize == 0, "quantized outputs are whole blocks");
-    const QuantizeMxArgs one_block = {
-        .m = 1, .k = formats::kMxBlockSize, .options = args.mx.options};
-    call.quantize = select("quantize_mx", quantize_mx_rows(), one_block, context).run;
+    const QuantizeMxArgs result = {.m = args.m, .k = args.weight->n, .options = args.mx.options};
+    call.quantize = select("quantize_mx", quantize_mx_rows(), result, context).run;
   }
   const GemmMxRow& row = select(kOp, gemm_mx_rows(), args, context);
   if (launched_by(row, call, context)) return;
@@ -36,6 +35,7 @@ void gemm_mx(const GemmMxArgs& args, Context& context) {
 GemmMxChoice choose_gemm_mx(const MxWeight& weight, const Context& context) {
   Context unused = context;
   unused.on_choice = nullptr;
+  unused.on_work = nullptr;
   const char* row = select(kOp, gemm_mx_rows(), {.weight = &weight}, unused).name;
   return {row, weight.rounding_noise(row)};
 }

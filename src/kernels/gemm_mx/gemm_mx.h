@@ -109,6 +109,7 @@ using GemmMxRow = Row<GemmMxArgs, GemmMxCall>;
 
 std::span<const GemmMxRow> gemm_mx_rows();
 void gemm_mx(const GemmMxArgs& args, Context& context);
+Workload workload(const GemmMxArgs& args);  // common/workload.h
 
 // The row that multiplies `weight` with ordinary activations, and its rounding_noise(). Throws as
 // select() does.

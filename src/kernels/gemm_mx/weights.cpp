@@ -73,7 +73,7 @@ MxWeightPtr quantize_panels(const TensorView& stored, const formats::MxOptions& 
   const int64_t n = stored.shape[0], k = stored.shape[1];
   MxPanelPacker packer(n, k, options.element, context.device());
   const auto& row =
-      select("quantize_mx", quantize_mx_rows(), {.m = kPanel, .k = k, .options = options}, context);
+      select("quantize_mx", quantize_mx_rows(), {.m = n, .k = k, .options = options}, context);
   ThreadScratch scratch(context.memory(), packer.panels(), scratch_floats(k));
   context.launch([&] {
     parallel_for(packer.panels(), 1, [&](int64_t begin, int64_t end) {

@@ -38,14 +38,14 @@ void layer_norm(const LayerNormArgs& args, Context& context) {
 }
 
 void layer_norm_mx(const LayerNormArgs& args, const MxOutput& output, Context& context) {
-  const QuantizeMxArgs one_row = {.m = 1, .k = args.dim, .options = output.options};
+  const QuantizeMxArgs whole = {.m = args.rows, .k = args.dim, .options = output.options};
   const Row<LayerNormArgs>& norm = select("layer_norm", layer_norm_rows(), args, context);
-  const Row<QuantizeMxArgs>& quantize = select("quantize_mx", quantize_mx_rows(), one_row, context);
+  const Row<QuantizeMxArgs>& quantize = select("quantize_mx", quantize_mx_rows(), whole, context);
   const auto scratch = std::make_shared<ThreadScratch>(context.memory(), args.rows, args.dim);
-  context.launch([args, output, one_row, &norm, &quantize, scratch] {
+  context.launch([args, output, &norm, &quantize, scratch] {
     const int64_t blocks = args.dim / formats::kMxBlockSize;
     parallel_for(args.rows, 1, [&](int64_t begin, int64_t end) {
-      QuantizeMxArgs quantized = one_row;
+      QuantizeMxArgs quantized = {.m = 1, .k = args.dim, .options = output.options};
       float* const values = scratch->take();
       quantized.x = values;
       for (int64_t row = begin; row < end; ++row) {

@@ -29,6 +29,7 @@ struct LayerNormArgs {
 
 std::span<const Row<LayerNormArgs>> layer_norm_rows();
 void layer_norm(const LayerNormArgs& args, Context& context);
+Workload workload(const LayerNormArgs& args);  // common/workload.h
 
 // The bits of layer_norm() followed by quantize_mx(), row by row: what is quantized is still in
 // the cache, and args.y is not used. `dim` is a multiple of 32. Rows come from both tables.

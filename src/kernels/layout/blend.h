@@ -27,5 +27,6 @@ struct BlendArgs {
 
 std::span<const Row<BlendArgs>> blend_rows();
 void blend(const BlendArgs& args, Context& context);
+Workload workload(const BlendArgs& args);  // common/workload.h
 
 }  // namespace mxvideo::kernels

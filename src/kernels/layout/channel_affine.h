@@ -24,5 +24,6 @@ struct ChannelAffineArgs {
 
 std::span<const Row<ChannelAffineArgs>> channel_affine_rows();
 void channel_affine(const ChannelAffineArgs& args, Context& context);
+Workload workload(const ChannelAffineArgs& args);  // common/workload.h
 
 }  // namespace mxvideo::kernels

@@ -35,5 +35,6 @@ struct CopyNdArgs {
 
 std::span<const Row<CopyNdArgs>> copy_nd_rows();
 void copy_nd(const CopyNdArgs& args, Context& context);
+Workload workload(const CopyNdArgs& args);  // common/workload.h
 
 }  // namespace mxvideo::kernels

@@ -18,5 +18,6 @@ struct FillArgs {
 
 std::span<const Row<FillArgs>> fill_rows();
 void fill(const FillArgs& args, Context& context);
+Workload workload(const FillArgs& args);  // common/workload.h
 
 }  // namespace mxvideo::kernels

@@ -35,5 +35,6 @@ struct FoldArgs {
 
 std::span<const Row<FoldArgs>> fold_rows();
 void fold(const FoldArgs& args, Context& context);
+Workload workload(const FoldArgs& args);  // common/workload.h
 
 }  // namespace mxvideo::kernels

@@ -26,5 +26,6 @@ struct GatherRowsArgs {
 std::span<const Row<GatherRowsArgs>> gather_rows_rows();
 // Throws Code::kUnsupported naming another dtype.
 void gather_rows(const GatherRowsArgs& args, Context& context);
+Workload workload(const GatherRowsArgs& args);  // common/workload.h
 
 }  // namespace mxvideo::kernels

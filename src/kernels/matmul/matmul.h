@@ -38,5 +38,6 @@ using MatmulRow = Row<MatmulArgs, MatmulTile>;
 
 std::span<const MatmulRow> matmul_rows();
 void matmul(const MatmulArgs& args, Context& context);
+Workload workload(const MatmulArgs& args);  // common/workload.h
 
 }  // namespace mxvideo::kernels

@@ -53,5 +53,6 @@ void quantize_mx_piece(void (*quantize)(const QuantizeMxArgs&) noexcept, const f
 // their types only and do not overlap;
 // nothing is allocated. Throws as select() does when a row was forced.
 void quantize_mx(const QuantizeMxArgs& args, Context& context);
+Workload workload(const QuantizeMxArgs& args);  // common/workload.h
 
 }  // namespace mxvideo::kernels

@@ -34,6 +34,7 @@ struct RmsNormArgs {
 
 std::span<const Row<RmsNormArgs>> rms_norm_rows();
 void rms_norm(const RmsNormArgs& args, Context& context);
+Workload workload(const RmsNormArgs& args);  // common/workload.h
 // Part of an op's work: the factors [rows] of x's rows by a row of the table; y is not used.
 void rms_factors(const Row<RmsNormArgs>& row, const RmsNormArgs& args, float* factors);
 

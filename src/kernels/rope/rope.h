@@ -21,6 +21,7 @@ struct RopeArgs {
 
 std::span<const Row<RopeArgs>> rope_rows();
 void rope(const RopeArgs& args, Context& context);
+Workload workload(const RopeArgs& args);  // common/workload.h
 
 // The bits of rms_norm() followed by rope(), row by row while a row is in the cache; norm.y is
 // args.x. Rows come from both tables.

@@ -19,5 +19,6 @@ struct GuidanceArgs {
 
 std::span<const Row<GuidanceArgs>> guidance_rows();
 void guidance(const GuidanceArgs& args, Context& context);
+Workload workload(const GuidanceArgs& args);  // common/workload.h
 
 }  // namespace mxvideo::kernels

@@ -17,5 +17,6 @@ struct NonFiniteArgs {
 
 std::span<const Row<NonFiniteArgs>> non_finite_rows();
 void non_finite(const NonFiniteArgs& args, Context& context);
+Workload workload(const NonFiniteArgs& args);  // common/workload.h
 
 }  // namespace mxvideo::kernels

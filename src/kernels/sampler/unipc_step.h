@@ -42,5 +42,6 @@ struct UniPcStepArgs {
 
 std::span<const Row<UniPcStepArgs>> unipc_step_rows();
 void unipc_step(const UniPcStepArgs& args, Context& context);
+Workload workload(const UniPcStepArgs& args);  // common/workload.h
 
 }  // namespace mxvideo::kernels

@@ -23,5 +23,6 @@ struct RopeTablesArgs {
 
 std::span<const Row<RopeTablesArgs>> rope_tables_rows();
 void rope_tables(const RopeTablesArgs& args, Context& context);
+Workload workload(const RopeTablesArgs& args);  // common/workload.h
 
 }  // namespace mxvideo::kernels

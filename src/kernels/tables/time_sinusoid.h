@@ -20,5 +20,6 @@ struct TimeSinusoidArgs {
 
 std::span<const Row<TimeSinusoidArgs>> time_sinusoid_rows();
 void time_sinusoid(const TimeSinusoidArgs& args, Context& context);
+Workload workload(const TimeSinusoidArgs& args);  // common/workload.h
 
 }  // namespace mxvideo::kernels

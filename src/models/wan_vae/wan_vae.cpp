@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <array>
-#include <set>
+#include <map>
 #include <string>
 #include <utility>
 
@@ -96,19 +96,35 @@ int64_t chunks_to_run(int64_t chunks, const kernels::Context& context) {
   constexpr int64_t kDistinct = 4;
   return context.device().computes() ? chunks : std::min(chunks, kDistinct);
 }
+// For how many of `chunks` this one of those that are run stands: the last one for all that are
+// not.
+double chunk_repeats(int64_t chunk, int64_t run, int64_t chunks) {
+  return chunk + 1 < run ? 1 : static_cast<double>(chunks - run + 1);
+}
 
-// Likewise of tiles: one of those with the same size and the same surroundings, of `halo` at most.
-std::vector<Window> tiles_to_run(std::vector<Window> tiles, int64_t halo,
-                                 const kernels::Context& context) {
-  if (context.device().computes()) return tiles;
-  std::set<std::array<int64_t, 6>> seen;
-  std::erase_if(tiles, [&](const Window& tile) {
+// Likewise of tiles: one of those with the same size and the same surroundings, of `halo` at most,
+// and for how many it stands.
+struct TileRun {
+  Window window;
+  double repeats = 1;
+};
+std::vector<TileRun> tiles_to_run(const std::vector<Window>& tiles, int64_t halo,
+                                  const kernels::Context& context) {
+  std::vector<TileRun> runs;
+  std::map<std::array<int64_t, 6>, size_t> seen;
+  for (const Window& tile : tiles) {
     const Window grown = tile.grown(halo);
-    return !seen.insert({tile.height(), tile.width(), tile.top - grown.top, tile.left - grown.left,
-                         grown.bottom - tile.bottom, grown.right - tile.right})
-                .second;
-  });
-  return tiles;
+    const auto [same, is_new] =
+        seen.try_emplace({tile.height(), tile.width(), tile.top - grown.top, tile.left - grown.left,
+                          grown.bottom - tile.bottom, grown.right - tile.right},
+                         runs.size());
+    if (is_new || context.device().computes()) {
+      runs.push_back({.window = tile});
+    } else {
+      ++runs[same->second].repeats;
+    }
+  }
+  return runs;
 }
 
 // One decode(), cut into the part that needs whole frames and the part that runs on tiles.
@@ -143,6 +159,8 @@ class DecodeCall {
       Pass pass(run_);
       const int64_t chunks = chunks_to_run(latents.frames(), *run_.context);
       for (int64_t chunk = 0; chunk < chunks; ++chunk) {
+        const kernels::Repeats repeats(*run_.context,
+                                       chunk_repeats(chunk, chunks, latents.frames()));
         steps.start();
         pass.start_chunk(chunk);
         put(decoder_.from_latent(take(latents, chunk, 1, latents.window, *run_.context), pass),
@@ -150,7 +168,8 @@ class DecodeCall {
         steps.finish(0);
       }
     }
-    for (const Window& tile : tiles_to_run(tiles, decoder_.halo(), *run_.context)) {
+    for (const auto& [tile, times] : tiles_to_run(tiles, decoder_.halo(), *run_.context)) {
+      const kernels::Repeats repeats(*run_.context, times);
       const Window input = tile.grown(decoder_.halo());
       const Window output = tile.scaled_up(patches_per_latent());
       Pass tile_pass(run_, /*observed=*/false);
@@ -183,8 +202,9 @@ class DecodeCall {
   void run_chunks(int64_t chunks, Pass& pass, Steps& steps, const Sink& sink,
                   const Decode& decode) const {
     int64_t frame = 0;
-    chunks = chunks_to_run(chunks, *run_.context);
-    for (int64_t chunk = 0; chunk < chunks; ++chunk) {
+    const int64_t run = chunks_to_run(chunks, *run_.context);
+    for (int64_t chunk = 0; chunk < run; ++chunk) {
+      const kernels::Repeats repeats(*run_.context, chunk_repeats(chunk, run, chunks));
       steps.start();
       pass.start_chunk(chunk);
       const Feature patches = decode(chunk);
@@ -215,6 +235,7 @@ class EncodeCall {
     Pass pass(run_, observed);
     const int64_t chunks = chunks_to_run(result.frames(), *run_.context);
     for (int64_t chunk = 0; chunk < chunks; ++chunk) {
+      const kernels::Repeats repeats(*run_.context, chunk_repeats(chunk, chunks, result.frames()));
       steps.start();
       pass.start_chunk(chunk);
       const int64_t count = chunk == 0 ? 1 : config_.scale_factor_temporal;
@@ -240,6 +261,8 @@ class EncodeCall {
     Pass pass(run_, observed);
     const int64_t chunks = chunks_to_run(features.frames(), *run_.context);
     for (int64_t chunk = 0; chunk < chunks; ++chunk) {
+      const kernels::Repeats repeats(*run_.context,
+                                     chunk_repeats(chunk, chunks, features.frames()));
       steps.start();
       pass.start_chunk(chunk);
       const Tensor mode =
@@ -261,7 +284,8 @@ class EncodeCall {
                          {chunks, latent.height(), latent.width(), encoder_.latent_channels()}),
                      latent};
     const int64_t halo = ceil_div(encoder_.halo(), patches_per_latent());
-    for (const Window& window : tiles_to_run(tiles, halo, *run_.context)) {
+    for (const auto& [window, times] : tiles_to_run(tiles, halo, *run_.context)) {
+      const kernels::Repeats repeats(*run_.context, times);
       tile(video, frame, window, observed && tiles.size() == 1, steps, features);
     }
     return latents(features, observed, steps);

@@ -184,6 +184,14 @@ Tensor predict(Run& run, const ActiveExpert& expert, const StepInput& step,
                   "guidance or the scheduler overflowed");
 }
 
+// How many of the steps that are left an expert takes.
+double steps_of(const Run& run, int expert) {
+  const auto left = run.solver.timesteps().subspan(static_cast<size_t>(run.solver.step_index()));
+  return static_cast<double>(std::ranges::count_if(left, [&](int64_t timestep) {
+    return run.engine.expert_of(run.request, timestep) == expert;
+  }));
+}
+
 }  // namespace
 
 StepMemory plan_step(const Run& run, int index, const WanTransformer& model,
@@ -201,6 +209,7 @@ StepMemory plan_step(const Run& run, int index, const WanTransformer& model,
     texts.push_back(model.encode_text({.text = &text, .rows = kTextRows}, dry));
     result.texts += texts.back().bytes();
   }
+  const kernels::Repeats steps(dry, steps_of(run, index));
   const Tensor input = dry.tensor(shape);
   WanTransformerInput call;
   call.latents = &input;

@@ -19,7 +19,8 @@ struct StepMemory {
   int64_t texts = 0;
 };
 // What the expert `index`, whose transformer is `model`, takes for prompts of so many tokens and a
-// step; on a device that does not compute. `conditioned`: by pictures.
+// step; on a device that does not compute, where the step stands for all that the expert takes.
+// `conditioned`: by pictures.
 StepMemory plan_step(const Run& run, int index, const models::WanTransformer& model,
                      const std::vector<int64_t>& text_tokens, bool conditioned,
                      kernels::Context& dry);
