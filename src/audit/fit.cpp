@@ -6,6 +6,7 @@
 #include "base/checked.h"
 #include "base/error.h"
 #include "base/text/field.h"
+#include "media/ffmpeg.h"
 
 namespace mxvideo::audit {
 namespace {
@@ -14,6 +15,19 @@ using Json = nlohmann::ordered_json;
 using pipeline::GenerateRequest;
 using pipeline::MemoryPlan;
 using pipeline::VaeTilingMode;
+
+// Those that the run will need are memory of the process, which the plan measures.
+void load_libraries(VideoFile video) {
+  namespace ffmpeg = media::ffmpeg;
+  if (video == VideoFile::kMp4) {
+    ffmpeg::formats();
+    ffmpeg::codecs();
+  }
+  if (video == VideoFile::kMp4 || video == VideoFile::kY4m) {
+    ffmpeg::scaler();
+    ffmpeg::util();
+  }
+}
 
 DiskPlan plan_disk(const PlanOptions& options, const MemoryPlan& plan) {
   const pipeline::ResolvedRequest& request = plan.request;
@@ -177,6 +191,7 @@ Json component_json(const pipeline::ComponentPlan& component) {
 
 PlanReport plan_generation(pipeline::Run& run, const PlanOptions& options, GenerateRequest& request,
                            const AvailableMemory& available) {
+  load_libraries(options.video);
   PlanReport report;
   report.memory = plan_memory(run, options.video);
   report.available = available;

@@ -18,8 +18,8 @@ struct MemoryPart {
   int64_t bytes = 0;
 };
 
-// One stage of RunReport. The part "process" (binary, libraries and the code that they generate,
-// thread stacks, tokenizer) is measured on this process when the plan is made.
+// One stage of RunReport. The part "process" (binary, libraries, thread stacks, tokenizer) is
+// measured on this process when the plan is made.
 struct StagePlan {
   std::string name;
   std::vector<MemoryPart> parts;  // none empty
