@@ -8,6 +8,8 @@
 namespace mxvideo::ascend {
 namespace {
 
+constexpr uintptr_t kAddressGrain = 32;
+
 std::string list(const int64_t* values, int64_t count) {
   std::string text = "[";
   for (int64_t i = 0; i < count; ++i) text += (i > 0 ? ", " : "") + std::to_string(values[i]);
@@ -15,20 +17,22 @@ std::string list(const int64_t* values, int64_t count) {
 }
 
 AclTensor* make_tensor(const CannFunctions& cann, const AclView& view) {
-  // What is not dense lies in a storage of one axis, up to its last element.
+  // What is not dense, or begins within its storage, has one of a single axis, up to its last
+  // element.
   std::array<int64_t, AclView::kMaxRank> storage = view.dims;
   int storage_rank = view.rank;
-  if (!view.dense()) {
+  const int64_t offset = view.offset();
+  if (offset != 0 || !view.dense()) {
     storage_rank = 1;
-    storage[0] = 1;
+    storage[0] = offset + 1;
     for (int axis = 0; axis < view.rank; ++axis) {
       storage[0] += (view.dims[axis] - 1) * view.strides[axis];
     }
   }
   return cann.aclCreateTensor(view.dims.data(), static_cast<uint64_t>(view.rank),
-                              static_cast<int32_t>(view.type), view.strides.data(), 0,
+                              static_cast<int32_t>(view.type), view.strides.data(), offset,
                               static_cast<int32_t>(view.format), storage.data(),
-                              static_cast<uint64_t>(storage_rank), view.data);
+                              static_cast<uint64_t>(storage_rank), view.base());
 }
 
 void expect_made(const CannFunctions& cann, const char* function, const void* handle,
@@ -78,6 +82,15 @@ bool AclView::dense() const {
     step *= dims[axis];
   }
   return true;
+}
+
+void* AclView::base() const {
+  auto* const address = static_cast<std::byte*>(data);
+  return address - reinterpret_cast<uintptr_t>(address) % kAddressGrain;
+}
+
+int64_t AclView::offset() const {
+  return static_cast<int64_t>(reinterpret_cast<uintptr_t>(data) % kAddressGrain) / type_size(type);
 }
 
 std::string AclView::in_words() const {

@@ -31,6 +31,9 @@ struct AclView {
 
   int64_t count() const;
   bool dense() const;
+  // CANN wants addresses that are multiples of 32: the nearest one, and the elements from there on.
+  void* base() const;
+  int64_t offset() const;
   // "[2, 64] BF16", with strides where it is not dense.
   std::string in_words() const;
 
@@ -144,6 +147,8 @@ class AclStreamOwner {
   AclStreamOwner& operator=(const AclStreamOwner&) = delete;
   AclStream get() const { return stream_; }
   void synchronize() const;
+  // Where nobody could be told of a failure.
+  void synchronize_quietly() const noexcept { cann_.aclrtSynchronizeStream(stream_); }
 
  private:
   const CannFunctions& cann_;

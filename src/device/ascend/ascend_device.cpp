@@ -48,6 +48,7 @@ void AscendDevice::take_device() {
   const char* soc = cann_.aclrtGetSocName();
   soc_ = soc != nullptr ? soc : "";
   stream_ = std::make_unique<AclStreamOwner>(cann_);
+  events_ = std::make_unique<EventPool>(cann_);
   pool_ = std::make_unique<DevicePool>(cann_);
   staging_ = std::make_unique<Staging>(cann_);
   executors_ = std::make_unique<ExecutorCache>(cann_, *this);
@@ -95,8 +96,10 @@ void AscendDevice::bind_thread() {
 void AscendDevice::finish() noexcept {
   if (!taken_) return;
   cann_.aclrtSetDevice(index_);
-  if (stream_ != nullptr) cann_.aclrtSynchronizeStream(stream_->get());
+  copy_stream_.reset();
+  if (stream_ != nullptr) stream_->synchronize_quietly();
   executors_.reset();
+  events_.reset();
   staging_.reset();
   pool_.reset();
   stream_.reset();
@@ -131,6 +134,28 @@ void AscendDevice::synchronize() {
   bind_thread();
   stream_->synchronize();
   executors_->release_finished();
+  if (copy_stream_ != nullptr) copy_stream_->synchronize();
+  events_->release_finished();
+}
+
+std::unique_ptr<Stream> AscendDevice::make_stream() {
+  bind_thread();
+  return std::make_unique<AscendStream>(cann_, *events_);
+}
+
+std::shared_ptr<Event> AscendDevice::record() {
+  bind_thread();
+  return events_->record(stream_->get());
+}
+
+void AscendDevice::wait(const std::shared_ptr<Event>& event) {
+  bind_thread();
+  EventPool::hold(stream_->get(), *event);
+}
+
+Stream& AscendDevice::copy_stream() {
+  if (copy_stream_ == nullptr) copy_stream_ = make_stream();
+  return *copy_stream_;
 }
 
 void AscendDevice::upload(std::byte* to, const std::byte* from, int64_t bytes) {

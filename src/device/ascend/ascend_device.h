@@ -10,6 +10,7 @@
 #include <memory>
 #include <string>
 
+#include "device/ascend/ascend_stream.h"
 #include "device/ascend/cann_library.h"
 #include "device/ascend/device_pool.h"
 #include "device/ascend/executor_cache.h"
@@ -47,7 +48,13 @@ class AscendDevice final : public Device {
   void upload(std::byte* to, const std::byte* from, int64_t bytes) override;
   void download(std::byte* to, const std::byte* from, int64_t bytes) override;
   void copy(std::byte* to, const std::byte* from, int64_t bytes) override;
+  // Streams must end before the device.
+  std::unique_ptr<Stream> make_stream() override;
+  std::shared_ptr<Event> record() override;
+  void wait(const std::shared_ptr<Event>& event) override;
 
+  // For weights on their way, made when it is asked for first.
+  Stream& copy_stream();
   // Zeros, as work that is launched.
   void clear(std::byte* data, int64_t bytes);
   // Queues an operator of cann(): in(), out(), scalar(), integers() and plain values, one for each
@@ -89,6 +96,8 @@ class AscendDevice final : public Device {
   std::string soc_;
   bool taken_ = false;
   std::unique_ptr<AclStreamOwner> stream_;
+  std::unique_ptr<EventPool> events_;
+  std::unique_ptr<Stream> copy_stream_;
   std::unique_ptr<DevicePool> pool_;
   std::unique_ptr<Staging> staging_;
   std::unique_ptr<ExecutorCache> executors_;

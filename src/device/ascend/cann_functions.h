@@ -98,16 +98,13 @@ inline constexpr int32_t kUnsupportedPlatform = 361001;
   X(int32_t, aclSetInputTensorAddr,                                                             \
     (AclOpExecutor * executor, const size_t index, AclTensor* tensor, void* address))           \
   X(int32_t, aclSetOutputTensorAddr,                                                            \
-    (AclOpExecutor * executor, const size_t index, AclTensor* tensor, void* address))           \
-  X(int32_t, aclSetDynamicInputTensorAddr,                                                      \
-    (AclOpExecutor * executor, size_t index, const size_t in_list, AclTensorList* list,         \
-     void* address))
+    (AclOpExecutor * executor, const size_t index, AclTensor* tensor, void* address))
 
 // Operators come in two phases: aclnnNAMEGetWorkspaceSize(parameters, uint64_t* workspace_size,
 // aclOpExecutor**) and aclnnNAME(void* workspace, uint64_t size, aclOpExecutor*, aclrtStream).
 // X(NAME, repeatable, types of the parameters); T: input, O: output. Executors may be used again
 // unless the operator copies views or arrays of the host inside (documents of
-// aclSetAclOpExecutorRepeatable).
+// aclSetAclOpExecutorRepeatable) or takes lists.
 #define MXVIDEO_CANN_OPERATORS(X)                                                                  \
   /* x, axis, round mode, type, block, scale algorithm; codes, scales */                           \
   X(DynamicMxQuant, true, T, int64_t, char*, int64_t, int64_t, int64_t, T, T)                      \
@@ -117,7 +114,7 @@ inline constexpr int32_t kUnsupportedPlatform = 361001;
   /* 1: q, k, v, pse, mask, lengths; 8: dequantization and quantization of scores and output;      \
      13: antiquantization, block table, paddings; 18: scales and offsets of k and v; 22: prefixes; \
      25: rope; 28: scale of q, sink, starts; then numbers; out, log-sum-exp */                     \
-  X(FusedInferAttentionScoreV5, true, T, L, L, T, T, I, I, T, T, T, T, T, T, T, T, T, T, T, T, T,  \
+  X(FusedInferAttentionScoreV5, false, T, L, L, T, T, I, I, T, T, T, T, T, T, T, T, T, T, T, T, T, \
     T, T, T, I, T, T, T, T, T, I, I, int64_t, double, int64_t, int64_t, char*, int64_t, int64_t,   \
     int64_t, int64_t, int64_t, bool, int64_t, int64_t, int64_t, int64_t, T, T)                     \
   X(LayerNorm, true, T, I, T, T, double, O, O, O)                                                  \

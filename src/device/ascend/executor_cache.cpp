@@ -30,6 +30,7 @@ std::string key_of(const OperatorCall& call) {
       append(key, view.type);
       append(key, view.format);
       append(key, view.rank);
+      append(key, view.offset());
       append(key, view.dims);
       append(key, view.strides);
       for (const OperatorArgument& other : call.arguments) {
@@ -82,13 +83,10 @@ void ExecutorCache::exchange_addresses(const Prepared& prepared, const OperatorC
     int32_t status = 0;
     if (argument.kind == Kind::kInput) {
       status = cann_.aclSetInputTensorAddr(prepared.executor, input++,
-                                           static_cast<AclTensor*>(handle), argument.view->data);
-    } else if (argument.kind == Kind::kInputList) {
-      status = cann_.aclSetDynamicInputTensorAddr(
-          prepared.executor, input++, 0, static_cast<AclTensorList*>(handle), argument.view->data);
+                                           static_cast<AclTensor*>(handle), argument.view->base());
     } else if (argument.kind == Kind::kOutput) {
       status = cann_.aclSetOutputTensorAddr(prepared.executor, output++,
-                                            static_cast<AclTensor*>(handle), argument.view->data);
+                                            static_cast<AclTensor*>(handle), argument.view->base());
     } else if (argument.kind == Kind::kAbsent) {
       ++input;  // an absent parameter keeps its place
     }

@@ -148,21 +148,29 @@ CannOperator<const AclTensor*, AclTensor*> counting_operator(bool repeatable) {
               }};
 }
 
+TEST(AclView, BeginsAtAnAddressThatCannTakes) {
+  alignas(32) const float memory[16] = {};
+  const AclView view(memory + 9, AclType::kFloat, {3});
+  EXPECT_EQ(view.base(), memory + 8);
+  EXPECT_EQ(view.offset(), 1);
+}
+
 TEST(ExecutorCache, PreparesOncePerShapeAndExchangesAddresses) {
   counts = {};
   const CannFunctions cann = counting_functions();
-  float memory[8];
+  alignas(32) float memory[8];
   {
     ExecutorCache cache(cann, cpu_device());
     const auto op = counting_operator(true);
-    for (int64_t i = 0; i < 3; ++i) {
-      run_operator(cache, nullptr, op, in(AclView(memory + i, AclType::kFloat, {2})),
-                   out(AclView(memory + 4 + i, AclType::kFloat, {2})));
+    alignas(32) float more[3][16];
+    for (auto& row : more) {
+      run_operator(cache, nullptr, op, in(AclView(row, AclType::kFloat, {2})),
+                   out(AclView(row + 8, AclType::kFloat, {2})));
     }
     EXPECT_EQ(counts.prepared, 1);
     EXPECT_EQ(counts.repeatable, 1);
     EXPECT_EQ(counts.exchanged, 4);
-    EXPECT_EQ(counts.last_address, memory + 6);
+    EXPECT_EQ(counts.last_address, more[2] + 8);
     run_operator(cache, nullptr, op, in(AclView(memory, AclType::kFloat, {3})),
                  out(AclView(memory + 4, AclType::kFloat, {3})));
     EXPECT_EQ(counts.prepared, 2);
