@@ -62,7 +62,7 @@ std::vector<kernels::RowInfo> rows_to_bench(const std::string& op, const std::st
   for (const kernels::OpInfo& info : kernels::registered_ops()) {
     if (info.name != op) continue;
     std::ranges::copy_if(info.rows, std::back_inserter(rows), [&](const kernels::RowInfo& row) {
-      return name.empty() || row.name == name;
+      return row.device == DeviceKind::kCpu && (name.empty() || row.name == name);
     });
   }
   return rows;

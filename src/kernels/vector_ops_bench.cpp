@@ -39,7 +39,7 @@ void register_rows(const std::string& op, const std::string& variant,
 }
 
 void register_elementwise(const std::string& variant, ElementwiseOp op, double streams) {
-  register_rows("elementwise", variant, kernels::elementwise_rows(), streams,
+  register_rows("elementwise", variant, kernels::host_rows(kernels::elementwise_rows()), streams,
                 [op](float* x, float* y, Context& context) {
                   kernels::elementwise({.op = op, .x = x, .z = y, .y = y, .count = kRows * kDim},
                                        context);
@@ -50,7 +50,7 @@ void register_elementwise(const std::string& variant, ElementwiseOp op, double s
 
 void register_vector_ops() {
   static const std::vector<float> kOnes(kRows * kDim, 1.0f);
-  register_rows("layer_norm", "", kernels::layer_norm_rows(), 2,
+  register_rows("layer_norm", "", kernels::host_rows(kernels::layer_norm_rows()), 2,
                 [](float* x, float* y, Context& context) {
                   kernels::layer_norm({.x = x,
                                        .y = y,
@@ -60,20 +60,22 @@ void register_vector_ops() {
                                        .shift = kOnes.data()},
                                       context);
                 });
-  register_rows(
-      "rms_norm", "", kernels::rms_norm_rows(), 2, [](float* x, float* y, Context& context) {
-        kernels::rms_norm({.x = x, .y = y, .rows = kRows, .dim = kDim, .weight = kOnes.data()},
-                          context);
-      });
-  register_rows("rope", "", kernels::rope_rows(), 2, [](float* x, float*, Context& context) {
-    kernels::rope({.x = x,
-                   .cos = kOnes.data(),
-                   .sin = kOnes.data(),
-                   .rows = kRows,
-                   .heads = kHeads,
-                   .head_dim = kHeadDim},
-                  context);
-  });
+  register_rows("rms_norm", "", kernels::host_rows(kernels::rms_norm_rows()), 2,
+                [](float* x, float* y, Context& context) {
+                  kernels::rms_norm(
+                      {.x = x, .y = y, .rows = kRows, .dim = kDim, .weight = kOnes.data()},
+                      context);
+                });
+  register_rows("rope", "", kernels::host_rows(kernels::rope_rows()), 2,
+                [](float* x, float*, Context& context) {
+                  kernels::rope({.x = x,
+                                 .cos = kOnes.data(),
+                                 .sin = kOnes.data(),
+                                 .rows = kRows,
+                                 .heads = kHeads,
+                                 .head_dim = kHeadDim},
+                                context);
+                });
   register_elementwise("_silu", ElementwiseOp::kSilu, 2);
   register_elementwise("_gelu_tanh", ElementwiseOp::kGeluTanh, 2);
   register_elementwise("_add", ElementwiseOp::kAdd, 3);

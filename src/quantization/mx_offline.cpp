@@ -96,13 +96,13 @@ auto with_row_major_scales(const LinearMethod& layer, const StoredLayer& stored,
                            const kernels::Context& context, const Make& make) {
   std::vector<uint8_t> storage;
   const uint8_t* scales = bytes_of(stored.tensors[1]);
-  context.launch([&] {
+  if (context.device().computes()) {
     check_codes(layer.name(), layer.shape(), stored.element, bytes_of(stored.tensors[0]));
-    if (stored.scale_layout == ScaleLayout::kRowMajor) return;
-    storage = unswizzled(stored.tensors[1], layer.shape());
-    scales = storage.data();
-  });
-  context.device().synchronize();
+    if (stored.scale_layout != ScaleLayout::kRowMajor) {
+      storage = unswizzled(stored.tensors[1], layer.shape());
+      scales = storage.data();
+    }
+  }
   return make(scales);
 }
 
@@ -143,6 +143,9 @@ void decode_row_to_f32(const uint8_t* codes, const uint8_t* scales, int64_t k, M
 
 Tensor dequantize_mx_weight(const uint8_t* codes, const uint8_t* scales, const Shape& shape,
                             MxElement element, Device& device) {
+  if (device.kind() != DeviceKind::kCpu && device.computes()) {
+    return dequantize_mx_weight(codes, scales, shape, element, cpu_device()).copy_to(device);
+  }
   const int64_t n = shape[0], k = shape[1];
   const int64_t blocks = k / kMxBlockSize;
   Tensor narrow(DType::kBF16, {n, k}, device);

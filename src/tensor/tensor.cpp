@@ -1,5 +1,6 @@
 #include "tensor/tensor.h"
 
+#include <algorithm>
 #include <cstring>
 #include <string>
 
@@ -114,14 +115,33 @@ void convert_to_f32(const TensorView& view, float* destination) {
 
 Tensor to_f32(const TensorView& view, Device& device) {
   Tensor tensor(DType::kF32, view.shape, device);
+  if (device.kind() != DeviceKind::kCpu) {
+    if (device.computes()) tensor = to_f32(view).copy_to(device);
+    return tensor;
+  }
   float* const values = DevicePtr<float>(tensor);
   device.launch([view, values] { convert_to_f32(view, values); });
   return tensor;
 }
 
+Tensor to_bf16(const TensorView& view, Device& device) {
+  Tensor tensor(DType::kBF16, view.shape, device);
+  if (!device.computes() || tensor.empty()) return tensor;
+  const Tensor values = to_f32(view);
+  Tensor rounded(DType::kBF16, view.shape);
+  auto* const to = reinterpret_cast<uint16_t*>(rounded.data());
+  std::transform(values.f32(), values.f32() + values.count(), to, formats::encode_bf16);
+  device.upload(tensor.data(), rounded.data(), rounded.bytes());
+  return tensor;
+}
+
 Tensor stored_copy(const TensorView& view, Device& device) {
   Tensor tensor(view.dtype, view.shape, device);
-  device.copy(tensor.data(), view.data, view.bytes());
+  if (device.kind() != DeviceKind::kCpu) {
+    device.upload(tensor.data(), view.data, view.bytes());
+  } else {
+    device.copy(tensor.data(), view.data, view.bytes());
+  }
   return tensor;
 }
 

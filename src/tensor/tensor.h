@@ -97,6 +97,9 @@ void convert_to_f32(const TensorView& view, float* destination);
 // The same as work of `device`, which reads `view` later: it must live until then.
 Tensor to_f32(const TensorView& view, Device& device = cpu_device());
 
+// Rounded to BF16, on a device that is not the host's; done on return.
+Tensor to_bf16(const TensorView& view, Device& device);
+
 // The bytes of `view` in its type, likewise.
 Tensor stored_copy(const TensorView& view, Device& device = cpu_device());
 

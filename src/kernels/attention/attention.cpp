@@ -15,6 +15,7 @@ namespace mxvideo::kernels {
 namespace {
 
 constexpr AttentionRow kRows[] = {
+    ascend_row<AttentionRow>(attention_ascend, attention_ascend_reject),
     {"highway", kCpuNone, accept_all<AttentionArgs>, attention_highway},
     {"reference", kCpuNone, accept_all<AttentionArgs>, attention_reference},
 };
@@ -274,6 +275,8 @@ PackedKeyValues::PackedKeyValues(int64_t kv_length, int64_t head_dim, AttentionP
   block_bytes_ = k_bytes_ + v_bytes_ + k_scale_bytes_ + v_scale_bytes;
 }
 
+bool attention_counts_last_key(const Device& device) { return device.kind() == DeviceKind::kCpu; }
+
 const char* attention_op(AttentionProducts products) noexcept {
   return products == AttentionProducts::kInt8 ? "attention_int8" : "attention";
 }
@@ -291,6 +294,12 @@ void attention(const AttentionArgs& args, Context& context) {
   if (whole.k_stride == 0) whole.k_stride = whole.kv_stride;
   if (whole.out_stride == 0) whole.out_stride = width;
   check(whole.last_key_count >= 1, "the last key counts at least once");
+  if (context.device().kind() != DeviceKind::kCpu) {
+    const auto& row =
+        select(attention_op(args.products), attention_rows(args.products), whole, context);
+    launched_by(row, whole, context);
+    return;
+  }
   const auto call = std::make_shared<Attention>(whole, context);
   context.launch([call] { call->run(); });
 }

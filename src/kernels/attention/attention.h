@@ -65,6 +65,10 @@ struct AttentionArgs {
 struct AttentionBlock;
 using AttentionRow = Row<AttentionArgs, AttentionBlock>;
 
+// Whether the device's rows count the last key as often as it stands for. Others repeat it, and
+// who attends to the same keys again and again repeats it once instead.
+bool attention_counts_last_key(const Device& device);
+
 // "attention", "attention_int8"
 const char* attention_op(AttentionProducts products) noexcept;
 std::span<const AttentionRow> attention_rows(AttentionProducts products = AttentionProducts::kFp32);

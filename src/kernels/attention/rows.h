@@ -73,4 +73,8 @@ struct KeyBlock {
   HeadRows k;
 };
 
+// By CANN, on an Ascend NPU.
+const char* attention_ascend_reject(const AttentionArgs& args, const RunPolicy& policy) noexcept;
+void attention_ascend(const AttentionArgs& args, std::byte* workspace, Context& context);
+
 }  // namespace mxvideo::kernels

@@ -50,7 +50,7 @@ TEST(Attention, ReferenceEqualsPyTorch) {
 TEST(Attention, RowsEqualTheGoldens) {
   for (const char* name : GoldenAttention::kNames) {
     const GoldenAttention golden(name);
-    for (const auto& row : attention_rows()) {
+    for (const auto& row : host_rows(attention_rows())) {
       Context context;
       context.policy.forced_rows["attention"] = row.name;
       const std::vector<float> out = golden.run(AttentionProducts::kFp32, context);

@@ -9,6 +9,7 @@
 
 #include <cstdint>
 
+#include "kernels/common/row_runs.h"
 #include "tensor/device_ptr.h"
 
 namespace mxvideo::kernels {
@@ -27,6 +28,7 @@ struct EpilogueArgs {
   int64_t gate_stride = 0;                // floats between rows of `gate`
   DevicePtr<const int32_t> gate_row =
       nullptr;                  // [m]: row of `gate` for each row of y; null means row 0
+  RowRuns gate_runs = {};       // the same, where rows differ
   int64_t residual_stride = 0;  // floats between rows of `residual`; 0: as those of y
 };
 

@@ -58,6 +58,24 @@ const char* accept_all(const Args&, const RunPolicy&) noexcept {
   return nullptr;
 }
 
+// The row of the Ascend NPU, which makes whole calls by CANN's operators.
+template <class RowType, class Args = typename RowType::Arguments>
+constexpr RowType ascend_row(void (*launch)(const Args&, std::byte*, Context&),
+                             const char* (*reject)(const Args&,
+                                                   const RunPolicy&) noexcept = accept_all<Args>) {
+  RowType row{"ascend", kCpuNone, reject, nullptr};
+  row.device = DeviceKind::kAscend;
+  row.launch = launch;
+  return row;
+}
+
+// Those of the host, which stand in a table behind the rows of other devices.
+template <class RowType>
+std::span<const RowType> host_rows(std::span<const RowType> rows) {
+  while (!rows.empty() && rows.front().device != DeviceKind::kCpu) rows = rows.subspan(1);
+  return rows;
+}
+
 [[noreturn]] inline void fail_forced_row(Code code, const char* op, const char* row,
                                          const char* reason) {
   throw Error(code, std::string("kernel ") + op + "=" + row + " cannot run: " + reason);

@@ -127,6 +127,7 @@ const char* reject_product(const Conv3dCall& call, const RunPolicy& /*policy*/) 
 }
 
 constexpr Conv3dRow kRows[] = {
+    {"ascend", kCpuNone, accept_all<Conv3dCall>, Conv3dMethod::kAscend, DeviceKind::kAscend},
     {"product", kCpuNone, reject_product, Conv3dMethod::kProduct},
     {"onednn", kCpuNone, accept_all<Conv3dCall>, Conv3dMethod::kOnednn},
     {"reference", kCpuNone, accept_all<Conv3dCall>, Conv3dMethod::kReference},
@@ -183,6 +184,7 @@ struct Conv3d::State {
   std::list<WeightForm> forms;
   bool first_is_plain = true;  // until another layout was made from it
   Tensor bias;
+  Tensor npu_weight;  // BF16, of the NPU alone: then there are no forms, and the bias is BF16
   std::map<std::pair<VideoExtent, int>, Plan> plans;
 
   Plan plan(const VideoExtent& extent);
@@ -275,6 +277,11 @@ Conv3d::Conv3d(const Conv3dShape& shape, const TensorView& weight, const TensorV
         "conv3d: weight shape " + weight.shape.to_string() + " is not " + full.to_string());
   check(bias.shape == Shape{shape.out_channels},
         "conv3d: bias shape " + bias.shape.to_string() + " is not one value per output channel");
+  if (device.kind() == DeviceKind::kAscend) {
+    state_->npu_weight = to_bf16(weight, device);
+    state_->bias = to_bf16(bias, device);
+    return;
+  }
   state_->bias = to_f32(bias, device);
   call_onednn("describe the weights",
               [&] { state_->forms.emplace_back(device, plain_weights(shape)); });
@@ -306,9 +313,19 @@ void Conv3d::run(DevicePtr<const float> x, const VideoExtent& extent, DevicePtr<
   check(out.t > 0 && out.h > 0 && out.w > 0, "conv3d: x is smaller than the kernel");
   check(extent.leading_zeros == 0 || !is_2d(state_->shape),
         "conv3d: leading zero frames need a kernel with an extent in time");
+  const Conv3dRow& row = select("conv3d", conv3d_rows(), {state_->shape, extent}, context);
+  if (row.method == Conv3dMethod::kAscend) {
+    conv3d_ascend({.shape = state_->shape,
+                   .x = x,
+                   .extent = extent,
+                   .weight = state_->npu_weight.data(),
+                   .bias = std::as_const(state_->bias).data(),
+                   .y = y},
+                  context);
+    return;
+  }
   const Conv3dArgs args = {
       .shape = state_->shape, .x = x, .extent = extent, .bias = state_->bias, .y = y};
-  const Conv3dRow& row = select("conv3d", conv3d_rows(), {state_->shape, extent}, context);
   call_onednn("prepare the convolution", [&] {
     switch (row.method) {
       case Conv3dMethod::kProduct:
@@ -317,12 +334,14 @@ void Conv3d::run(DevicePtr<const float> x, const VideoExtent& extent, DevicePtr<
         return state_->run_onednn(args, context);
       case Conv3dMethod::kReference:
         return state_->run_reference(args, context);
+      case Conv3dMethod::kAscend:
+        break;
     }
   });
 }
 
 int64_t Conv3d::bytes() const {
-  int64_t total = state_->bias.bytes();
+  int64_t total = state_->bias.bytes() + state_->npu_weight.bytes();
   for (const WeightForm& form : state_->forms) total += form.storage.bytes();
   return total;
 }

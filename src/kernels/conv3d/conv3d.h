@@ -33,7 +33,7 @@ struct VideoExtent {
 // Extent of the output; a dimension is <= 0 when x is smaller than the kernel.
 VideoExtent conv3d_output(const Conv3dShape& shape, const VideoExtent& x);
 
-enum class Conv3dMethod : uint8_t { kProduct, kOnednn, kReference };
+enum class Conv3dMethod : uint8_t { kProduct, kOnednn, kReference, kAscend };
 
 struct Conv3dCall {
   Conv3dShape shape;

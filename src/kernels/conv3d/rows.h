@@ -15,6 +15,18 @@ struct Conv3dArgs {
   DevicePtr<float> y = nullptr;           // [ot, oh, ow, out]
 };
 
+// What the NPU takes, in its memory.
+struct NpuConv3dArgs {
+  Conv3dShape shape = {};
+  DevicePtr<const float> x = nullptr;  // [t, h, w, in]
+  VideoExtent extent = {};
+  const std::byte* weight = nullptr;  // BF16 [out, in, kt, kh, kw]
+  const std::byte* bias = nullptr;    // BF16 [out]
+  DevicePtr<float> y = nullptr;       // [ot, oh, ow, out]
+};
+// By CANN.
+void conv3d_ascend(const NpuConv3dArgs& args, Context& context);
+
 // The definition: plain loops, double accumulation.
 void conv3d_reference(const Conv3dArgs& args) noexcept;
 

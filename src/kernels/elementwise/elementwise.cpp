@@ -7,6 +7,7 @@ namespace mxvideo::kernels {
 namespace {
 
 constexpr Row<ElementwiseArgs> kRows[] = {
+    ascend_row<Row<ElementwiseArgs>>(elementwise_ascend),
     {"highway", kCpuNone, accept_all<ElementwiseArgs>, elementwise_highway},
     {"reference", kCpuNone, accept_all<ElementwiseArgs>, elementwise_reference},
 };

@@ -8,4 +8,7 @@ namespace mxvideo::kernels {
 void elementwise_highway(const ElementwiseArgs& args) noexcept;
 void elementwise_reference(const ElementwiseArgs& args) noexcept;
 
+// By CANN, on an Ascend NPU.
+void elementwise_ascend(const ElementwiseArgs& args, std::byte* workspace, Context& context);
+
 }  // namespace mxvideo::kernels

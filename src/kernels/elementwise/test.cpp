@@ -87,7 +87,7 @@ void check_op(ElementwiseOp op, std::span<const float> x, std::span<const float>
     bounds.push_back(bound(op, x[i], z[i]));
   }
   const auto count = static_cast<int64_t>(x.size());
-  for (const auto& row : elementwise_rows()) {
+  for (const auto& row : host_rows(elementwise_rows())) {
     if (!test::require_cpu(row.requires_cpu, row.name)) continue;
     test::sweep(
         {"elementwise", row.name},

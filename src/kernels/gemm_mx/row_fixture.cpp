@@ -40,7 +40,7 @@ Kind kind_of(const std::string& name) {
 
 std::vector<TestRow> all_rows() {
   std::vector<TestRow> rows;
-  for (const kernels::GemmMxRow& row : gemm_mx_rows()) {
+  for (const kernels::GemmMxRow& row : host_rows(gemm_mx_rows())) {
     if (std::string_view(row.name) != "highway") {
       rows.push_back({row.name, row, kind_of(row.name)});
       continue;

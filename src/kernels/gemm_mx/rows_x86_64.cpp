@@ -1,6 +1,7 @@
 // The table of gemm_mx on x86-64.
 #include <array>
 
+#include "kernels/gemm_mx/ascend.h"
 #include "kernels/gemm_mx/blocked.h"
 
 namespace mxvideo::kernels {
@@ -18,6 +19,7 @@ void run_both(const GemmMxCall& args) noexcept {
 }
 
 constexpr std::array kRows = {
+    ascend_row<GemmMxRow>(gemm_mx_ascend, gemm_mx_ascend_reject),
     GemmMxRow{"amx_bf16", kCpuAvx512 | kCpuAmxBf16, reject_gemm_mx_int16,
               run_both<kGemmMxAmxBf16, kGemmMxint8AmxBf16>, decline_gemm_mx_tiny},
     GemmMxRow{"avx512_vnni_int8", kCpuAvx512 | kCpuAvx512Vnni, reject_gemm_mx_int8,

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/parallel.h"
 #include "kernels/common/thread_scratch.h"
+#include "kernels/gemm_mx/ascend.h"
 #include "kernels/gemm_mx/mx_panels.h"
 #include "kernels/quantize_mx/quantize_mx.h"
 
@@ -100,6 +101,7 @@ struct Maker {
 
 constexpr Maker kMakers[] = {
     {DeviceKind::kCpu, pack_panels, quantize_panels},
+    {DeviceKind::kAscend, pack_mx_weight_ascend, quantize_mx_weight_ascend},
 };
 
 const Maker& maker_for(DeviceKind device) {

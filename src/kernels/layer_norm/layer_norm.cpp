@@ -10,6 +10,7 @@ namespace mxvideo::kernels {
 namespace {
 
 constexpr Row<LayerNormArgs> kRows[] = {
+    ascend_row<Row<LayerNormArgs>>(layer_norm_ascend, layer_norm_ascend_reject),
     {"highway", kCpuNone, accept_all<LayerNormArgs>, layer_norm_highway},
     {"reference", kCpuNone, accept_all<LayerNormArgs>, layer_norm_reference},
 };
@@ -41,6 +42,10 @@ void layer_norm_mx(const LayerNormArgs& args, const MxOutput& output, Context& c
   const QuantizeMxArgs whole = {.m = args.rows, .k = args.dim, .options = output.options};
   const Row<LayerNormArgs>& norm = select("layer_norm", layer_norm_rows(), args, context);
   const Row<QuantizeMxArgs>& quantize = select("quantize_mx", quantize_mx_rows(), whole, context);
+  if (norm.device == DeviceKind::kAscend) {
+    layer_norm_mx_ascend(args, output, context);
+    return;
+  }
   const auto scratch = std::make_shared<ThreadScratch>(context.memory(), args.rows, args.dim);
   context.launch([args, output, &norm, &quantize, scratch] {
     const int64_t blocks = args.dim / formats::kMxBlockSize;

@@ -8,6 +8,7 @@
 #include <span>
 
 #include "kernels/common/kernel_table.h"
+#include "kernels/common/row_runs.h"
 #include "kernels/quantize_mx/quantize_mx.h"
 
 namespace mxvideo::kernels {
@@ -24,7 +25,8 @@ struct LayerNormArgs {
   DevicePtr<const float> shift = nullptr;   // likewise; null exactly when scale is
   int64_t modulation_stride = 0;            // floats between vectors of scale and of shift
   DevicePtr<const int32_t> modulation_row =
-      nullptr;  // [rows]: vector for each row; null means vector 0
+      nullptr;                   // [rows]: vector for each row; null means vector 0
+  RowRuns modulation_runs = {};  // the same of the rows from `first` on, where vectors differ
 };
 
 std::span<const Row<LayerNormArgs>> layer_norm_rows();

@@ -65,7 +65,7 @@ TEST(LayerNorm, RowsEqualTheGoldens) {
     const std::vector<float> x = golden.f32("blocks.input");
     const int64_t dim = golden.shape("blocks.input").back();
     const auto count = static_cast<int64_t>(x.size());
-    for (const auto& row : layer_norm_rows()) {
+    for (const auto& row : host_rows(layer_norm_rows())) {
       Context context;
       context.policy.forced_rows["layer_norm"] = row.name;
       std::vector<float> y(x.size());
@@ -158,7 +158,7 @@ TEST_P(LayerNormRows, StayInsideTheBound) {
     args.modulation_row = vector_of_row.data();
   }
   const Exact exact = exact_layer_norm(args);
-  for (const auto& row : layer_norm_rows()) {
+  for (const auto& row : host_rows(layer_norm_rows())) {
     if (!test::require_cpu(row.requires_cpu, row.name)) continue;
     test::sweep(
         {"layer_norm", row.name},
@@ -206,7 +206,7 @@ TEST(LayerNormMx, HasTheBitsOfNormThenQuantize) {
                                 .modulation_row = vector_of_row.data()};
     const formats::MxOptions options{.scale_rule = formats::ScaleRule::kCeil};
     const int64_t codes = rows * dim;
-    for (const auto& row : layer_norm_rows()) {
+    for (const auto& row : host_rows(layer_norm_rows())) {
       test::sweep(
           {"layer_norm", row.name},
           [&](Context& context) {

@@ -28,7 +28,7 @@ std::vector<float> numbers(int64_t count) {
 // included that are none of its business.
 void expect_copy(CopyNdArgs args, const std::vector<float>& x, const std::vector<float>& expected,
                  int64_t x_offset = 0, int64_t y_offset = 0) {
-  for (const auto& row : copy_nd_rows()) {
+  for (const auto& row : host_rows(copy_nd_rows())) {
     test::sweep(
         {"copy_nd", row.name},
         [&](Context& context) {
@@ -129,7 +129,7 @@ TEST(CopyNd, ClampsAndKeepsNan) {
   expect_copy({.axes = {{{4, 1, 1}}}}, {-infinity, below, above, infinity},
               {-infinity, below, above, infinity});
   const float nan = std::numeric_limits<float>::quiet_NaN();
-  for (const auto& row : copy_nd_rows()) {
+  for (const auto& row : host_rows(copy_nd_rows())) {
     test::sweep(
         {"copy_nd", row.name},
         [&](Context& context) {

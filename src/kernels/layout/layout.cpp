@@ -9,22 +9,28 @@ namespace mxvideo::kernels {
 namespace {
 
 constexpr Row<BlendArgs> kBlendRows[] = {
+    ascend_row<Row<BlendArgs>>(blend_ascend),
     {"reference", kCpuNone, accept_all<BlendArgs>, blend_reference},
 };
 constexpr Row<ChannelAffineArgs> kChannelAffineRows[] = {
+    ascend_row<Row<ChannelAffineArgs>>(channel_affine_ascend),
     {"reference", kCpuNone, accept_all<ChannelAffineArgs>, channel_affine_reference},
 };
 constexpr Row<CopyNdArgs> kCopyNdRows[] = {
+    ascend_row<Row<CopyNdArgs>>(copy_nd_ascend),
     {"portable", kCpuNone, accept_all<CopyNdArgs>, copy_nd_portable},
     {"reference", kCpuNone, accept_all<CopyNdArgs>, copy_nd_reference},
 };
 constexpr Row<FillArgs> kFillRows[] = {
+    ascend_row<Row<FillArgs>>(fill_ascend),
     {"reference", kCpuNone, accept_all<FillArgs>, fill_reference},
 };
 constexpr Row<FoldArgs> kFoldRows[] = {
+    ascend_row<Row<FoldArgs>>(fold_ascend),
     {"reference", kCpuNone, accept_all<FoldArgs>, fold_reference},
 };
 constexpr Row<GatherRowsArgs> kGatherRowsRows[] = {
+    ascend_row<Row<GatherRowsArgs>>(gather_rows_ascend),
     {"reference", kCpuNone, accept_all<GatherRowsArgs>, gather_rows_reference},
 };
 

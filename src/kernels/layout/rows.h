@@ -18,4 +18,12 @@ void fill_reference(const FillArgs& args) noexcept;
 void fold_reference(const FoldArgs& args) noexcept;
 void gather_rows_reference(const GatherRowsArgs& args) noexcept;
 
+// By CANN, on an Ascend NPU.
+void blend_ascend(const BlendArgs& args, std::byte* workspace, Context& context);
+void channel_affine_ascend(const ChannelAffineArgs& args, std::byte* workspace, Context& context);
+void copy_nd_ascend(const CopyNdArgs& args, std::byte* workspace, Context& context);
+void fill_ascend(const FillArgs& args, std::byte* workspace, Context& context);
+void fold_ascend(const FoldArgs& args, std::byte* workspace, Context& context);
+void gather_rows_ascend(const GatherRowsArgs& args, std::byte* workspace, Context& context);
+
 }  // namespace mxvideo::kernels

@@ -73,7 +73,7 @@ void add_row(const MatmulRow& row, const Shape& shape) {
 }  // namespace
 
 void register_matmul() {
-  for (const MatmulRow& row : kernels::matmul_rows()) {
+  for (const MatmulRow& row : kernels::host_rows(kernels::matmul_rows())) {
     if (!cpu_has(cpu_features(), row.requires_cpu)) continue;
     if (std::string(row.name) == "reference") continue;  // minutes on these shapes
     for (const Shape& shape : kShapes) {

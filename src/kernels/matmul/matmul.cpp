@@ -12,6 +12,7 @@ namespace mxvideo::kernels {
 namespace {
 
 constexpr MatmulRow kRows[] = {
+    ascend_row<MatmulRow>(matmul_ascend, matmul_ascend_reject),
     {"matvec", kCpuNone, matvec_reject, matvec_highway},
     {"onednn", kCpuNone, accept_all<MatmulArgs>, matmul_onednn},
     {"reference", kCpuNone, accept_all<MatmulArgs>, matmul_reference},

@@ -29,4 +29,8 @@ void matmul_reference(const MatmulTile& args) noexcept;
 // `count` weights of `dtype` (F32, BF16 or F16) at any address to floats; exact.
 void decode_weights(const std::byte* weights, DType dtype, int64_t count, float* values) noexcept;
 
+// By CANN, on an Ascend NPU.
+const char* matmul_ascend_reject(const MatmulArgs& args, const RunPolicy& policy) noexcept;
+void matmul_ascend(const MatmulArgs& args, std::byte* workspace, Context& context);
+
 }  // namespace mxvideo::kernels

@@ -99,7 +99,7 @@ void add_row(const QuantizeRow& row, Shape shape, const std::string& suffix) {
 void register_quantize_mx() {
   for (const Shape shape : kShapes) {
     const std::string suffix = "/" + std::to_string(shape.m) + "x" + std::to_string(shape.k);
-    for (const QuantizeRow& row : kernels::quantize_mx_rows()) {
+    for (const QuantizeRow& row : kernels::host_rows(kernels::quantize_mx_rows())) {
       if (cpu_has(cpu_features(), row.requires_cpu)) add_row(row, shape, suffix);
     }
     add_bench("quantize_mx/threads:" + std::to_string(num_threads()) + suffix,

@@ -9,6 +9,7 @@ namespace mxvideo::kernels {
 namespace {
 
 constexpr Row<QuantizeMxArgs> kRows[] = {
+    ascend_row<Row<QuantizeMxArgs>>(quantize_mx_ascend, quantize_mx_ascend_reject),
     {"highway", kCpuNone, accept_all<QuantizeMxArgs>, quantize_mx_highway},
     {"reference", kCpuNone, accept_all<QuantizeMxArgs>, quantize_mx_reference},
 };

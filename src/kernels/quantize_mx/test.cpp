@@ -109,7 +109,7 @@ void expect_definition(const Matrix& matrix, const MxOptions& options, const std
            (options.rounding == ElementRounding::kHalfAway ? ", half away" : "") +
            (options.flush_tiny_blocks ? ", flush" : "");
   };
-  for (const auto& row : quantize_mx_rows()) {
+  for (const auto& row : host_rows(quantize_mx_rows())) {
     if (!test::require_cpu(row.requires_cpu, row.name)) continue;
     if (std::string_view(row.name) == "highway") {
       test::for_each_highway_target([&](const char* target) {
@@ -289,7 +289,7 @@ TEST(QuantizeMx, EntryGivesTheSameBitsForAnyThreadCount) {
     const Matrix matrix = as_bf16(random_matrix(m, k, 11, 4));
     std::vector<uint16_t> halves;
     for (const float value : matrix.values) halves.push_back(formats::encode_bf16(value));
-    for (const auto& row : quantize_mx_rows()) {
+    for (const auto& row : host_rows(quantize_mx_rows())) {
       if (!test::require_cpu(row.requires_cpu, row.name)) continue;
       for (const int threads : {1, 2, 7}) {
         set_num_threads(threads);
@@ -330,7 +330,7 @@ TEST(QuantizeMx, RowsEqualTorchaoRceil) {
   Output expected(matrix.m(), matrix.k);
   std::memcpy(expected.codes(), codes.data(), codes.size());
   std::memcpy(expected.scales(), scales.data(), scales.size());
-  for (const auto& row : quantize_mx_rows()) {
+  for (const auto& row : host_rows(quantize_mx_rows())) {
     if (!test::require_cpu(row.requires_cpu, row.name)) continue;
     EXPECT_TRUE(run(row, matrix, {}) == expected) << row.name;
   }

@@ -7,6 +7,7 @@ namespace mxvideo::kernels {
 namespace {
 
 constexpr Row<RmsNormArgs> kRows[] = {
+    ascend_row<Row<RmsNormArgs>>(rms_norm_ascend, rms_norm_ascend_reject),
     {"highway", kCpuNone, accept_all<RmsNormArgs>, rms_norm_highway},
     {"reference", kCpuNone, accept_all<RmsNormArgs>, rms_norm_reference},
 };

@@ -7,6 +7,7 @@ namespace mxvideo::kernels {
 namespace {
 
 constexpr Row<RopeArgs> kRows[] = {
+    ascend_row<Row<RopeArgs>>(rope_ascend),
     {"highway", kCpuNone, accept_all<RopeArgs>, rope_highway},
     {"reference", kCpuNone, accept_all<RopeArgs>, rope_reference},
 };
@@ -36,6 +37,10 @@ void rope(const RopeArgs& args, Context& context) {
 void rms_norm_rope(const RmsNormArgs& norm, const RopeArgs& args, Context& context) {
   const Row<RmsNormArgs>& norm_row = select("rms_norm", rms_norm_rows(), norm, context);
   const Row<RopeArgs>& rope_row = select("rope", rope_rows(), args, context);
+  if (launched_by(norm_row, norm, context)) {
+    launched_by(rope_row, args, context);
+    return;
+  }
   context.launch([norm, args, &norm_row, &rope_row] {
     parallel_for(args.rows, 1, [&](int64_t begin, int64_t end) {
       RmsNormArgs one = norm;

@@ -39,7 +39,7 @@ TEST(Rope, RowsEqualTheGoldens) {
     for (std::vector<float>* angles : {&cos, &sin}) {
       for (size_t i = 0; i < angles->size() / 2; ++i) (*angles)[i] = (*angles)[2 * i];
     }
-    for (const auto& row : rope_rows()) {
+    for (const auto& row : host_rows(rope_rows())) {
       Context context;
       context.policy.forced_rows["rope"] = row.name;
       std::vector<float> x = golden.f32("block0.attn1.norm_q");
@@ -80,7 +80,7 @@ TEST_P(RopeRows, StayInsideTheBound) {
     expected.push_back(as + bc);
     bounds.push_back(2.1 * kUnit * (std::abs(as) + std::abs(bc)));
   }
-  for (const auto& row : rope_rows()) {
+  for (const auto& row : host_rows(rope_rows())) {
     if (!test::require_cpu(row.requires_cpu, row.name)) continue;
     test::sweep(
         {"rope", row.name},
@@ -106,7 +106,7 @@ TEST_P(RopeRows, WithTheNormHasTheBitsOfTheTwo) {
   const std::vector<float> x = test::random_floats(c.rows * dim, 3, 1);
   const std::vector<float> angles = test::random_floats(c.rows * c.head_dim, 1, 2);
   const std::vector<float> weight = test::random_floats(dim, 2, 3);
-  for (const auto& row : rope_rows()) {
+  for (const auto& row : host_rows(rope_rows())) {
     test::sweep(
         {"rope", row.name},
         [&](Context& context) {

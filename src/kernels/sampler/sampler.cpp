@@ -6,12 +6,15 @@ namespace mxvideo::kernels {
 namespace {
 
 constexpr Row<NonFiniteArgs> kNonFiniteRows[] = {
+    ascend_row<Row<NonFiniteArgs>>(non_finite_ascend),
     {"reference", kCpuNone, accept_all<NonFiniteArgs>, non_finite_reference},
 };
 constexpr Row<GuidanceArgs> kGuidanceRows[] = {
+    ascend_row<Row<GuidanceArgs>>(guidance_ascend),
     {"reference", kCpuNone, accept_all<GuidanceArgs>, guidance_reference},
 };
 constexpr Row<UniPcStepArgs> kUniPcStepRows[] = {
+    ascend_row<Row<UniPcStepArgs>>(unipc_step_ascend),
     {"reference", kCpuNone, accept_all<UniPcStepArgs>, unipc_step_reference},
 };
 

@@ -12,7 +12,7 @@
 namespace mxvideo::kernels {
 
 struct RopeTablesArgs {
-  DevicePtr<float> cos = nullptr;  // [frames·rows·columns, head_dim/2]
+  DevicePtr<float> cos = nullptr;  // [frames·rows·columns, head_dim/2], or of make_rope_table()
   DevicePtr<float> sin = nullptr;  // likewise
   int64_t frames = 0;
   int64_t rows = 0;
@@ -20,6 +20,10 @@ struct RopeTablesArgs {
   int64_t head_dim = 0;  // even
   double theta = 10000;
 };
+
+// Room for a table as the rows of the context's device read it: F32 [tokens, head_dim/2], on an NPU
+// each number twice, as BF16 [tokens, head_dim].
+Tensor make_rope_table(int64_t tokens, int64_t head_dim, const Context& context);
 
 std::span<const Row<RopeTablesArgs>> rope_tables_rows();
 void rope_tables(const RopeTablesArgs& args, Context& context);

@@ -10,4 +10,8 @@ void rope_tables_portable(const RopeTablesArgs& args) noexcept;
 void rope_tables_reference(const RopeTablesArgs& args) noexcept;
 void time_sinusoid_reference(const TimeSinusoidArgs& args) noexcept;
 
+// By CANN, on an Ascend NPU.
+void rope_tables_ascend(const RopeTablesArgs& args, std::byte* workspace, Context& context);
+void time_sinusoid_ascend(const TimeSinusoidArgs& args, std::byte* workspace, Context& context);
+
 }  // namespace mxvideo::kernels

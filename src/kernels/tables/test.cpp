@@ -47,7 +47,7 @@ TEST_P(RopeTables, RowsEqualTheFormula) {
     }
   }
   const auto count = static_cast<int64_t>(expected.size()) / 2;
-  for (const auto& row : rope_tables_rows()) {
+  for (const auto& row : host_rows(rope_tables_rows())) {
     test::sweep(
         {"rope_tables", row.name},
         [&](Context& context) {

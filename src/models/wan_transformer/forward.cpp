@@ -24,6 +24,8 @@ using kernels::Context;
 using kernels::ElementwiseOp;
 using kernels::Epilogue;
 using kernels::Layers;
+using kernels::RowRun;
+using kernels::RowRuns;
 using quantization::LinearInput;
 using quantization::LinearMethod;
 using quantization::LinearResult;
@@ -46,10 +48,11 @@ struct Pass {
   WanTransformerWorkspace& work;
   Context& context;
   int64_t tokens = 0;
-  int64_t time_rows = 0;  // distinct timesteps
-  Tensor token_rows;      // I32 [tokens] row of the timestep tensors; empty means row 0
-  Tensor temb;            // [time_rows, dim]
-  Tensor timestep_proj;   // [time_rows, 6, dim]
+  int64_t time_rows = 0;           // distinct timesteps
+  Tensor token_rows;               // I32 [tokens] row of the timestep tensors; empty means row 0
+  std::vector<RowRun> token_runs;  // the same
+  Tensor temb;                     // [time_rows, dim]
+  Tensor timestep_proj;            // [time_rows, 6, dim]
 
   void probe(const std::string& name, const Tensor& value) const {
     if (input.probe != nullptr) (*input.probe)(name, value);
@@ -64,6 +67,10 @@ struct Pass {
     DevicePtr<const int32_t> rows = token_rows;
     if (rows != nullptr) rows += first;
     return rows;
+  }
+  RowRuns token_runs_from(int64_t first) const {
+    const RowRun* runs = token_runs.empty() ? nullptr : &token_runs.front();
+    return {runs, static_cast<int64_t>(token_runs.size()), first};
   }
   // For the quantized form of one LinearInput at a time.
   Tensor* quantized_memory() const { return work.quantized.empty() ? nullptr : &work.quantized; }
@@ -151,7 +158,8 @@ LinearInput modulated_norm(const Pass& pass, const Tensor& modulation, Modulatio
                       .scale = modulation.from(scale * dim),
                       .shift = modulation.from(shift * dim),
                       .modulation_stride = modulation.dim(1) * dim,
-                      .modulation_row = pass.token_row_from(range.first)},
+                      .modulation_row = pass.token_row_from(range.first),
+                      .modulation_runs = pass.token_runs_from(range.first)},
                      pass.quantized_memory());
 }
 
@@ -214,7 +222,8 @@ void add_to_hidden(const Pass& pass, const LinearMethod& linear, LinearInput& x,
                              .residual = hidden,
                              .gate = gate,
                              .gate_stride = kModulations * pass.config.dim(),
-                             .gate_row = gate == nullptr ? nullptr : pass.token_row_from(first)}},
+                             .gate_row = gate == nullptr ? nullptr : pass.token_row_from(first),
+                             .gate_runs = pass.token_runs_from(first)}},
                pass.context);
 }
 
@@ -322,6 +331,19 @@ Tensor head(const WanTransformerWeights& w, const Pass& pass, const PatchGrid& g
   return unpatchify(pass.config, rows, grid, pass.context);
 }
 
+// Consecutive tokens of one timestep.
+std::vector<RowRun> runs_of(std::span<const int32_t> token_timestep) {
+  std::vector<RowRun> runs;
+  for (const int32_t row : token_timestep) {
+    const int64_t next = runs.empty() ? 0 : runs.back().first + runs.back().count;
+    if (runs.empty() || runs.back().vector != row) {
+      runs.push_back({.first = next, .count = 0, .vector = row});
+    }
+    ++runs.back().count;
+  }
+  return runs;
+}
+
 void check_input(const WanTransformerConfig& config, const WanTransformerInput& input,
                  int64_t tokens) {
   const auto layers = static_cast<size_t>(config.num_layers);
@@ -360,6 +382,7 @@ std::vector<Tensor> WanTransformer::forward(const WanTransformerInput& input,
             .tokens = grid.tokens(),
             .time_rows = static_cast<int64_t>(input.timesteps.size()),
             .token_rows = context.upload(input.token_timestep),
+            .token_runs = runs_of(input.token_timestep),
             .temb = {},
             .timestep_proj = {}};
   embed_time(w, pass);

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "base/error.h"
+#include "kernels/attention/attention.h"
 #include "kernels/layout/copy_nd.h"
 #include "kernels/layout/fill.h"
 #include "kernels/rms_norm/rms_norm.h"
@@ -83,6 +84,10 @@ WanTextContext WanTransformer::encode_text(const WanTextInput& input,
                        .epsilon = config_.eps,
                        .weight = block.attn2.norm_k},
                       context);
+    if (rows < input.rows && !kernels::attention_counts_last_key(context.device())) {
+      k = all_text_rows(k, input.rows, context);
+      v = all_text_rows(v, input.rows, context);
+    }
     result.blocks.push_back({.k = std::move(k), .v = std::move(v)});
   }
   return result;

@@ -123,7 +123,7 @@ struct PatchGrid {
 };
 
 struct RopeTables {
-  Tensor cos, sin;  // [tokens, head_dim/2]
+  Tensor cos, sin;  // kernels::make_rope_table()
 };
 
 // Tokens that go through the feed-forward layers together: enough to hide the reading of weights,

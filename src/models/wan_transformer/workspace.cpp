@@ -15,7 +15,7 @@ WanTransformerWorkspace::WanTransformerWorkspace(const WanTransformer& model, co
   const WanTransformerConfig& config = model.config();
   const int64_t tokens = grid.tokens();
   for (Tensor* table : {&rope.cos, &rope.sin}) {
-    *table = context.tensor({tokens, config.head_dim / 2});
+    *table = kernels::make_rope_table(tokens, config.head_dim, context);
   }
   const kernels::Layers layers(context, "rotary embedding");
   kernels::rope_tables({.cos = rope.cos,
