@@ -36,7 +36,8 @@ struct PipelineOptions {
   // Scheme of the text encoder, "none" or "mxfp8"; its scale rule is that of `quantization`.
   std::string text_quantization = quantization::kNoScheme;
   kernels::RunPolicy policy;
-  Device* device = &cpu_device();  // where runs compute
+  Device* device = &cpu_device();             // where runs compute
+  std::shared_ptr<Device> owned_device = {};  // keeps it, where nobody else does
   // Directory of prompt embeddings (text_cache.h); empty: none is read or kept.
   std::filesystem::path text_cache = {};
   // Of weights that stay loaded between runs (residency.h).

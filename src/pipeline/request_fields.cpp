@@ -9,6 +9,7 @@
 #include "base/text/field.h"
 #include "base/text/nearest_name.h"
 #include "base/text/quote.h"
+#include "device/ascend/ascend_device.h"
 
 namespace mxvideo::pipeline {
 namespace {
@@ -210,7 +211,18 @@ void add_sampling_fields(std::vector<RequestField>& table) {
 void add_run_fields(std::vector<RequestField>& table) {
   using enum FieldSection;
   add(table, kRun,
-      {row("text_cache", &Form::text_cache,
+      {row("device",
+           ChoiceField{
+               .names = {device_kind_name(DeviceKind::kCpu), device_kind_name(DeviceKind::kAscend)},
+               .set =
+                   [](Form& f, const auto& name) {
+                     const bool ascend = name == device_kind_name(DeviceKind::kAscend);
+                     f.device = ascend ? DeviceKind::kAscend : DeviceKind::kCpu;
+                   },
+               .get = [](const Form& f) { return std::string(device_kind_name(f.device)); }},
+           std::string("Where to compute: cpu (default), or ascend, an Atlas A5 NPU (") +
+               ascend::kProofStatus + ")"),
+       row("text_cache", &Form::text_cache,
            "Keep prompt embeddings in this directory and take known ones from there, without "
            "loading the text encoder (default: none)",
            {.recipe = "", .text = TextRule::kNotEmpty}),

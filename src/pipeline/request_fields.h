@@ -32,6 +32,7 @@ struct RequestForm : GenerationParameters {
   std::string latents_path;
   std::string text_cache;
   kernels::RunPolicy policy;
+  DeviceKind device = DeviceKind::kCpu;
 };
 
 // One of a few names.

@@ -5,6 +5,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "base/error.h"
 #include "base/parallel.h"
 #include "base/system/cpu_features.h"
 #include "base/system/memory_usage.h"
@@ -13,6 +14,7 @@
 #include "bench/model_fit.h"
 #include "cli/commands/commands.h"
 #include "cli/json_text.h"
+#include "device/ascend/ascend_device.h"
 #include "kernels/registry.h"
 
 namespace mxvideo::cli {
@@ -27,6 +29,24 @@ int64_t total_memory_bytes() {
   return info >> key >> kibibytes && key == "MemTotal:" ? kibibytes * 1024 : 0;
 }
 
+// What there is of an Ascend NPU, or what is missing. Loads CANN.
+Json diagnose_ascend() {
+  Json found = {{"here", false}, {"proof", ascend::kProofStatus}};
+  try {
+    ascend::AscendDevice device;
+    const auto memory = device.memory_info();
+    found["here"] = true;
+    found["npu"] = device.soc();
+    found["cann"] = device.cann().version();
+    found["memory_bytes"] = memory.total;
+    found["available_bytes"] = memory.free;
+    found["runs"] = Json::array({"none", "mxfp8"});
+  } catch (const Error& error) {
+    found["missing"] = error.what();
+  }
+  return found;
+}
+
 Json diagnose() {
   const CpuFeatures cpu = cpu_features();
   Json report;
@@ -36,10 +56,13 @@ Json diagnose() {
   report["threads"] = num_threads();
   report["memory_bytes"] = total_memory_bytes();
   report["devices"] = Json::array({"cpu"});
+  report["ascend"] = diagnose_ascend();
+  if (report["ascend"]["here"].get<bool>()) report["devices"].push_back("ascend");
   for (const kernels::OpInfo& op : kernels::registered_ops()) {
     Json rows = Json::array();
     bool chosen = false;
     for (const kernels::RowInfo& row : op.rows) {
+      if (row.device != DeviceKind::kCpu) continue;
       const bool runs = cpu_has(cpu, row.requires_cpu);
       Json entry = {{"row", row.name}, {"runs", runs}, {"chosen", runs && !chosen}};
       if (!runs) {
@@ -102,13 +125,25 @@ void print_models(const Json& report) {
          "measures more.\n";
 }
 
+std::string describe_ascend(const Json& found) {
+  const auto proof = found["proof"].get<std::string>();
+  if (!found["here"].get<bool>()) {
+    return fmt::format("ascend   no: {} ({})\n", found["missing"].get<std::string>(), proof);
+  }
+  return fmt::format("ascend   {}, CANN {}, {} of {} free, BF16 and mxfp8; {}\n",
+                     found["npu"].get<std::string>(), found["cann"].get<std::string>(),
+                     format_bytes(found["available_bytes"].get<int64_t>()),
+                     format_bytes(found["memory_bytes"].get<int64_t>()), proof);
+}
+
 void print_text(const Json& report) {
   std::cout << fmt::format("mxvideo  {}\n", report["version"].get<std::string>())
             << fmt::format("cpu      {}\n", report["cpu"].get<std::string>())
             << fmt::format("features {}\n", report["features"].get<std::string>())
             << fmt::format("threads  {}\n", report["threads"].get<int>())
             << fmt::format("memory   {}\n", format_bytes(report["memory_bytes"].get<int64_t>()))
-            << "devices  cpu (CUDA and Ascend NPU are not in this build)\n\n"
+            << "devices  cpu (CUDA is not in this build)\n"
+            << describe_ascend(report["ascend"]) << "\n"
             << "kernels, best first; * is what runs here unless its arguments rule it out\n";
   for (const auto& [op, rows] : report["kernels"].items()) {
     std::string line = fmt::format("  {:<15}", op);

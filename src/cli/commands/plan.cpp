@@ -17,6 +17,7 @@
 #include "cli/output_target.h"
 #include "cli/resources.h"
 #include "cli/spelling.h"
+#include "device/ascend/ascend_device.h"
 
 namespace mxvideo::cli {
 namespace {
@@ -131,11 +132,22 @@ void plan(const GenerateOptions& options) {
 
 }  // namespace
 
+namespace {
+
+// Where the run computes.
+AvailableMemory memory_of(Device& device) {
+  if (device.kind() != DeviceKind::kAscend) return available_memory();
+  return {.bytes = static_cast<ascend::AscendDevice&>(device).memory_info().free,
+          .source = "free on the NPU"};
+}
+
+}  // namespace
+
 audit::PlanReport plan_run(const GenerateOptions& options, pipeline::Run& run,
                            pipeline::GenerateRequest& request) {
   return audit::plan_generation(
       run, {.video = video_file(options), .save_latents = !options.save_latents_path.empty()},
-      request, available_memory());
+      request, memory_of(run.context.device()));
 }
 
 void print_plan(const GenerateOptions& options, pipeline::Run& run,

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "cli/flags/environment.h"
 #include "cli/latents_file.h"
+#include "device/ascend/ascend_device.h"
 #include "media/image_reader.h"
 
 namespace mxvideo::cli {
@@ -133,6 +134,10 @@ pipeline::PipelineOptions pipeline_options(const GenerateOptions& options) {
   result.text_quantization = options.text_quantization;
   result.policy = options.policy;
   result.text_cache = options.text_cache;
+  if (options.device == DeviceKind::kAscend) {
+    result.owned_device = std::make_shared<ascend::AscendDevice>();
+    result.device = result.owned_device.get();
+  }
   return result;
 }
 

@@ -60,7 +60,7 @@ constexpr std::array kPeers = {
     Peer{"num-gpus", kOneDevice},
     Peer{"gpu*", kOneDevice},
     Peer{"base-gpu-id", kOneDevice},
-    Peer{"device*", kOneDevice},
+    Peer{"device-*", kOneDevice},
     Peer{"cuda*", kOneDevice},
     Peer{"backend*", kOneDevice},
     Peer{"nnodes", kOneDevice},
