@@ -90,7 +90,11 @@ void ExecutorCache::exchange_addresses(const Prepared& prepared, const OperatorC
     } else if (argument.kind == Kind::kAbsent) {
       ++input;  // an absent parameter keeps its place
     }
-    if (status != 0) fail(cann_, "an address of " + std::string(call.name), in_words(call), status);
+    if (status != 0) {
+      const bool to = argument.kind == Kind::kOutput;
+      fail(cann_, to ? "aclSetOutputTensorAddr" : "aclSetInputTensorAddr",
+           "of " + std::string(call.name) + in_words(call), status);
+    }
   }
 }
 
