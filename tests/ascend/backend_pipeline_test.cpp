@@ -1,6 +1,7 @@
 // Whole runs through the Ascend backend, on the stand-in of CANN: every variant, prompts and
 // pictures, plain and MXFP8.
 #include <algorithm>
+#include <cmath>
 
 #include "ascend/backend_fixture.h"
 #include "pipeline/golden_run.h"
@@ -17,15 +18,21 @@ std::vector<float> video_of(const pipeline::GoldenRun& golden, const std::string
 
 class AscendPipeline : public testing::TestWithParam<const char*> {};
 
-// The errors of the steps add up like noise of about 1 % each, which the decoder passes on; MXFP8
-// adds its own, 3 % a step, on either device.
+// BF16 costs about 1 % a step, which the decoder passes on. MXFP8 costs more, on either device, and
+// the noise of one is not that of the other, so that each is compared with the plain run: within
+// 2 dB, as for two draws of noise over a few frames.
 TEST_P(AscendPipeline, MakesTheVideoOfTheHost) {
   const pipeline::GoldenRun golden(std::string(GetParam()) + ".safetensors");
-  for (const auto& [scheme, limit] : {std::pair{"none", 0.05}, std::pair{"mxfp8", 0.15}}) {
-    const std::vector<float> expected = video_of(golden, scheme, cpu_device());
+  const std::vector<float> exact = video_of(golden, "none", cpu_device());
+  {
     StandInNpu npu;
-    EXPECT_LT(relative_rms(video_of(golden, scheme, npu.device()), expected), limit) << scheme;
+    EXPECT_LT(relative_rms(video_of(golden, "none", npu.device()), exact), 0.05);
   }
+  const double cost = relative_rms(video_of(golden, "mxfp8", cpu_device()), exact);
+  StandInNpu npu;
+  const double on_npu = relative_rms(video_of(golden, "mxfp8", npu.device()), exact);
+  EXPECT_LT(20 * std::log10(on_npu / cost), 2);
+  EXPECT_GT(on_npu, 0.02) << "nothing was quantized";
 }
 
 INSTANTIATE_TEST_SUITE_P(Goldens, AscendPipeline,
