@@ -225,6 +225,7 @@ Json plan_json(const PlanReport& report) {
   json["fits"] = report.fits;
   json["cures"] = report.cures;
   json["disk"] = {{"video_bytes", report.disk.video}, {"latents_bytes", report.disk.latents}};
+  if (report.time) json["time"] = estimate::to_json(*report.time);
   json["stages"] = Json::array();
   for (const pipeline::StagePlan& stage : plan.stages) {
     json["stages"].push_back(stage_json(stage));

@@ -4,10 +4,12 @@
 
 #include <cstdint>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/system/memory_usage.h"
+#include "estimate/time_report.h"
 #include "pipeline/memory_plan.h"
 #include "pipeline/run.h"
 
@@ -29,6 +31,8 @@ struct PlanReport {
   // none found.
   std::vector<std::string> cures;
   DiskPlan disk;
+  // How long memory.work takes; whoever wants it asks estimate::tell_time().
+  std::optional<estimate::TimeReport> time;
 };
 
 enum class VideoFile : uint8_t { kMp4, kWebp, kY4m, kPng };

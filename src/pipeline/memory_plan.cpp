@@ -12,6 +12,7 @@
 #include "base/system/memory_usage.h"
 #include "checkpoint/checkpoint.h"
 #include "device/dry_device.h"
+#include "estimate/load_work.h"
 #include "kernels/common/working_memory.h"
 #include "kernels/warm_up.h"
 #include "pipeline/run.h"
@@ -64,6 +65,7 @@ struct Planner {
     int64_t tokens = 0;   // a prompt that is not known yet is taken as long as one can be
     bool cached = false;  // its embedding is read instead of computed
   };
+  estimate::WorkLog work = {};
   std::vector<Text> texts = {};
   int64_t held = 0;  // latents, encoded prompts, condition
   int64_t condition_bytes = 0;
@@ -96,6 +98,13 @@ struct Planner {
   }
 };
 
+std::vector<const quantization::LinearMethod*> linears_of(const models::WanVae& /*vae*/) {
+  return {};
+}
+std::vector<const quantization::LinearMethod*> linears_of(const auto& model) {
+  return model.linears();
+}
+
 // A component on a device of its own that computes nothing.
 struct DryStage {
   Planner& run;
@@ -118,8 +127,27 @@ struct DryStage {
                                    .checkpoint_bytes = result.checkpoint_bytes,
                                    .weight_bytes = result.resident,
                                    .schemes = {}});
+    note_load(result.checkpoint_bytes, linears_of(model));
     return result;
   }
+  // Layers that are stored wider than they are kept are quantized on the way.
+  void note_load(int64_t bytes, const std::vector<const quantization::LinearMethod*>& linears) {
+    int64_t quantized = 0;
+    for (const quantization::LinearMethod* linear : linears) {
+      const bool narrows = linear->checkpoint_bytes() * 2 > linear->weight_bytes() * 3;
+      if (narrows && quantization::quantizes(linear->scheme())) {
+        quantized += linear->checkpoint_bytes();
+      }
+    }
+    const std::string phase = "load_" + component;
+    const formats::MxOptions options =
+        quantization::mx_options(run.job.engine.options().quantization);
+    run.work.add(phase, estimate::plain_load(static_cast<double>(bytes - quantized)));
+    if (quantized == 0) return;
+    run.work.add(phase, estimate::quantized_load(static_cast<double>(quantized), options));
+  }
+  // What is called from now on belongs to this phase.
+  void begin(const std::string& phase) { run.work.listen(context, phase); }
   // Working memory of `work`, and most that it takes of the device besides.
   template <class Work>
   int64_t measure(const Work& work) {
@@ -180,6 +208,7 @@ void plan_text(Planner& run) {
           {{"weights", load.resident}, {"reading", load.peak - load.resident}});
   kernels::warm_up();
   int64_t encoded = 0;
+  stage.begin("encode_prompt");
   const int64_t peak = stage.measure([&] {
     const kernels::Layers layers(stage.context, "all layers");
     for (const Planner::Text& text : run.texts) {
@@ -208,6 +237,7 @@ void plan_condition(Planner& run) {
           {{"weights", load.resident}, {"reading", load.peak - load.resident}, {"image", picture}});
   const Shape video{ti2v ? 1 : request.num_frames, request.height, request.width, 3};
   const Tensor pixels(DType::kF32, video, stage.device);
+  stage.begin("encode_image");
   const int64_t activations = stage.measure([&] {
     run.condition_bytes =
         make_condition(engine, request, vae,
@@ -269,6 +299,7 @@ void plan_denoise(Planner& run) {
       if (!tokens.empty() && !request.guided(index)) break;  // the negative prompt
       tokens.push_back(text.tokens);
     }
+    stage.begin("denoise");
     const StepMemory step =
         plan_step(run.job, index, model, tokens, run.condition_bytes > 0, stage.context);
     stage.note_kernels();
@@ -291,6 +322,7 @@ void plan_decode(Planner& run) {
   run.note(engine.vae_files().notices());
   const checkpoint::LoadPlan load = stage.load(engine.vae_files(), vae);
   run.add("load_vae", {{"weights", load.resident}, {"reading", load.peak - load.resident}});
+  stage.begin("decode");
   const int64_t activations = stage.measure([&] {
     decode_frames(engine.vae_config(), vae, Tensor(DType::kF32, latents, stage.device),
                   {.context = &stage.context, .tiling = vae_tiles(request.vae_tiling)},
@@ -337,6 +369,7 @@ MemoryPlan plan_run(Run& run) {
   plan_denoise(planner);
   plan_decode(planner);
   planner.count_process();
+  plan.work = planner.work.phases();
   return std::move(planner.plan);
 }
 

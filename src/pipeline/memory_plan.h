@@ -1,5 +1,5 @@
 // What a generation will need, told before a weight is read: memory of each stage, weights of each
-// component, kernels of each class of layer. Plain values.
+// component, kernels of each class of layer, work of each stage. Plain values.
 #pragma once
 
 #include <cstdint>
@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "estimate/work_log.h"
 #include "pipeline/generate_request.h"
 #include "pipeline/run_report.h"
 
@@ -61,7 +62,8 @@ struct MemoryPlan {
   std::vector<StagePlan> stages;
   std::vector<ComponentPlan> components;
   std::vector<LayerKernelsPlan> kernels;
-  std::vector<std::string> notices;  // as RunReport's, of the files
+  std::vector<estimate::PhaseWork> work;  // "denoise" is without the loads within it
+  std::vector<std::string> notices;       // as RunReport's, of the files
 
   int64_t peak_bytes() const;
 };

@@ -18,9 +18,10 @@ std::vector<std::string> lines(const std::string& text) {
   return result;
 }
 
-// What a run may say before it fails: the request it understood, its notes.
+// What a run may say before it fails: the request it understood, its time, its notes.
 bool is_information(const std::string& line) {
-  for (const char* prefix : {"T2V ", "I2V ", "TI2V ", "note: ", "--cfg-scale "}) {
+  for (const char* prefix :
+       {"T2V ", "I2V ", "TI2V ", "about ", "how long it takes ", "note: ", "--cfg-scale "}) {
     if (line.starts_with(prefix)) return true;
   }
   return false;

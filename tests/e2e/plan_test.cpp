@@ -139,6 +139,72 @@ TEST_F(PlanTest, NeedsNoPromptAndNoImage) {
   }
 }
 
+TEST_F(PlanTest, TellsHowLongFromRatesThatAreMeasuredOnce) {
+  const Arguments request = {
+      "-m", tiny_model("ti2v-5b").string(), "--size", "64x64", "--num-frames", "5", "--steps", "3"};
+  Arguments arguments = request;
+  arguments.insert(arguments.begin(), "plan");
+  const ProcessResult text = run(arguments);
+  expect_success(text);
+  const std::string file = (scratch() / ".cache" / "mxvideo" / "rates.json").string();
+  for (const std::string& part :
+       {std::string("\ntime\n"), std::string("  denoise "), std::string("  whole "),
+        std::string("about "), std::string("+- "), std::string("measured now in "),
+        ", kept in " + file}) {
+    EXPECT_NE(text.out.find(part), std::string::npos) << part << text.out;
+  }
+  EXPECT_EQ(read_json(file).at("machines").size(), 1U);
+  arguments.push_back("--json");
+  const ProcessResult again = run(arguments);
+  expect_success(again);
+  const auto plan = nlohmann::json::parse(again.out);
+  const auto& time = plan.at("time");
+  EXPECT_TRUE(time.at("rates").get<std::string>().starts_with("those of ")) << time;
+  double sum = 0;
+  std::vector<std::string> names;
+  for (const auto& phase : time.at("phases")) {
+    names.push_back(phase.at("name"));
+    sum += phase.at("seconds").get<double>();
+    EXPECT_GT(phase.at("seconds"), 0) << phase;
+    EXPECT_GT(phase.at("error_seconds"), 0) << phase;
+  }
+  EXPECT_EQ(names, (std::vector<std::string>{"load_text_encoder", "encode_prompt",
+                                             "load_transformer", "denoise", "load_vae", "decode"}));
+  EXPECT_NEAR(time.at("seconds").get<double>(), sum, 1e-9 * sum);
+}
+
+TEST_F(PlanTest, ARunSaysItsTimeBeforeItStarts) {
+  const Arguments short_run = generate("ti2v-5b", {});
+  const ProcessResult unknown = run(short_run);
+  expect_success(unknown);
+  EXPECT_NE(unknown.err.find("how long it takes is not known here yet: mxvideo plan measures"),
+            std::string::npos)
+      << unknown.err;
+  EXPECT_FALSE(fs::exists(scratch() / ".cache"));
+  Arguments plan = short_run;
+  plan.insert(plan.begin() + 1, "--dry-run");
+  expect_success(run(plan));
+  const ProcessResult known = run(generate("ti2v-5b", {"--overwrite", "--progress", "plain"}));
+  expect_success(known);
+  EXPECT_NE(known.err.find("\nabout "), std::string::npos) << known.err;
+  EXPECT_LT(known.err.find("\nabout "), known.err.find("\ndenoise 0/")) << known.err;
+  const ProcessResult quiet = run(generate("ti2v-5b", {"--overwrite", "--quiet"}));
+  expect_success(quiet);
+  EXPECT_EQ(quiet.err, "");
+}
+
+TEST_F(PlanTest, DamagedRatesAreMeasuredAgainWithALine) {
+  fs::create_directories(scratch() / ".cache" / "mxvideo");
+  const fs::path file = scratch() / ".cache" / "mxvideo" / "rates.json";
+  write_text(file, "{\"format\": 1, \"machines\": [");
+  const ProcessResult result =
+      run({"plan", "-m", tiny_model("t2v-a14b").string(), "--size", "32x32", "--num-frames", "5"});
+  expect_success(result);
+  EXPECT_NE(result.out.find("note: kept rates are not used: " + file.string()), std::string::npos)
+      << result.out;
+  EXPECT_EQ(read_json(file).at("machines").size(), 1U);
+}
+
 TEST_F(PlanTest, BadRequestsAreUsageErrors) {
   expect_failure(run({"plan", "-m", tiny_model("t2v-a14b").string(), "--num-frames", "6"}), 2,
                  "--num-frames");

@@ -11,6 +11,7 @@
 #include "base/text/format.h"
 #include "cli/commands/commands.h"
 #include "cli/flags/conversion_options.h"
+#include "cli/flags/environment.h"
 #include "cli/flags/generate_options.h"
 #include "cli/flags/generate_request.h"
 #include "cli/flags/generation_flags.h"
@@ -109,6 +110,10 @@ void check_resources(const GenerateOptions& options, Run& run, GenerateRequest& 
   const audit::PlanReport plan = plan_run(options, run, request);
   check.memory(plan);
   outputs.check_space(plan.disk, check);
+  progress.line(time_line(estimate::tell_time(plan.memory.work, run.context.device(),
+                                              {.rates_file = rates_file(),
+                                               .effort = estimate::Effort::kBounded,
+                                               .cancellation = run.hooks.cancellation})));
 }
 
 // The state of a run, kept on the way; nothing where the video goes to standard output.

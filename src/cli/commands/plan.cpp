@@ -11,6 +11,7 @@
 #include "base/text/format.h"
 #include "base/text/quote.h"
 #include "cli/commands/commands.h"
+#include "cli/flags/environment.h"
 #include "cli/flags/generate_request.h"
 #include "cli/flags/generation_flags.h"
 #include "cli/json_text.h"
@@ -59,6 +60,21 @@ void print_components(const MemoryPlan& plan) {
   }
 }
 
+void print_time(const PlanReport& report) {
+  if (!report.time) {
+    std::cout << "\nhow long it takes is not estimated, as it does not fit\n";
+    return;
+  }
+  std::cout << "\ntime\n";
+  std::vector<estimate::PhaseTime> lines = report.time->estimate.phases;
+  lines.push_back(report.time->estimate.whole());
+  for (const estimate::PhaseTime& time : lines) {
+    std::cout << fmt::format("  {:<18} {}\n", time.name, estimate::about(time));
+  }
+  std::cout << "  rates: " << report.time->rates << "\n";
+  for (const std::string& note : report.time->notes) std::cout << "  note: " << note << "\n";
+}
+
 void print_table(const PlanReport& report) {
   const MemoryPlan& plan = report.memory;
   std::cout << fmt::format("{}x{}, {}, {}, {}, VAE tiles {}\n\n", plan.request.width,
@@ -79,6 +95,7 @@ void print_table(const PlanReport& report) {
   for (const auto& [prompt, state] : plan.text_cache.prompts) {
     std::cout << fmt::format("text cache: {} of the {}\n", state, prompt);
   }
+  print_time(report);
   print_components(plan);
   print_kernels(plan);
   std::cout << fmt::format("\ndisk: video about {}", format_bytes(report.disk.video));
@@ -152,7 +169,11 @@ audit::PlanReport plan_run(const GenerateOptions& options, pipeline::Run& run,
 
 void print_plan(const GenerateOptions& options, pipeline::Run& run,
                 pipeline::GenerateRequest& request) {
-  const PlanReport report = plan_run(options, run, request);
+  PlanReport report = plan_run(options, run, request);
+  if (report.fits) {
+    report.time =
+        estimate::tell_time(report.memory.work, run.context.device(), {.rates_file = rates_file()});
+  }
   if (options.json) {
     std::cout << to_text(audit::plan_json(report)) << "\n";
   } else {

@@ -223,6 +223,16 @@ fs::path find_part(const std::string& text) {
       .directory;
 }
 
+fs::path rates_file() {
+  const auto directory = [](const char* variable) {
+    const char* value = std::getenv(variable);
+    return fs::path(value == nullptr ? "" : value);
+  };
+  fs::path cache = directory("XDG_CACHE_HOME");
+  if (!cache.is_absolute()) cache = directory("HOME") / ".cache";
+  return cache.is_absolute() ? cache / "mxvideo" / "rates.json" : fs::path();
+}
+
 void add_allow_links_flag(CLI::App& app, const std::string& group) {
   app.add_flag_callback(
          "--allow-links", [] { checkpoint::allow_links(true); },

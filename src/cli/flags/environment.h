@@ -38,6 +38,10 @@ std::filesystem::path find_model_or_file(const std::string& text, const std::str
 // org/name[@revision] of a model that a local cache has.
 std::filesystem::path find_part(const std::string& text);
 
+// Where the rates of this machine are kept: mxvideo/rates.json in the user's cache directory,
+// XDG_CACHE_HOME or ~/.cache; empty where neither is an absolute path.
+std::filesystem::path rates_file();
+
 // --allow-links, for commands that read models.
 void add_allow_links_flag(CLI::App& app, const std::string& group);
 
