@@ -10,6 +10,7 @@
 #include "checkpoint/wan/expert_files.h"
 #include "checkpoint/wan/model_family.h"
 #include "convert/layout.h"
+#include "quantization/quantization_config.h"
 
 namespace mxvideo::convert {
 namespace {
@@ -146,6 +147,9 @@ std::vector<std::string> ModelSource::notices() const {
     for (const auto* own :
          {&source.opened.checkpoint.notices(), &source.opened.quantization.notices}) {
       lines.insert(lines.end(), own->begin(), own->end());
+    }
+    for (std::string& line : quantization::activation_notices({}, source.opened.quantization)) {
+      lines.push_back(std::move(line));
     }
   }
   return lines;

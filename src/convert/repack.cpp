@@ -6,6 +6,7 @@
 #include "base/text/field.h"
 #include "convert/repack_expert.h"
 #include "convert/run_files.h"
+#include "formats/mx_block.h"
 
 namespace mxvideo::convert {
 namespace {
@@ -49,12 +50,28 @@ void note_mixture(const ModelSource& quant, const ConvertHooks& hooks) {
   }
 }
 
+// No layout of ours can say by which rule activations get their scales.
+void note_lost_rule(const ModelSource& quant, const ConvertHooks& hooks) {
+  constexpr formats::ScaleRule kDefault = formats::MxOptions{}.scale_rule;
+  for (const TransformerSource& source : quant.experts) {
+    for (const auto& [name, layer] : source.opened.quantization.layers) {
+      if (!layer.activation_rule || layer.activation_rule->rule == kDefault) continue;
+      const std::string rule(formats::scale_rule_name(layer.activation_rule->rule));
+      return hooks.note(
+          "the files that are written do not say that activations get their scales "
+          "by the rule " +
+          rule + "; run them with " + field("mx_scale_rule") + " " + rule);
+    }
+  }
+}
+
 }  // namespace
 
 nlohmann::ordered_json repack_model(const RepackOptions& options, const ConvertHooks& hooks) {
   const ModelSource quant = open_model_source(options.quant, options.model_type);
   note_mixture(quant, hooks);
   for (const std::string& notice : quant.notices()) hooks.note(notice);
+  note_lost_rule(quant, hooks);
   std::optional<ModelSource> original;
   if (!options.original.empty()) {
     original = open_model_source(original_inputs(options.original), quant.variant);

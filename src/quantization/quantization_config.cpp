@@ -103,6 +103,7 @@ class DeclaredQuantization final : public QuantizationConfig {
     }
     formats::MxOptions mx = options_.mx;
     mx.element = element;
+    if (found->second.activation_rule) mx.scale_rule = found->second.activation_rule->rule;
     return std::make_unique<OfflineMxLinear>(layer, shape, declared_.scale_layout, mx);
   }
 
@@ -162,6 +163,41 @@ void refuse_other_element(const QuantizationOptions& options,
                   "); leave it out, or quantize the original weights");
 }
 
+bool ignores(const QuantizationOptions& options, const std::string& layer) {
+  return find_ignoring_glob(options.ignored_layers, layer) != nullptr;
+}
+
+// Layers whose activations get their scales by another rule than that of `options`, by what
+// declares it.
+std::map<std::string, std::pair<formats::ScaleRule, int64_t>> other_rules(
+    const QuantizationOptions& options, const checkpoint::QuantizationDeclaration& declared) {
+  std::map<std::string, std::pair<formats::ScaleRule, int64_t>> rules;
+  for (const auto& [name, layer] : declared.layers) {
+    const auto& declared_rule = layer.activation_rule;
+    if (!declared_rule || declared_rule->rule == options.mx.scale_rule) continue;
+    if (ignores(options, name)) continue;
+    auto& [rule, layers] = rules[declared_rule->declaration];
+    rule = declared_rule->rule;
+    ++layers;
+  }
+  return rules;
+}
+
+// The default is nobody's wish.
+void refuse_other_rule(const QuantizationOptions& options,
+                       const checkpoint::QuantizationDeclaration& declared) {
+  if (options.mx.scale_rule == formats::MxOptions{}.scale_rule) return;
+  const auto rules = other_rules(options, declared);
+  if (rules.empty()) return;
+  const auto& [declaration, rule] = *rules.begin();
+  throw Error(Code::kInvalidArgument,
+              field("mx_scale_rule") + " " +
+                  std::string(formats::scale_rule_name(options.mx.scale_rule)) + " contradicts " +
+                  declared.origin + ": '" + printable(declaration) +
+                  "', by which activations get their scales by the rule " +
+                  std::string(formats::scale_rule_name(rule.first)) + "; leave it out");
+}
+
 // Layers whose weights are quantized and whose activations are not, by what declares it.
 std::vector<std::string> weight_only_notices(const QuantizationOptions& options,
                                              const checkpoint::QuantizationDeclaration& declared) {
@@ -171,7 +207,7 @@ std::vector<std::string> weight_only_notices(const QuantizationOptions& options,
   std::map<std::string, Sum> sums;
   for (const auto& [name, layer] : declared.layers) {
     if (layer.weight_only.empty()) continue;
-    if (find_ignoring_glob(options.ignored_layers, name) != nullptr) continue;
+    if (ignores(options, name)) continue;
     Sum& sum = sums[layer.weight_only];
     ++sum.layers;
     sum.weights += layer.weights;
@@ -223,6 +259,7 @@ ResolvedQuantization resolve_declared(const QuantizationOptions& options,
   }
   refuse_unknown_types(declared);
   refuse_other_element(options, declared);
+  refuse_other_rule(options, declared);
   ResolvedQuantization resolved;
   if (quantizes_online(options)) {
     resolved.notices.push_back("the weights are quantized already, as " + declared.origin +
@@ -235,7 +272,7 @@ ResolvedQuantization resolve_declared(const QuantizationOptions& options,
                                " applies to activations; the weights keep the scales of the files");
   }
   if (!declared.attention.empty()) resolved.notices.push_back(attention_notice(declared));
-  for (std::string& notice : weight_only_notices(options, declared)) {
+  for (std::string& notice : activation_notices(options, declared)) {
     resolved.notices.push_back(std::move(notice));
   }
   resolved.notices.insert(resolved.notices.end(), declared.notices.begin(), declared.notices.end());
@@ -296,6 +333,17 @@ ResolvedQuantization resolve_quantization(const QuantizationOptions& options,
   }
   resolved.config = std::make_unique<NoQuantization>();
   return resolved;
+}
+
+std::vector<std::string> activation_notices(const QuantizationOptions& options,
+                                            const checkpoint::QuantizationDeclaration& declared) {
+  std::vector<std::string> notices = weight_only_notices(options, declared);
+  for (const auto& [declaration, rule] : other_rules(options, declared)) {
+    notices.push_back(declared.origin + ": '" + printable(declaration) + "': the activations of " +
+                      count_of(rule.second, "layer") + " get their scales by the rule " +
+                      std::string(formats::scale_rule_name(rule.first)));
+  }
+  return notices;
 }
 
 std::unique_ptr<QuantizationConfig> make_quantization_config(const QuantizationOptions& options) {

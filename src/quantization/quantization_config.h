@@ -30,6 +30,7 @@ struct QuantizationOptions {
   // with the decoded weights.
   std::vector<std::string> ignored_layers;
   // Of activations, and of weights that are quantized while loading; the scheme says which element.
+  // Files may declare another rule of the activations' scales, which then holds.
   formats::MxOptions mx;
 };
 
@@ -87,7 +88,12 @@ struct ResolvedQuantization {
 ResolvedQuantization resolve_quantization(const QuantizationOptions& options,
                                           const checkpoint::QuantizationDeclaration& declared);
 
-// The same for files that declare nothing.
+// What the files say of activations, for whoever runs or rewrites them: layers whose activations
+// are not quantized, and rules of their scales that are not those of `options`.
+std::vector<std::string> activation_notices(const QuantizationOptions& options,
+                                            const checkpoint::QuantizationDeclaration& declared);
+
+// The same as resolve_quantization() for files that declare nothing.
 std::unique_ptr<QuantizationConfig> make_quantization_config(const QuantizationOptions& options);
 
 // The first glob that matches the layer; null without one.

@@ -106,6 +106,10 @@ Json auto_round(const Json& more) {
   return config;
 }
 
+Json inputs_of(const std::string& type) {
+  return {{"act_bits", 8}, {"act_group_size", 32}, {"act_data_type", type}, {"act_dynamic", true}};
+}
+
 TEST_F(DeclarationTest, FormsOfModelOptAndAutoRoundAreTheSameBytes) {
   const std::string reference = latents_of(config_export(kVariant));
   const Json flat = {{"quant_method", "modelopt"},
@@ -115,11 +119,49 @@ TEST_F(DeclarationTest, FormsOfModelOptAndAutoRoundAreTheSameBytes) {
   const Json nested = {
       {"quant_method", "modelopt"},
       {"quantization", {{"quant_algo", "MXFP8"}, {"exclude_modules", {"proj_out"}}}}};
-  const Json rounded = auto_round(
-      {{"act_bits", 8}, {"act_group_size", 32}, {"act_data_type", "mx_fp"}, {"act_dynamic", true}});
-  for (const Json& config : {flat, nested, rounded}) {
+  for (const Json& config : {flat, nested, auto_round(inputs_of("mx_fp_rceil"))}) {
     EXPECT_TRUE(latents_of(declared(config)) == reference) << config;
   }
+}
+
+// AutoRound's types of activations are rules too: mx_fp is floor(log2 of the largest) - 8.
+TEST_F(DeclarationTest, TheRuleOfActivationsThatAFileDeclaresHolds) {
+  const Arguments floor = {"--model-path", config_export(kVariant), "--mx-scale-rule", "floor"};
+  const std::string expected = latents(kVariant, floor);
+  EXPECT_NE(expected, latents_of(config_export(kVariant)));
+  const fs::path model = declared(auto_round(inputs_of("mx_fp")));
+  EXPECT_TRUE(latents_of(model) == expected);
+  EXPECT_TRUE(latents_of(declared(auto_round({{"act_bits", 8}}))) == expected);
+  const ProcessResult said =
+      run(generate(kVariant, {"--model-path", model, "-o", "v.y4m", "--mx-scale-rule", "floor"}));
+  expect_success(said);
+  const ProcessResult implied =
+      run(generate(kVariant, {"--model-path", model, "-o", "v.y4m", "--overwrite"}));
+  EXPECT_NE(implied.err.find("'act_data_type: mx_fp': the activations of 20 layers get their "
+                             "scales by the rule floor"),
+            std::string::npos)
+      << implied.err;
+  fs::remove(work() / "v.y4m");
+  const Arguments other = {"--model-path", model, "-o", "v.y4m", "--mx-scale-rule", "even"};
+  expect_failure(run(generate(kVariant, other)), 2, "--mx-scale-rule even contradicts ");
+}
+
+TEST_F(DeclarationTest, ConversionsSayWhatFilesDeclareOfActivations) {
+  const fs::path rule = declared(auto_round(inputs_of("mx_fp")));
+  const ProcessResult repacked = run({"repack", "--quant-path", rule, "--original-model-path",
+                                      tiny_model(kVariant), "--layout", "comfy", "-o", target()});
+  expect_success(repacked);
+  EXPECT_NE(repacked.err.find("run them with --mx-scale-rule floor"), std::string::npos)
+      << repacked.err;
+  const std::string line = ": 20 layers multiply activations that are not quantized";
+  const fs::path model = declared(auto_round({{"act_bits", 16}}));
+  const ProcessResult weights = run({"repack", "--quant-path", model, "--original-model-path",
+                                     tiny_model(kVariant), "--layout", "comfy", "-o", target()});
+  expect_success(weights);
+  EXPECT_NE(weights.err.find("'act_bits: 16'" + line), std::string::npos) << weights.err;
+  const ProcessResult again = run({"quantize", "--model-path", model, "-o", target()});
+  EXPECT_EQ(again.exit_code, 2) << again.err;
+  EXPECT_NE(again.err.find("'act_bits: 16'" + line), std::string::npos) << again.err;
 }
 
 TEST_F(DeclarationTest, WeightsOnlyMultiplyActivationsThatAreNotQuantized) {

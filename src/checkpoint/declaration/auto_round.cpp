@@ -11,7 +11,8 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::string_view kMxTypes = R"(["mx_fp", "mx_fp_rceil", "mx_fp8", "mx_fp8e4m3"])";
+constexpr std::string_view kMxTypes =
+    R"(["mx_fp", "mx_fp_rceil", "mx_fp8", "mx_fp8_rceil", "mx_fp8e4m3", "mx_fp8e4m3_rceil"])";
 constexpr int64_t kFloatBits = 16;
 
 constexpr std::array kSchemeKeys = {
@@ -20,7 +21,7 @@ constexpr std::array kSchemeKeys = {
     DeclaredKey{"super_bits", "[]"},    DeclaredKey{"super_group_size", "[]"},
 };
 
-// With activations of 8 bits. Which rule finds their scales is the program's that runs.
+// With activations of 8 bits.
 constexpr std::array kActivationKeys = {
     DeclaredKey{"act_bits", "[8]"},         DeclaredKey{"act_group_size", "[32]"},
     DeclaredKey{"act_data_type", kMxTypes}, DeclaredKey{"act_sym", "[true]"},
@@ -94,6 +95,18 @@ Parts split(const json& object) {
   return parts;
 }
 
+// Of activations: the type that quantizes them names the rule of their scales; without one it is
+// that of the weights.
+std::optional<DeclaredRule> activation_rule(const JsonFields& scheme,
+                                            const JsonFields& activations) {
+  const bool own = activations.has("act_data_type");
+  const std::string type =
+      own ? activations.string_or("act_data_type", "") : scheme.string_or("data_type", "");
+  return DeclaredRule{
+      .rule = type.ends_with("_rceil") ? formats::ScaleRule::kRceil : formats::ScaleRule::kFloor,
+      .declaration = (own ? "act_data_type: " : "data_type: ") + type};
+}
+
 // A layer's scheme; one without a type is float.
 QuantizedLayer read_scheme(const Parts& parts, const std::string& origin,
                            const std::string& refusal_of_file) {
@@ -115,9 +128,14 @@ QuantizedLayer read_scheme(const Parts& parts, const std::string& origin,
     weight_only = activations.has("act_bits") ? "act_bits: " + std::to_string(act_bits)
                                               : std::string("no act_bits");
   }
-  return mxfp8_layer(scheme.string_or("data_type", "auto-round") + " of " +
-                         std::to_string(scheme.integer_or("bits", 0, 0, 64)) + " bits",
-                     refusal, weight_only);
+  QuantizedLayer layer =
+      mxfp8_layer(scheme.string_or("data_type", "auto-round") + " of " +
+                      std::to_string(scheme.integer_or("bits", 0, 0, 64)) + " bits",
+                  refusal, weight_only);
+  if (layer.element && weight_only.empty()) {
+    layer.activation_rule = activation_rule(scheme, activations);
+  }
+  return layer;
 }
 
 // A list of names, a list of lists of them, or names with commas between.

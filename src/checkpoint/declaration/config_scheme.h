@@ -59,7 +59,8 @@ ConfigScheme read_compressed_tensors(const JsonFields& fields);
 // modelopt/torch/export/convert_hf_config.py, quant_utils.py; vLLM and SGLang modelopt.
 ConfigScheme read_modelopt(const JsonFields& fields);
 // quant_method "auto-round". Source: auto_round export_to_autoround/export_to_nvfp_mxfp.py,
-// schemes.py, utils (filter_quantization_config: act_bits of 16 and more is left out).
+// schemes.py, data_type/mxfp.py (which type has which rule of scales), utils
+// (filter_quantization_config: act_bits of 16 and more is left out).
 ConfigScheme read_auto_round(const JsonFields& fields);
 
 }  // namespace mxvideo::checkpoint

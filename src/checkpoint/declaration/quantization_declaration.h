@@ -23,6 +23,14 @@ std::string_view quantization_source_name(QuantizationSource source);
 // Of the weights in files: F8_E4M3 or I8.
 DType stored_dtype(formats::MxElement element);
 
+// How activations get the scales of their blocks, where files say it.
+struct DeclaredRule {
+  formats::ScaleRule rule;
+  std::string declaration;  // in the words of the file: "act_data_type: mx_fp"
+
+  bool operator==(const DeclaredRule&) const = default;
+};
+
 struct QuantizedLayer {
   std::string type;  // in the words of the file: "W8A8_MXFP8", "mxfp8", "W4A4_MXFP4", …
   // Stored as such elements with an E8M0 scale per 32; nullopt: nothing that runs.
@@ -33,7 +41,8 @@ struct QuantizedLayer {
   // What declares that the activations are not quantized, in the words of the file
   // ("full_precision_matrix_mult: true"); empty: they are quantized like the weights.
   std::string weight_only = {};
-  int64_t weights = 0;  // n·k, 0 where the weight is not there
+  std::optional<DeclaredRule> activation_rule = {};  // none: the program's that runs
+  int64_t weights = 0;                               // n·k, 0 where the weight is not there
 
   bool operator==(const QuantizedLayer&) const = default;
 };
