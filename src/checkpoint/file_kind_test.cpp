@@ -48,7 +48,7 @@ std::vector<Case> containers() {
       {"\x80\x02\x8a\x0al\xfc\x9c\x46\xf9"s, "is a Python pickle", Code::kUnsupported},
       {"\x89HDF\r\n\x1a\n\0\0"s, "is an HDF5 file", Code::kUnsupported},
       {"\x93NUMPY\1\0v\0"s, "is a NumPy file", Code::kUnsupported},
-      {"\x1f\x8b\x08\0\0\0\0\0\0\0"s, "is compressed with gzip", Code::kUnsupported},
+      {"\x1f\x8b\x08\0\0\0\0\0\0\0"s, "is a gzip file; unpack it first", Code::kUnsupported},
       {std::string(257, 'a') + "ustar\0"s + std::string(300, '\0'), "is a tar archive",
        Code::kUnsupported},
       {kLfsPointer, "is a Git LFS pointer to 12345 bytes, not the file itself; get it with: "},
@@ -91,6 +91,10 @@ TEST(FileKind, SaysNothingOfOtherBytes) {
   const TemporaryDirectory directory;
   write_file_atomically(directory.path() / "a.safetensors", file);
   EXPECT_TRUE(Checkpoint::open_file(directory.path() / "a.safetensors").tensors().empty());
+  // One of 19,778 like a BMP image.
+  for (const std::string& start : {"BM\0\0"s, "\0\0\1\0"s}) {
+    EXPECT_FALSE(recognise_container(std::as_bytes(std::span(start + "\0\0\0\0{\"a\": "s))));
+  }
 }
 
 TEST(FileKind, AFolderSaysWhatItHoldsInsteadOfACheckpoint) {

@@ -62,17 +62,6 @@ TEST(PlanShards, RefusesTwoTensorsOfOneName) {
                           [&] { plan_shards(plan, 8); });
 }
 
-TEST(ByteSize, ReadsDecimalAndBinaryUnits) {
-  EXPECT_EQ(parse_byte_size("5GB"), 5'000'000'000);
-  EXPECT_EQ(parse_byte_size("500 mb"), 500'000'000);
-  EXPECT_EQ(parse_byte_size("64KiB"), 65536);
-  EXPECT_EQ(parse_byte_size("7"), 7);
-  for (const char* bad : {"", "0", "-1GB", "5G B x", "GB", "1.5GB", "5 parsecs",
-                          "99999999999999999999", "9999999999TB"}) {
-    EXPECT_THROW(parse_byte_size(bad), Error) << bad;
-  }
-}
-
 TEST(LayoutNames, RoundTrip) {
   for (const Layout layout : {Layout::kModelSlim, Layout::kDiffusers, Layout::kComfy}) {
     EXPECT_EQ(parse_layout(layout_name(layout)), layout);

@@ -30,10 +30,6 @@ std::string_view model_type_name(checkpoint::WanVariant variant);
 checkpoint::WanVariant parse_model_type(std::string_view name);
 bool has_two_experts(checkpoint::WanVariant variant);
 
-// "5GB", "500 MB", "64KiB", "1000000": decimal units, binary ones with an i. Throws
-// Code::kInvalidArgument, also for zero.
-int64_t parse_byte_size(std::string_view text);
-
 // What a long run tells its caller; all optional. Called from the calling thread.
 struct ConvertHooks {
   std::function<void(std::string_view phase, int64_t done, int64_t total)> progress;

@@ -1,5 +1,5 @@
-// What a file is that was given as a picture and is none that can be read. By its first bytes; the
-// signatures are those of the formats' own specifications, as collected by file(1). Pure function.
+// What a file is that was given as a picture and is none that can be read. By its first bytes
+// (base/file/signature.h). Pure function.
 #pragma once
 
 #include <cstddef>

@@ -4,6 +4,7 @@
 #include <array>
 #include <cctype>
 
+#include "base/file/signature.h"
 #include "base/text/quote.h"
 
 namespace mxvideo {
@@ -17,29 +18,21 @@ constexpr std::string_view kTakeSafetensors =
     "mxvideo reads weights from safetensors files: take those of the same model";
 constexpr std::string_view kDownloadAgain = "download it again";
 
-// A format that its first bytes tell.
-struct Signature {
-  std::string_view magic;
-  std::string_view what;
-  std::string_view way_on;
-};
-
-using namespace std::string_view_literals;
 constexpr std::string_view kUnpack = "unpack it first";
 constexpr std::string_view kNoWeights = "it holds no weights";
-constexpr std::array kSignatures = {
-    Signature{"GGUF", "is a GGUF file", kTakeSafetensors},
-    Signature{"\x89HDF\r\n\x1a\n"sv, "is an HDF5 file (Keras .h5)", kTakeSafetensors},
-    Signature{"\x93NUMPY"sv, "is a NumPy file (.npy)", kTakeSafetensors},
-    Signature{"\x1f\x8b"sv, "is compressed with gzip", kUnpack},
-    Signature{"\x28\xb5\x2f\xfd"sv, "is compressed with zstd", kUnpack},
-    Signature{"\xfd\x37zXZ\0"sv, "is compressed with xz", kUnpack},
-    Signature{"7z\xbc\xaf\x27\x1c"sv, "is a 7z archive", kUnpack},
-    Signature{"Rar!\x1a"sv, "is a RAR archive", kUnpack},
-    Signature{"\x89PNG\r\n\x1a\n"sv, "is a PNG picture", kNoWeights},
-    Signature{"\xff\xd8\xff"sv, "is a JPEG picture", kNoWeights},
-    Signature{"%PDF-"sv, "is a PDF document", kNoWeights},
-};
+
+std::optional<FileKind> recognise_signature(std::string_view head) {
+  const Signature* known = find_signature(head);
+  if (known == nullptr || known->offset != 0) return std::nullopt;
+  const bool archive = known->family == FileFamily::kArchive;
+  if (!archive && !known->is_distinct()) return std::nullopt;
+  const bool weights = known->family == FileFamily::kWeights;
+  return FileKind{.code = Code::kUnsupported,
+                  .what = "is " + std::string(known->name),
+                  .way_on = std::string(weights   ? kTakeSafetensors
+                                        : archive ? kUnpack
+                                                  : kNoWeights)};
+}
 
 std::string_view head_of(std::span<const std::byte> file) {
   return {reinterpret_cast<const char*>(file.data()), std::min(file.size(), kHeadBytes)};
@@ -154,13 +147,8 @@ bool is_text(std::string_view head) {
 std::optional<FileKind> recognise_container(std::span<const std::byte> file) {
   const std::string_view head = head_of(file);
   if (head.empty()) return std::nullopt;
-  for (const Signature& signature : kSignatures) {
-    if (!head.starts_with(signature.magic)) continue;
-    return FileKind{.code = Code::kUnsupported,
-                    .what = std::string(signature.what),
-                    .way_on = std::string(signature.way_on)};
-  }
   if (auto kind = recognise_archive(head)) return kind;
+  if (auto kind = recognise_signature(head)) return kind;
   if (auto kind = recognise_placeholder(head)) return kind;
   if (auto kind = recognise_answer(head)) return kind;
   if (std::ranges::all_of(head, [](char c) { return c == '\0'; })) {

@@ -1,9 +1,9 @@
 // What a file is by its first bytes, for those that people have where a file of weights, a JSON
 // file or a tokenizer is expected: other formats, placeholders, answers of servers, unfinished
 // downloads. Thread-safe: no state.
-// Sources: ggml docs/gguf.md (magic); PKWARE APPNOTE 4.3.7 and torch/serialization.py (archives
-// whose first record is NAME/data.pkl); Python pickletools (PROTO); git-lfs docs/spec.md; git-annex
-// pointer files; RFC 1952, RFC 8878, xz, 7z, HDF5 and NPY file signatures.
+// Sources: base/file/signature.h; PKWARE APPNOTE 4.3.7 and torch/serialization.py (archives whose
+// first record is NAME/data.pkl); Python pickletools (PROTO); git-lfs docs/spec.md; git-annex
+// pointer files.
 #pragma once
 
 #include <cstddef>

@@ -64,11 +64,7 @@ void add_conversion_flags(CLI::App& app, ConversionFlags& flags, const std::stri
   app.add_option_function<std::string>(
          "--shard-size",
          [&output](const std::string& text) {
-           try {
-             output.shard_bytes = convert::parse_byte_size(text);
-           } catch (const Error& error) {
-             throw Error(error.code(), std::string("--shard-size: ") + error.what());
-           }
+           output.shard_bytes = size_of_flag("--shard-size", text);
          },
          "Largest weight file, such as 5GB or 500MB (default 10GB; comfy is never sharded)")
       ->group(kOutputGroup);

@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <filesystem>
 
+#include "base/error.h"
+#include "base/text/byte_size.h"
 #include "base/text/nearest_name.h"
 
 namespace mxvideo::cli {
@@ -47,6 +49,14 @@ CLI::Validator ends_with(const std::string& ending, const std::vector<std::strin
         return known ? "" : "expected a name ending in " + ending + ", got '" + text + "'";
       },
       "");
+}
+
+int64_t size_of_flag(const std::string& flag, const std::string& text) {
+  try {
+    return parse_byte_size(text);
+  } catch (const Error& error) {
+    throw Error(error.code(), flag + ": " + error.what());
+  }
 }
 
 CLI::Validator choice_of(std::vector<std::string> names) {
