@@ -6,7 +6,8 @@ BUILD_JOBS ?= $(shell nproc)
 PYTHON ?= python3
 DEMO_DIR := build/demo
 
-.PHONY: help demo test check build bench bench-check bench-kernels bench-convert fault-soak lint format golden setup asan clean
+.PHONY: help demo test check build bench bench-check bench-kernels bench-convert \
+  bench-scale-order fault-soak lint format golden setup asan clean
 
 help:
 	@echo "make demo    install what is missing, build, generate a video with MXFP8 weights"
@@ -80,6 +81,12 @@ bench-kernels: setup
 # memory cgroup, removes everything; 45 GB of disk.
 bench-convert: build
 	@bench/convert.sh build/bench-convert
+
+# How often the check of the scales' order is right, at the widths of the real layers; minutes.
+bench-scale-order: setup
+	@cmake --preset release
+	@cmake --build build/release -j $(BUILD_JOBS) --target mxvideo_scale_order_bench
+	build/release/bench/mxvideo_scale_order_bench
 
 # The tests of interrupted conversions at every call and at many more moments; an hour.
 fault-soak: setup
