@@ -54,11 +54,10 @@ DiskPlan plan_disk(const PlanOptions& options, const MemoryPlan& plan) {
   for (const auto& [prompt, state] : plan.text_cache.prompts) {
     if (state == "miss") disk.text_cache += plan.text_bytes;
   }
-  if (options.save_latents) {
-    // The first thing that every stage holds is the latents.
-    constexpr int64_t kHeader = 1 << 16;  // the recipe is in it
-    disk.latents = plan.latent_bytes + kHeader;
-  }
+  constexpr int64_t kHeader = 1 << 16;  // the recipe is in it
+  if (options.save_latents) disk.latents = plan.latent_bytes + kHeader;
+  constexpr int64_t kTensors = 1 + pipeline::UniPcScheduler::kStateTensors;
+  disk.state = 2 * (kTensors * plan.latent_bytes + kHeader);
   return disk;
 }
 

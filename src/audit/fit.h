@@ -21,6 +21,7 @@ struct DiskPlan {
   int64_t video_at_most = 0;
   int64_t latents = 0;
   int64_t text_cache = 0;  // embeddings that are not there yet
+  int64_t state = 0;       // of a run that keeps one: the last and the next
 };
 
 struct PlanReport {

@@ -60,6 +60,10 @@ class SafetensorsFile {
   const std::filesystem::path& path() const { return file_.path(); }
   const std::vector<SafetensorsEntry>& entries() const { return header_.entries; }
   const std::map<std::string, std::string>& metadata() const { return header_.metadata; }
+  // Its length and its JSON, in the mapping.
+  std::span<const std::byte> header_bytes() const {
+    return file_.bytes().first(header_.data_offset);
+  }
   // The entry's bytes in the mapping; they may be unaligned.
   TensorView view(const SafetensorsEntry& entry) const;
   // Drops the pages of a view of this file from memory.

@@ -71,7 +71,10 @@ void RunOutputs::check_space(const audit::DiskPlan& disk, const ResourceCheck& c
       {options_.save_latents_path, disk.latents},
       {options_.report_path, kMostReportBytes},
       {options_.text_cache.empty() ? "" : options_.text_cache + "/embedding", disk.text_cache}};
-  if (target_.path != "-") needs.push_back({target_.path, disk.video_at_most});
+  if (target_.path != "-") {
+    needs.push_back({target_.path, disk.video_at_most});
+    needs.push_back({state_path(), disk.state});
+  }
   check.space(needs);
 }
 

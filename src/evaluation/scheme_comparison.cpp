@@ -105,7 +105,9 @@ std::string SchemeComparison::run_measured(const SchemeVariant& scheme,
   const Engine model(std::move(options));
   pipeline::RunHooks watch = run_hooks(hooks, result.name + " measured");
   watch.notice = nullptr;  // said by the first run
-  watch.on_step = [&](int64_t index, const Tensor& step) {
+  watch.on_step = [&](int64_t index, const Tensor& on_device) {
+    const OnHost on_host(on_device);
+    const Tensor& step = *on_host;
     if (!latents.recorded) return latents.steps.push_back(step.clone());
     SignalError error;
     error.add(latents.steps[static_cast<size_t>(index)].values(), step.values(),

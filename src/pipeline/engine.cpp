@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/text/field.h"
+#include "base/text/format.h"
 #include "base/text/glob.h"
 #include "base/text/json.h"
 #include "base/text/nearest_name.h"
@@ -22,12 +23,6 @@ namespace {
 
 using checkpoint::Checkpoint;
 using checkpoint::WanVariant;
-
-template <class Config>
-Config read_config(const std::filesystem::path& directory, const char* file = "config.json") {
-  const std::filesystem::path path = directory / file;
-  return Config::from_json(read_json_file(path), path.string());
-}
 
 // As the tokenizer takes it. What it refuses, which it calls "prompt: …", has the name of this
 // text.
@@ -64,13 +59,20 @@ void check_text_quantization(const std::string& scheme) {
 
 }  // namespace
 
+template <class Config>
+Config Engine::read_config(const std::string& component, const char* file) {
+  const std::filesystem::path path = directory_.path(component) / file;
+  const nlohmann::json config = read_json_file(path);
+  config_texts_[component] = config.dump();
+  return Config::from_json(config, path.string());
+}
+
 Engine::Engine(PipelineOptions options)
     : options_(std::move(options)),
       directory_(open_model(options_)),
-      text_config_(read_config<models::Umt5Config>(directory_.path("text_encoder"))),
-      vae_config_(read_config<models::WanVaeConfig>(directory_.path("vae"))),
-      scheduler_config_(
-          read_config<SchedulerConfig>(directory_.path("scheduler"), "scheduler_config.json")),
+      text_config_(read_config<models::Umt5Config>("text_encoder")),
+      vae_config_(read_config<models::WanVaeConfig>("vae")),
+      scheduler_config_(read_config<SchedulerConfig>("scheduler", "scheduler_config.json")),
       defaults_(checkpoint::read_generation_defaults(options_.model_directory, directory_.variant)),
       text_files_(open_component(directory_, "text_encoder", checkpoint::Component::kTextEncoder)),
       vae_files_(open_component(directory_, "vae", checkpoint::Component::kVae)),
@@ -94,11 +96,12 @@ void Engine::add_expert(const std::string& component) {
   checkpoint::TransformerCheckpoint files = checkpoint::open_transformer_checkpoint(path);
   auto resolved = quantization::resolve_quantization(options_.quantization, files.quantization);
   const std::string order = checkpoint::scale_order_warning(files);
+  const nlohmann::json sizes = directory_.transformer_config(component);
+  config_texts_[component] = sizes.dump();
   Expert expert{
       .name = component,
       .weights = path,
-      .config =
-          models::WanTransformerConfig::from_json(directory_.transformer_config(component), config),
+      .config = models::WanTransformerConfig::from_json(sizes, config),
       .declared_origin = files.quantization.origin,
       .quantization = options_.wrap_quantization
                           ? options_.wrap_quantization(component, std::move(resolved.config))
@@ -244,7 +247,7 @@ void Engine::count_expert_steps(const GenerateRequest& request, ResolvedRequest&
     std::ostringstream line;
     line << experts_[i].name
          << (i == 0 ? ", the expert for high noise," : ", the expert for low noise,")
-         << " takes none of the " << scheduler.steps() << " steps: no timestep is "
+         << " takes none of the " << count_of(scheduler.steps(), "step") << ": no timestep is "
          << (i == 0 ? "at or above " : "below ") << "the boundary "
          << resolved.boundary_ratio * static_cast<double>(scheduler_config_.num_train_timesteps)
          << "; it is not loaded, and its guidance scale means nothing";

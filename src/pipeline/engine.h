@@ -78,6 +78,11 @@ class Engine {
   const checkpoint::Checkpoint& text_files() const { return text_files_; }
   const checkpoint::Checkpoint& vae_files() const { return vae_files_; }
   Residency& residency() const { return residency_; }
+  // config.json of a component as it was read, a transformer's in the words of Diffusers, of the
+  // scheduler its scheduler_config.json: JSON in one spelling.
+  const std::string& config_text(const std::string& component) const {
+    return config_texts_.at(component);
+  }
 
   // Width and height are multiples of it.
   int64_t pixel_multiple() const;
@@ -91,6 +96,8 @@ class Engine {
   kernels::Context make_context() const;
 
  private:
+  template <class Config>
+  Config read_config(const std::string& component, const char* file = "config.json");
   void add_expert(const std::string& component);
   void check_configs() const;
   void check_experts_fit() const;
@@ -100,6 +107,7 @@ class Engine {
   PipelineOptions options_;
   checkpoint::ModelDirectory directory_;
   std::vector<Expert> experts_;
+  std::map<std::string, std::string, std::less<>> config_texts_;
   models::Umt5Config text_config_;
   models::WanVaeConfig vae_config_;
   SchedulerConfig scheduler_config_;

@@ -34,8 +34,8 @@ namespace mxvideo::pipeline {
 struct RunHooks {
   std::function<void(std::string_view phase, int64_t done, int64_t total)> progress = {};
   std::function<void(const std::string& line)> notice = {};  // also collected in the report
-  // After each step: its index and the latents [z, frames, h, w]. Tensors that hooks get are of the
-  // host.
+  // After each step: its index and the latents [z, frames, h, w] on the run's device; who reads
+  // them does so through OnHost. Other hooks get tensors of the host.
   std::function<void(int64_t index, const Tensor& latents)> on_step = {};
   const CancellationToken* cancellation = nullptr;
   // Within a unit of a phase, after each block of a transformer or text encoder: `part` of the unit

@@ -48,10 +48,10 @@ void add_text(Sha256& hash, const std::string& text) {
   hash.update(std::as_bytes(std::span(text.c_str(), text.size() + 1)));
 }
 
-std::string component_hash(const fs::path& config, const checkpoint::Checkpoint& files) {
+std::string component_hash(const std::string& config, const checkpoint::Checkpoint& files) {
   constexpr int64_t kSample = 64;
   Sha256 hash;
-  add_text(hash, sha256_file(config));
+  add_text(hash, config);
   for (const auto& [name, tensor] : files.tensors()) {
     const TensorView& view = tensor.view;
     add_text(hash, name + " " + std::string(dtype_name(view.dtype)) + view.shape.to_string());
@@ -152,15 +152,11 @@ Json run_identity(Run& run) {
   request["image_pixels"] = image_hash(run.asked.image);
   request["last_image_pixels"] = image_hash(run.asked.last_image);
   Json model;
-  const checkpoint::ModelDirectory& directory = engine.directory();
-  const auto config = [&](const char* component) {
-    return directory.path(component) / "config.json";
-  };
-  model["text_encoder"] = component_hash(config("text_encoder"), engine.text_files());
-  model["vae"] = component_hash(config("vae"), engine.vae_files());
-  model["scheduler"] = sha256_file(directory.path("scheduler") / "scheduler_config.json");
+  model["text_encoder"] = component_hash(engine.config_text("text_encoder"), engine.text_files());
+  model["vae"] = component_hash(engine.config_text("vae"), engine.vae_files());
+  model["scheduler"] = hash_of(std::as_bytes(std::span(engine.config_text("scheduler"))));
   for (const Expert& expert : engine.experts()) {
-    model[expert.name] = component_hash(directory.config_path(expert.name), expert.files);
+    model[expert.name] = component_hash(engine.config_text(expert.name), expert.files);
   }
   return {{"version", version()},
           {"cpu_features", cpu_features_to_string(cpu_features())},

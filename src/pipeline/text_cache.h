@@ -15,6 +15,7 @@
 #include <span>
 #include <string>
 
+#include "checkpoint/checkpoint.h"
 #include "kernels/common/context.h"
 #include "tensor/tensor.h"
 
@@ -23,7 +24,8 @@ namespace mxvideo::pipeline {
 // What turns a prompt into its embedding.
 struct TextEncoderSource {
   std::filesystem::path tokenizer;     // directory
-  std::filesystem::path text_encoder;  // directory
+  std::filesystem::path text_encoder;  // directory of its config
+  const checkpoint::Checkpoint* weights;
   nlohmann::ordered_json quantization;
   kernels::RunPolicy policy = {};
   int64_t max_tokens = 0;
@@ -31,10 +33,10 @@ struct TextEncoderSource {
 
 // The identity of a source. Files of the tokenizer and configs count by their SHA-256. Weights are
 // too large for that: they count by name, size, inode, times of modification and of change, and the
-// SHA-256 of their header. The time of change is the file system's own; no program sets it back, so
-// weights that were replaced never pass for the old ones, and a moved or copied model merely
-// encodes its prompts once more. Other kernels give other bits: the CPU's features and this
-// program's version count as well. Throws as reading those files does.
+// SHA-256 of their header; the paths are looked at anew. The time of change is the file system's
+// own; no program sets it back, so weights that were replaced never pass for the old ones, and a
+// moved or copied model merely encodes its prompts once more. Other kernels give other bits: the
+// CPU's features and this program's version count as well. Throws as reading those files does.
 nlohmann::ordered_json text_encoder_identity(const TextEncoderSource& source);
 
 class TextCache {

@@ -155,6 +155,8 @@ class TextEncoderIdentityTest : public testing::Test {
   TextEncoderIdentityTest() {
     fs::copy(test::golden_path("models/t2v-a14b/tokenizer"), source_.tokenizer);
     fs::copy(test::golden_path("models/t2v-a14b/text_encoder"), source_.text_encoder);
+    weights_.emplace(checkpoint::Checkpoint::open_directory(source_.text_encoder));
+    source_.weights = &*weights_;
   }
   std::string identity() const { return text_encoder_identity(source_).dump(); }
   // Appends a byte.
@@ -165,8 +167,10 @@ class TextEncoderIdentityTest : public testing::Test {
   }
 
   test::TemporaryDirectory temporary_;
+  std::optional<checkpoint::Checkpoint> weights_;
   TextEncoderSource source_ = {.tokenizer = temporary_.path() / "tokenizer",
                                .text_encoder = temporary_.path() / "text_encoder",
+                               .weights = nullptr,
                                .quantization = {{"scheme", "none"}},
                                .max_tokens = 512};
 };

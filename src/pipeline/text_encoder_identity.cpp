@@ -1,10 +1,7 @@
 // text_encoder_identity(): what the bits of an embedding depend on, beside the prompt.
 #include <sys/stat.h>
 
-#include <array>
 #include <cerrno>
-#include <fstream>
-#include <set>
 
 #include "base/error.h"
 #include "base/sha256.h"
@@ -33,31 +30,14 @@ Json hashes_of(const fs::path& directory, std::initializer_list<const char*> nam
   return hashes;
 }
 
-// Of a file that was opened, and so checked, before: its length and its JSON.
-std::string header_hash(const fs::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::array<unsigned char, 8> length_bytes{};
-  file.read(reinterpret_cast<char*>(length_bytes.data()), length_bytes.size());
-  uint64_t length = 0;
-  for (size_t i = length_bytes.size(); i-- > 0;) length = length << 8 | length_bytes[i];
-  if (!file || length > checkpoint::kMaxSafetensorsHeaderBytes) {
-    throw Error(Code::kIo, path.string() + ": changed while it was read");
-  }
-  std::string header(length, '\0');
-  if (!file.read(header.data(), static_cast<std::streamsize>(length))) {
-    throw Error(Code::kIo, path.string() + ": changed while it was read");
-  }
-  Sha256 hash;
-  hash.update(std::as_bytes(std::span(length_bytes)));
-  hash.update(std::as_bytes(std::span(header)));
-  return hash.hex_digest();
-}
-
 int64_t nanoseconds(const timespec& time) {
   return static_cast<int64_t>(time.tv_sec) * 1'000'000'000 + time.tv_nsec;
 }
 
-Json weights_identity(const fs::path& path) {
+Json weights_identity(const checkpoint::SafetensorsFile& file) {
+  const fs::path& path = file.path();
+  Sha256 header;
+  header.update(file.header_bytes());
   struct stat status = {};
   if (::stat(path.c_str(), &status) != 0) throw system_error(path, "cannot examine", errno);
   return {{"name", path.filename().string()},
@@ -65,7 +45,7 @@ Json weights_identity(const fs::path& path) {
           {"inode", static_cast<uint64_t>(status.st_ino)},
           {"modified_ns", nanoseconds(status.st_mtim)},
           {"changed_ns", nanoseconds(status.st_ctim)},
-          {"header_sha256", header_hash(path)}};
+          {"header_sha256", header.hex_digest()}};
 }
 
 }  // namespace
@@ -84,11 +64,10 @@ Json text_encoder_identity(const TextEncoderSource& source) {
                                                          "special_tokens_map.json"})
                           : hashes_of(source.tokenizer, {"tokenizer.json"});
   json["config"] = hashes_of(source.text_encoder, {"config.json"});
-  const auto checkpoint = checkpoint::Checkpoint::open_directory(source.text_encoder);
-  std::set<fs::path> files;
-  for (const auto& [name, tensor] : checkpoint.tensors()) files.insert(tensor.file->path());
   json["weights"] = Json::array();
-  for (const fs::path& file : files) json["weights"].push_back(weights_identity(file));
+  for (const checkpoint::SafetensorsFile* file : source.weights->files()) {
+    json["weights"].push_back(weights_identity(*file));
+  }
   return json;
 }
 

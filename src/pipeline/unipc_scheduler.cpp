@@ -130,7 +130,7 @@ UniPcCoefficients UniPcScheduler::predictor(int order) const {
 }
 
 UniPcCoefficients UniPcScheduler::corrector() const {
-  return transition(step_index_ - 1, last_order_);
+  return transition(step_index_ - 1, order_of(step_index_ - 1));
 }
 
 bool UniPcScheduler::use_corrector() const {
@@ -145,7 +145,6 @@ int UniPcScheduler::order_of(int64_t step) const {
 void UniPcScheduler::restore(int64_t step_index, std::array<Tensor, kStateTensors> state) {
   check(step_index >= 1 && step_index <= steps(), "a state lies behind a step");
   step_index_ = step_index;
-  last_order_ = order_of(step_index - 1);
   last_sample_ = std::move(state[0]);
   newer_x0_ = std::move(state[1]);
   older_x0_ = std::move(state[2]);
@@ -164,7 +163,6 @@ void UniPcScheduler::step(const Tensor& model_output, Tensor* sample, kernels::C
   check(last_sample_.shape() == sample->shape(), "one shape for the whole trajectory");
 
   const bool correct = use_corrector();
-  const int order = order_of(step_index_);
   kernels::unipc_step({.v = model_output,
                        .x = *sample,
                        .last_sample = last_sample_,
@@ -174,9 +172,8 @@ void UniPcScheduler::step(const Tensor& model_output, Tensor* sample, kernels::C
                        .sigma = sigmas_[static_cast<size_t>(step_index_)],
                        .correct = correct,
                        .corrector = correct ? corrector() : UniPcCoefficients{},
-                       .predictor = predictor(order)},
+                       .predictor = predictor(order_of(step_index_))},
                       context);
-  last_order_ = order;
   ++step_index_;
 }
 

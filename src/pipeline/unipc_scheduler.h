@@ -82,7 +82,6 @@ class UniPcScheduler {
   std::vector<float> sigmas_;
   std::vector<int64_t> timesteps_;
   int64_t step_index_ = 0;
-  int last_order_ = 0;
   Tensor last_sample_;  // before the last predictor
   Tensor newer_x0_;     // of the last step
   Tensor older_x0_;     // of the step before

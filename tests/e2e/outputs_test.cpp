@@ -260,6 +260,10 @@ TEST_F(OutputsTest, FreeSpaceIsLookedAtFirst) {
     expect_refused(result, 7, " will be written, but the file system has only ");
     EXPECT_TRUE(fs::is_empty(directory));
   }
+  // The video alone would find room.
+  const ProcessResult state =
+      run(generate("t2v-a14b", {"-o", "disk/v.mp4", "--size", "256x256", "--num-frames", "5"}));
+  expect_refused(state, 7, "disk/v.mp4, disk/v.mp4.state.safetensors: up to ");
   expect_success(run(generate("t2v-a14b", {"-o", "disk/v.mp4"})));
 }
 

@@ -174,6 +174,7 @@ void IsolatedDevice::upload(std::byte* to, const std::byte* from, int64_t bytes)
 }
 
 void IsolatedDevice::download(std::byte* to, const std::byte* from, int64_t bytes) {
+  ++downloads_;
   submit([=] {
     if (bytes > 0) std::memcpy(to, from, static_cast<size_t>(bytes));
   });

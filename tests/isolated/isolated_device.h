@@ -38,6 +38,7 @@ class IsolatedDevice final : public Device {
   void synchronize() override;
   void upload(std::byte* to, const std::byte* from, int64_t bytes) override;
   void download(std::byte* to, const std::byte* from, int64_t bytes) override;
+  int64_t downloads() const { return downloads_; }  // so far
 
   std::unique_ptr<Stream> make_stream() override;
   std::shared_ptr<Event> record() override;
@@ -72,6 +73,7 @@ class IsolatedDevice final : public Device {
   std::byte* memory_ = nullptr;
   int64_t used_ = 0;
   int64_t allocated_ = 0, peak_ = 0;
+  int64_t downloads_ = 0;
   std::shared_ptr<Queue> main_ = std::make_shared<Queue>();
   std::exception_ptr error_;
 

@@ -17,10 +17,25 @@ std::vector<float> run(const pipeline::GoldenRun& golden, const std::string& sch
     all.insert(all.end(), tensor.values().begin(), tensor.values().end());
   };
   pipeline::RunHooks hooks;
-  hooks.on_step = [&](int64_t, const Tensor& latents) { append(latents); };
+  hooks.on_step = [&](int64_t, const Tensor& latents) { append(*OnHost(latents)); };
   const pipeline::Engine engine = golden.engine(scheme, 0, device);
   append(pipeline::generate_all(engine, golden.request(), hooks).video);
   return all;
+}
+
+// A hook after each step that looks at no latents.
+TEST(IsolatedRun, LatentsAreCopiedToTheHostForWhoReadsThem) {
+  const pipeline::GoldenRun golden("ti2v-5b_t2v.safetensors");
+  const auto downloads = [&](const pipeline::RunHooks& hooks) {
+    IsolatedDevice device;
+    const pipeline::Engine engine = golden.engine("none", 0, device);
+    pipeline::generate_all(engine, golden.request(), hooks);
+    return device.downloads();
+  };
+  const int64_t without = downloads({});
+  EXPECT_EQ(downloads({.on_step = [](int64_t, const Tensor&) {}}), without);
+  EXPECT_EQ(downloads({.on_step = [](int64_t, const Tensor& latents) { OnHost host(latents); }}),
+            without + golden.info["num_inference_steps"].get<int64_t>());
 }
 
 class IsolatedPipeline : public testing::TestWithParam<const char*> {};

@@ -255,7 +255,7 @@ void denoise(Run& run) {
                                 .sigma = run.solver.sigmas()[static_cast<size_t>(i)],
                                 .expert = expert.name,
                                 .seconds = elapsed.count()});
-    if (run.hooks.on_step) run.hooks.on_step(i, *OnHost(run.latents));
+    if (run.hooks.on_step) run.hooks.on_step(i, run.latents);
     run.progress("denoise", i + 1, total);
   }
   // TI2V-5B returns the given frame itself, as the reference does after the loop.

@@ -118,6 +118,7 @@ std::optional<TextCache> open_text_cache(const Engine& engine) {
   return TextCache(options.text_cache,
                    text_encoder_identity({.tokenizer = tokenizer_folder(engine.directory()),
                                           .text_encoder = engine.directory().path("text_encoder"),
+                                          .weights = &engine.text_files(),
                                           .quantization = std::move(scheme),
                                           .policy = options.policy,
                                           .max_tokens = kTextRows}),
