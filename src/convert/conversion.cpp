@@ -8,6 +8,7 @@
 #include "base/checked.h"
 #include "base/error.h"
 #include "base/text/field.h"
+#include "base/text/format.h"
 #include "base/text/quote.h"
 #include "base/version.h"
 #include "checkpoint/containment.h"
@@ -116,9 +117,8 @@ std::vector<std::string> linked_files(const ConversionPlan& plan, const OutputOp
 
 void note_linked(const std::vector<std::string>& names, const ConvertHooks& hooks) {
   if (names.empty()) return;
-  hooks.note((names.size() == 1 ? "1 weight file is a hard link to the source, not a copy: "
-                                : std::to_string(names.size()) +
-                                      " weight files are hard links to the source, not copies: ") +
+  hooks.note(count_of(std::ssize(names), "weight file is a hard link to the source, not a copy: ",
+                      "weight files are hard links to the source, not copies: ") +
              name_list(names) + "; " + field("copy") + " copies");
 }
 

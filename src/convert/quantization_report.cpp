@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "base/error.h"
+#include "base/text/format.h"
 #include "base/text/quote.h"
 #include "formats/mx_block.h"
 
@@ -145,8 +146,9 @@ void check_min_sqnr(const std::vector<LayerReport>& reports, double min_sqnr_db)
   }
   if (bad.empty()) return;
   throw Error(Code::kMismatch,
-              fmt::format("{} of {} layers have an SQNR below {:g} dB: {}", bad.size(),
-                          reports.size(), min_sqnr_db, name_list(bad)) +
+              fmt::format("{} of {} {} an SQNR below {:g} dB: {}", bad.size(),
+                          count_of(std::ssize(reports), "layer"), bad.size() == 1 ? "has" : "have",
+                          min_sqnr_db, name_list(bad)) +
                   "; nothing was committed");
 }
 

@@ -145,7 +145,7 @@ TEST(QuantizationReport, ThresholdNamesTheLayers) {
   std::vector<float> values(32, 0.3f);
   const LayerReport report = quantize(values, 1, {}).report;
   check_min_sqnr({report}, 10);
-  test::expect_error_with(Code::kMismatch, "1 of 1 layers have an SQNR below 90 dB: layer (",
+  test::expect_error_with(Code::kMismatch, "1 of 1 layer has an SQNR below 90 dB: layer (",
                           [&] { check_min_sqnr({report}, 90); });
 }
 

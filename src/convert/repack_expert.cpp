@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/text/field.h"
+#include "base/text/format.h"
 #include "base/text/quote.h"
 #include "checkpoint/comfy_quant.h"
 #include "convert/target_layout.h"
@@ -103,10 +104,11 @@ void check_description(const RepackExpert& expert) {
     if (names_tensor(name) && expert.tensors.count(name) == 0) absent.push_back(name);
   }
   if (absent.empty()) return;
-  throw Error(Code::kCorruptFile, declaration.origin + ": " + std::to_string(absent.size()) +
-                                      " names are no tensors of " +
-                                      expert.source->opened.checkpoint.description() + ": " +
-                                      name_list(absent));
+  throw Error(Code::kCorruptFile,
+              declaration.origin + ": " +
+                  count_of(std::ssize(absent), "name is no tensor", "names are no tensors") +
+                  " of " + expert.source->opened.checkpoint.description() + ": " +
+                  name_list(absent));
 }
 
 // The description that the source came with, or one made of its layers; canonical.
@@ -189,11 +191,11 @@ class ExpertPlanner {
       reason = std::move(refusal);
     }
     if (refused.empty()) return;
-    throw Error(Code::kUnsupported,
-                expert_.source->opened.quantization.origin + ": " + std::to_string(refused.size()) +
-                    (refused.size() == 1 ? " layer" : " layers") + " cannot go into " +
-                    field("layout") + " " + std::string(layout_name(layout_)) + ": " +
-                    name_list(refused, 5) + "; " + reason);
+    throw Error(Code::kUnsupported, expert_.source->opened.quantization.origin + ": " +
+                                        count_of(std::ssize(refused), "layer") +
+                                        " cannot go into " + field("layout") + " " +
+                                        std::string(layout_name(layout_)) + ": " +
+                                        name_list(refused, 5) + "; " + reason);
   }
 
   // The source's, without what speaks of its layout.

@@ -209,7 +209,7 @@ TEST_F(RepackTest, DescriptionMustNameTensors) {
   edit_json(raw / kRawDescription, [](nlohmann::ordered_json& json) {
     json["blocks.0.self_attn.norm_x.weight"] = "FLOAT";
   });
-  expect_failure(Code::kCorruptFile, "1 names are no tensors of",
+  expect_failure(Code::kCorruptFile, "1 name is no tensor of",
                  repack_options(raw, out(), Layout::kComfy));
 }
 

@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "base/error.h"
+#include "base/text/format.h"
 #include "base/text/json.h"
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/wan/generation_defaults.h"
@@ -63,7 +64,7 @@ std::string open_tokenizer(const fs::path& directory) {
 
 std::string open_weights(const fs::path& component) {
   const auto files = checkpoint::Checkpoint::open_directory(component);
-  return std::to_string(files.tensors().size()) + " tensors";
+  return count_of(std::ssize(files.tensors()), "tensor");
 }
 
 }  // namespace

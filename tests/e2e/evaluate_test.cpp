@@ -2,6 +2,7 @@
 // has no clear shape.
 #include <algorithm>
 #include <csignal>
+#include <sstream>
 
 #include "e2e/cli_fixture.h"
 
@@ -79,17 +80,22 @@ TEST_F(EvaluateTest, ScoresARandomModelWithZero) {
   const json psnr = first["schemes"]["mxfp8:floor"]["video_psnr_db"];
   EXPECT_GT(psnr["worst"], 20);
   EXPECT_LT(psnr["median"], 60) << "MXFP8 changes the video";
-  // The same bits again, alone and after another scheme.
+  // The same bits again, alone, with weights that stay, and after another scheme.
   json alone = first["schemes"]["mxfp8:floor"];
   alone.erase("video_psnr_db");
-  EXPECT_EQ(result({"--schemes", "mxfp8:floor"})["schemes"]["mxfp8:floor"], alone);
+  for (const Arguments& memory : {Arguments{}, Arguments{"--resident-memory", "1GiB"}}) {
+    Arguments flags = {"--schemes", "mxfp8:floor"};
+    flags.insert(flags.end(), memory.begin(), memory.end());
+    EXPECT_EQ(result(flags)["schemes"]["mxfp8:floor"], alone);
+  }
 }
 
 TEST_F(EvaluateTest, SavesVideosAndPrintsATable) {
   const ProcessResult table = run(evaluate({"--schemes", "none,mxfp8:floor", "--limit", "1",
                                             "--seeds", "3,8", "--save-videos", "videos"}));
   EXPECT_EQ(table.exit_code, 0) << table.err;
-  EXPECT_NE(table.out.find("\nmxfp8:floor "), std::string::npos) << table.out;
+  EXPECT_NE(table.out.find("\nscore (%)  "), std::string::npos) << table.out;
+  EXPECT_NE(table.out.find(" mxfp8:floor\n"), std::string::npos) << table.out;
   EXPECT_NE(table.out.find("seed 8: "), std::string::npos) << table.out;
   for (const char* name :
        {"none/000-3.webp", "none/000-8.webp", "mxfp8-floor/000-3.webp", "mxfp8-floor/000-8.webp"}) {
@@ -99,6 +105,22 @@ TEST_F(EvaluateTest, SavesVideosAndPrintsATable) {
   const ProcessResult again = run(evaluate({"--save-videos", "videos"}));
   EXPECT_EQ(again.exit_code, 7);
   EXPECT_NE(again.err.find("videos: already there"), std::string::npos) << again.err;
+}
+
+TEST_F(EvaluateTest, TheTableFitsAHundredColumns) {
+  const std::string longest = "mxfp8:floor+int8-attention";
+  const ProcessResult result =
+      run(evaluate({"--limit", "1", "--schemes",
+                    "none,mxfp8:even+int8-attention,mxfp8:rceil+int8-attention," + longest}));
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  std::istringstream lines(result.out);
+  int scores = 0;
+  for (std::string line; std::getline(lines, line) && line.find(", seed ") == line.npos;) {
+    EXPECT_LE(line.size(), 100u) << line;
+    scores += line.starts_with("score (%) ");
+  }
+  EXPECT_EQ(scores, 2);  // three schemes beside each other, and the last below
+  EXPECT_NE(result.out.find(longest + "\n"), std::string::npos) << result.out;
 }
 
 TEST_F(EvaluateTest, TakesPromptsAndDefaultsOfTheModel) {

@@ -36,9 +36,9 @@ std::vector<std::string> columns(const Json& rows) {
 }
 
 std::string machine_lines(const Json& machine) {
-  std::string text =
-      fmt::format("{}, {}, {} threads\n", machine["cpu"].get<std::string>(),
-                  machine["features"].get<std::string>(), machine["threads"].get<int>());
+  std::string text = fmt::format("{}, {}, {}\n", machine["cpu"].get<std::string>(),
+                                 machine["features"].get<std::string>(),
+                                 count_of(machine["threads"].get<int>(), "thread"));
   for (const Json& unit : machine["units"]) {
     const Json& rate = unit["giga_operations_per_second"];
     text += fmt::format(

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 #include <filesystem>
+#include <functional>
 #include <iostream>
 #include <memory>
 #include <numeric>
@@ -43,6 +44,7 @@ struct EvaluateOptions {
   std::vector<uint64_t> seeds;  // empty: 0 to num_seeds - 1
   int64_t num_seeds = 2;
   int64_t limit = 0;  // 0: all prompts
+  int64_t resident_bytes = 0;
   std::string save_videos, output;
 };
 
@@ -94,6 +96,14 @@ void add_evaluate_options(CLI::App& app, EvaluateOptions& o) {
   app.add_option("--limit", o.limit, "Take only the first prompts of the file, this many")
       ->check(CLI::Range(1, 1000000))
       ->group(kGroup);
+  app.add_option_function<std::string>(
+         "--resident-memory",
+         [&o](const std::string& text) {
+           o.resident_bytes = size_of_flag("--resident-memory", text);
+         },
+         "Of each scheme, keep weights loaded from one video to the next, up to this many bytes, "
+         "such as 500MB or 12GiB (default: none)")
+      ->group(kGroup);
   app.add_option("--save-videos", o.save_videos,
                  "Write every video to DIR/SCHEME/PROMPT-SEED.webp; DIR must not exist")
       ->check(is_not_empty())
@@ -128,6 +138,7 @@ std::vector<SchemeRun> open_models(const EvaluateOptions& options) {
   for (SchemeVariant& variant : evaluation::parse_scheme_variants(options.schemes)) {
     pipeline::PipelineOptions model = pipeline_options(options.generate);
     variant.apply(model);
+    model.resident_bytes = options.resident_bytes;
     runs.push_back(
         {.variant = std::move(variant), .model = std::make_unique<Engine>(std::move(model))});
   }
@@ -201,21 +212,53 @@ std::string median_psnr(const Json& result) {
   return median.is_null() ? "same" : fmt::format("{:.2f}", median.get<double>());
 }
 
+// A line of the table: what it holds, and each scheme's figure.
+struct Figure {
+  std::string_view name;
+  std::function<std::string(const Json& result)> of;
+};
+
+std::vector<Figure> figures() {
+  const auto number = [](const char* key, const char* format) {
+    return [key, format](const Json& result) {
+      return fmt::format(fmt::runtime(format), result[key].get<double>());
+    };
+  };
+  return {{"score (%)", number("score", "{:.2f}")},
+          {"colour (%)", number("colour", "{:.2f}")},
+          {"shape (%)", number("shape", "{:.2f}")},
+          {"position (%)", number("position", "{:.2f}")},
+          {"motion (%)", number("motion", "{:.2f}")},
+          {"background (%)", number("background", "{:.2f}")},
+          {"constant (%)", number("background_constancy", "{:.2f}")},
+          {"flicker", number("flicker", "{:.3f}")},
+          {"PSNR (dB)", median_psnr},
+          {"videos", number("videos", "{:.0f}")},
+          {"seconds", number("seconds", "{:.1f}")}};
+}
+
+// A column for each scheme, as many beside each other as fit into 100.
 void print_table(const Json& schemes) {
-  std::cout << fmt::format("{:<16}{:>8}", "percent", "score");
-  constexpr std::array kParts = {"colour", "shape", "position", "motion", "background"};
-  for (const char* part : kParts) std::cout << fmt::format("{:>12}", part);
-  std::cout << fmt::format("{:>14}{:>10}{:>12}{:>8}{:>10}\n", "constant", "flicker", "PSNR (dB)",
-                           "videos", "seconds");
-  for (const auto& [name, result] : schemes.items()) {
-    std::cout << fmt::format("{:<16}{:>8.2f}", name, result["score"].get<double>());
-    for (const char* part : kParts) {
-      std::cout << fmt::format("{:>12.2f}", result[part].get<double>());
+  constexpr size_t kColumns = 100, kNames = 15, kLeast = 10, kGap = 2;
+  size_t width = kLeast;
+  for (const auto& [name, result] : schemes.items()) width = std::max(width, name.size());
+  width += kGap;
+  const size_t at_once = std::max<size_t>(1, (kColumns - kNames) / width);
+  for (auto first = schemes.begin(); first != schemes.end();) {
+    auto last = first;
+    std::cout << std::string(kNames, ' ');
+    for (size_t i = 0; i < at_once && last != schemes.end(); ++i, ++last) {
+      std::cout << fmt::format("{:>{}}", last.key(), width);
     }
-    std::cout << fmt::format("{:>14.2f}{:>10.3f}{:>12}{:>8}{:>10.1f}\n",
-                             result["background_constancy"].get<double>(),
-                             result["flicker"].get<double>(), median_psnr(result),
-                             result["videos"].get<int64_t>(), result["seconds"].get<double>());
+    std::cout << "\n";
+    for (const Figure& figure : figures()) {
+      std::cout << fmt::format("{:<{}}", figure.name, kNames);
+      for (auto scheme = first; scheme != last; ++scheme) {
+        std::cout << fmt::format("{:>{}}", figure.of(*scheme), width);
+      }
+      std::cout << "\n";
+    }
+    first = last;
   }
   for (const auto& [name, result] : schemes.items()) {
     for (const Json& failure : result["failures"]) {

@@ -64,7 +64,8 @@ void print_part(const InspectedPart& part, const audit::InspectDetail& detail) {
                            count_of(static_cast<int64_t>(part.files.size()), "file"));
   if (!part.family.empty()) std::cout << "  " << printable(part.family, kMaxLine) << "\n";
   for (const auto& [dtype, totals] : part.dtypes) {
-    std::cout << fmt::format("  {:<8} {:>6} tensors {:>14}\n", dtype, totals.tensors,
+    std::cout << fmt::format("  {:<8} {:>6} {:<7} {:>14}\n", dtype, totals.tensors,
+                             totals.tensors == 1 ? "tensor" : "tensors",
                              format_bytes(totals.bytes));
   }
   const bool described = part.part.kind == audit::PartKind::kTransformer && part.readable;

@@ -7,6 +7,7 @@
 
 #include "base/parallel.h"
 #include "base/system/cpu_features.h"
+#include "base/text/format.h"
 #include "base/version.h"
 #include "evaluation/comparison_json.h"
 #include "evaluation/page/comparison_plots.h"
@@ -123,12 +124,13 @@ std::string request_section(const ComparisonResult& comparison) {
          term("model", comparison.recipe.value("model", "") + ", " +
                            comparison.recipe.value("model_path", "")) +
          term("prompt", request.prompt) + term("negative prompt", request.negative_prompt) +
-         term("video", fmt::format("{}x{}, {} frames, {} steps, guidance {}, seed {}",
-                                   request.width, request.height, request.num_frames,
-                                   request.num_inference_steps, guidance, request.seed)) +
-         term("machine",
-              fmt::format("{}, {} threads ({}); mxvideo {}", cpu_model_name(), num_threads(),
-                          cpu_features_to_string(cpu_features()), version())) +
+         term("video",
+              fmt::format("{}x{}, {}, {}, guidance {}, seed {}", request.width, request.height,
+                          count_of(request.num_frames, "frame"),
+                          count_of(request.num_inference_steps, "step"), guidance, request.seed)) +
+         term("machine", fmt::format("{}, {} ({}); mxvideo {}", cpu_model_name(),
+                                     count_of(num_threads(), "thread"),
+                                     cpu_features_to_string(cpu_features()), version())) +
          "</dl>\n";
 }
 
