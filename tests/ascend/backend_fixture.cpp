@@ -3,9 +3,12 @@
 namespace mxvideo::test {
 
 StandInNpu::StandInNpu() {
-  standin_reset();
-  device_ = std::make_unique<ascend::AscendDevice>(
-      ascend::AscendOptions{.libraries = MXVIDEO_ASCEND_STAND_IN_DIR});
+  ascend::AscendOptions options;
+  if (!real_) {
+    standin_reset();
+    options.libraries = MXVIDEO_ASCEND_STAND_IN_DIR;
+  }
+  device_ = std::make_unique<ascend::AscendDevice>(options);
 }
 
 StandInNpu::~StandInNpu() {
@@ -14,6 +17,7 @@ StandInNpu::~StandInNpu() {
 
 void StandInNpu::close() {
   device_.reset();
+  if (real_) return;
   EXPECT_STREQ(standin_report(), "");
   StandinCounters alive{};
   standin_counters(&alive);
