@@ -31,7 +31,7 @@ WALK_HEADING = "## The walk of one request"
 LANDMARKS = ("src/cli/commands/generate.cpp", "src/pipeline/run.cpp",
              "src/pipeline/stages/denoise.cpp", "src/models/wan_transformer/forward.cpp",
              "src/quantization/mx_linear.cpp", "src/kernels/gemm_mx/gemm_mx.cpp",
-             "src/kernels/gemm_mx/blocked.cpp", "src/kernels/gemm_mx/avx2.cpp")
+             "src/kernels/gemm_mx/cpu/blocked.cpp", "src/kernels/gemm_mx/cpu/avx2.cpp")
 
 SPAN = re.compile(r"`([^`]+)`")
 LINK = re.compile(r"\]\(([^)#]+)\)")
@@ -103,7 +103,7 @@ def make_targets(root):
 
 def own_flags(root):
     flags = {"--help"}
-    table = (root / "src/pipeline/request_fields.cpp").read_text()
+    table = (root / "src/pipeline/request/request_fields.cpp").read_text()
     for name in re.findall(r'\brow\("([a-z0-9_]+)"', table):
         flags.add("--" + name.replace("_", "-"))
     for aliases in re.findall(r"\.aliases = \{([^}]*)\}", table):

@@ -32,7 +32,7 @@ def code_lines(text: str):
 def known_fields(source: pathlib.Path) -> set[str]:
     """Fields that a front has: flags of src/cli and tools, rows of the request's table."""
     known = set()
-    table = source / "pipeline/request_fields.cpp"
+    table = source / "pipeline/request/request_fields.cpp"
     if table.exists():
         known.update(re.findall(r'\brow\("([a-z0-9_]+)"', table.read_text()))
     for path in [*(source / "cli").rglob("*.cpp"), *(source.parent / "tools").rglob("*.cpp")]:
@@ -67,10 +67,10 @@ ELEMENTS = re.compile(r"\bf32\(\)|\bvalues\(\)|\bdata\(\)|\bmemcpy\b|\bmemset\b"
 # Where data of the host enters or leaves.
 BOUNDARY = {
     "pipeline/image_preprocess.cpp": "bytes of pictures become a tensor",
-    "pipeline/torch_random.cpp": "the generator of noise fills a tensor",
+    "pipeline/solver/torch_random.cpp": "the generator of noise fills a tensor",
     "pipeline/numerics_guard.cpp": "a word tells the host whether values are finite",
-    "pipeline/text_cache.cpp": "embeddings go to files and come from them",
-    "pipeline/text_encoder_identity.cpp": "headers of files; no tensors",
+    "pipeline/text/text_cache.cpp": "embeddings go to files and come from them",
+    "pipeline/text/text_encoder_identity.cpp": "headers of files; no tensors",
 }
 
 

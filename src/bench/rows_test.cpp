@@ -10,7 +10,7 @@
 #include "bench/bench_test_support.h"
 #include "bench/gemm_bench.h"
 #include "bench/kernel_clock.h"
-#include "bench/step_bench.h"
+#include "bench/model/step_bench.h"
 #include "support/golden_file.h"
 #include "synthetic/model_preset.h"
 

@@ -14,7 +14,7 @@
 #include "convert/layout.h"
 #include "convert/model_source.h"
 #include "convert/output/output_directory.h"
-#include "convert/quantization_report.h"
+#include "convert/quantization/quantization_report.h"
 
 namespace mxvideo::convert {
 

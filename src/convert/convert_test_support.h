@@ -10,7 +10,7 @@
 
 #include "base/error.h"
 #include "checkpoint/safetensors_writer.h"
-#include "convert/quantize.h"
+#include "convert/quantization/quantize.h"
 #include "convert/repack.h"
 #include "support/expect_error.h"
 

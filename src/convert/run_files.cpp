@@ -11,8 +11,8 @@
 #include "checkpoint/wan/model_index.h"
 #include "models/umt5/umt5_encoder.h"
 #include "models/wan_vae/wan_vae.h"
-#include "pipeline/scheduler_config.h"
-#include "pipeline/text_tokenizer.h"
+#include "pipeline/solver/scheduler_config.h"
+#include "pipeline/text/text_tokenizer.h"
 
 namespace mxvideo::convert {
 namespace {

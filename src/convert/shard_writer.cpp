@@ -15,8 +15,8 @@
 #include "base/checked.h"
 #include "base/error.h"
 #include "checkpoint/safetensors.h"
+#include "convert/quantization/row_quantizer.h"
 #include "convert/read_ahead.h"
-#include "convert/row_quantizer.h"
 
 namespace mxvideo::convert {
 namespace {

@@ -9,7 +9,7 @@
 #include "convert/component_plan.h"
 #include "convert/layout.h"
 #include "convert/output/output_directory.h"
-#include "convert/quantization_report.h"
+#include "convert/quantization/quantization_report.h"
 
 namespace mxvideo::convert {
 

@@ -4,7 +4,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "media/image_reader.h"
+#include "media/image/image_reader.h"
 #include "support/golden_file.h"
 
 namespace mxvideo::evaluation {

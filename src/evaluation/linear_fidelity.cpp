@@ -5,7 +5,7 @@
 #include <string_view>
 #include <utility>
 
-#include "convert/row_quantizer.h"
+#include "convert/quantization/row_quantizer.h"
 #include "quantization/mx_offline.h"
 #include "quantization/unquantized.h"
 

@@ -17,7 +17,7 @@
 #include <vector>
 
 #include "base/signal_error.h"
-#include "convert/quantization_report.h"
+#include "convert/quantization/quantization_report.h"
 #include "quantization/quantization_config.h"
 
 namespace mxvideo::evaluation {

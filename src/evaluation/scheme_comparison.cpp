@@ -7,7 +7,7 @@
 #include "base/sha256.h"
 #include "base/system/memory_usage.h"
 #include "evaluation/rgb_run.h"
-#include "pipeline/recipe.h"
+#include "pipeline/request/recipe.h"
 
 namespace mxvideo::evaluation {
 

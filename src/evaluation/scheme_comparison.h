@@ -55,7 +55,7 @@ struct SchemeResult {
 
 struct ComparisonResult {
   pipeline::ResolvedRequest request;
-  nlohmann::ordered_json recipe;  // of the reference (pipeline/recipe.h)
+  nlohmann::ordered_json recipe;  // of the reference (pipeline/request/recipe.h)
   std::vector<SchemeResult> schemes;
 };
 

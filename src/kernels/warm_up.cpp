@@ -3,7 +3,7 @@
 #include "base/parallel.h"
 #include "formats/mx_block.h"
 #include "kernels/attention/attention.h"
-#include "kernels/gemm_mx/mx_panels.h"
+#include "kernels/gemm_mx/cpu/mx_panels.h"
 #include "kernels/matmul/matmul.h"
 #include "tensor/tensor.h"
 

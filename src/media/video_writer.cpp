@@ -8,7 +8,7 @@
 #include "base/file/atomic_file.h"
 #include "media/ffmpeg.h"
 #include "media/frame_converter.h"
-#include "media/image_writer.h"
+#include "media/image/image_writer.h"
 #include "media/video_sink.h"
 
 namespace mxvideo::media {

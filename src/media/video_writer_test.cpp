@@ -25,8 +25,8 @@ extern "C" {
 
 #include "base/file/atomic_file.h"
 #include "media/frame_sink.h"
-#include "media/image_reader.h"
-#include "media/image_writer.h"
+#include "media/image/image_reader.h"
+#include "media/image/image_writer.h"
 #include "support/test_support.h"
 
 namespace mxvideo::media {

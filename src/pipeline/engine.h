@@ -17,10 +17,10 @@
 #include "models/umt5/umt5_encoder.h"
 #include "models/wan_transformer/wan_transformer.h"
 #include "models/wan_vae/wan_vae.h"
-#include "pipeline/generate_request.h"
+#include "pipeline/request/generate_request.h"
 #include "pipeline/residency.h"
-#include "pipeline/scheduler_config.h"
-#include "pipeline/unipc_scheduler.h"
+#include "pipeline/solver/scheduler_config.h"
+#include "pipeline/solver/unipc_scheduler.h"
 #include "quantization/quantization_config.h"
 
 namespace mxvideo::pipeline {

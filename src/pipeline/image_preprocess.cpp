@@ -5,7 +5,7 @@
 #include <string>
 
 #include "base/error.h"
-#include "media/image_resize.h"
+#include "media/image/image_resize.h"
 
 namespace mxvideo::pipeline {
 namespace {

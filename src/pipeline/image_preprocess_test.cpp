@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "media/image_resize.h"
+#include "media/image/image_resize.h"
 #include "support/golden_file.h"
 #include "support/test_support.h"
 

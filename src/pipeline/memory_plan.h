@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "estimate/work_log.h"
-#include "pipeline/generate_request.h"
+#include "pipeline/request/generate_request.h"
 #include "pipeline/run_report.h"
 
 namespace mxvideo::pipeline {

@@ -3,10 +3,10 @@
 #include "base/error.h"
 #include "base/system/memory_usage.h"
 #include "base/text/field.h"
+#include "pipeline/solver/torch_random.h"
 #include "pipeline/stages/condition.h"
 #include "pipeline/stages/decode.h"
 #include "pipeline/stages/denoise.h"
-#include "pipeline/torch_random.h"
 
 namespace mxvideo::pipeline {
 namespace {

@@ -22,11 +22,11 @@
 #include "kernels/common/context.h"
 #include "media/frame_part.h"
 #include "pipeline/engine.h"
-#include "pipeline/generate_request.h"
+#include "pipeline/request/generate_request.h"
 #include "pipeline/residency.h"
 #include "pipeline/run_report.h"
+#include "pipeline/solver/unipc_scheduler.h"
 #include "pipeline/stages/text.h"
-#include "pipeline/unipc_scheduler.h"
 
 namespace mxvideo::pipeline {
 

@@ -19,7 +19,7 @@
 #include "checkpoint/safetensors.h"
 #include "checkpoint/safetensors_writer.h"
 #include "pipeline/numerics_guard.h"
-#include "pipeline/recipe.h"
+#include "pipeline/request/recipe.h"
 
 namespace mxvideo::pipeline {
 namespace {

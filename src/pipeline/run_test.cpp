@@ -9,7 +9,7 @@
 #include "base/parallel.h"
 #include "base/text/json.h"
 #include "pipeline/golden_run.h"
-#include "pipeline/recipe.h"
+#include "pipeline/request/recipe.h"
 #include "pipeline/stages/decode.h"
 #include "support/test_support.h"
 #include "support/video_collector.h"

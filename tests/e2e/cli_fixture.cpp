@@ -4,7 +4,7 @@
 #include <fstream>
 #include <sstream>
 
-#include "media/image_writer.h"
+#include "media/image/image_writer.h"
 
 namespace mxvideo::test {
 namespace {

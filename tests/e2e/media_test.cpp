@@ -2,7 +2,7 @@
 #include <string>
 
 #include "e2e/cli_fixture.h"
-#include "media/image_reader_test_data.h"
+#include "media/image/image_reader_test_data.h"
 
 namespace mxvideo::test {
 namespace {

@@ -1,6 +1,6 @@
 // Every row of the table of request fields at the command line: its flag, its variable, its key in
 // the recipe and its name in messages. A new row is tested without a line here.
-#include "pipeline/request_fields.h"
+#include "pipeline/request/request_fields.h"
 
 #include "e2e/cli_fixture.h"
 

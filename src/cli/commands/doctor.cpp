@@ -11,7 +11,7 @@
 #include "base/system/memory_usage.h"
 #include "base/text/format.h"
 #include "base/version.h"
-#include "bench/model_fit.h"
+#include "bench/model/model_fit.h"
 #include "cli/commands/commands.h"
 #include "cli/json_text.h"
 #include "device/ascend/ascend_device.h"

@@ -21,8 +21,8 @@
 #include "cli/run_outputs.h"
 #include "cli/run_summary.h"
 #include "cli/threads.h"
-#include "convert/quantize.h"
-#include "pipeline/recipe.h"
+#include "convert/quantization/quantize.h"
+#include "pipeline/request/recipe.h"
 #include "pipeline/run.h"
 #include "pipeline/run_state.h"
 

@@ -1,5 +1,5 @@
 // mxvideo quantize: flags -> convert::quantize_model -> a directory and a report.
-#include "convert/quantize.h"
+#include "convert/quantization/quantize.h"
 
 #include <fmt/format.h>
 

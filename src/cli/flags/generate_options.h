@@ -9,7 +9,7 @@
 
 #include "cli/progress.h"
 #include "media/video_encoding.h"
-#include "pipeline/request_fields.h"
+#include "pipeline/request/request_fields.h"
 
 namespace mxvideo::cli {
 

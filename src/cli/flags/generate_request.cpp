@@ -12,7 +12,7 @@
 #include "cli/flags/environment.h"
 #include "cli/latents_file.h"
 #include "device/ascend/ascend_device.h"
-#include "media/image_reader.h"
+#include "media/image/image_reader.h"
 
 namespace mxvideo::cli {
 namespace {

@@ -1,5 +1,5 @@
 // Flags of the commands which generate: generate, plan, evaluate and compare. Those of a request
-// come from the table of pipeline/request_fields.h, under the names and sections of it.
+// come from the table of pipeline/request/request_fields.h, under the names and sections of it.
 // What a flag says arrives in a form or in GenerateOptions, which must outlive the parse;
 // generate_request.h turns that into what the pipeline takes. Not thread-safe.
 #pragma once
@@ -9,7 +9,7 @@
 
 #include "cli/flags/generate_options.h"
 #include "cli/flags/validators.h"
-#include "pipeline/request_fields.h"
+#include "pipeline/request/request_fields.h"
 
 namespace mxvideo::cli {
 

@@ -6,8 +6,8 @@
 #include <cstdlib>
 
 #include "evaluation/page/html.h"
-#include "media/image_resize.h"
-#include "media/image_writer.h"
+#include "media/image/image_resize.h"
+#include "media/image/image_writer.h"
 #include "media/video_writer.h"
 
 namespace mxvideo::evaluation {

@@ -20,7 +20,7 @@
 #include <limits>
 
 #include "kernels/attention/attention.h"
-#include "kernels/attention/operand.h"
+#include "kernels/attention/cpu/operand.h"
 #include "kernels/attention/rows.h"
 
 namespace mxvideo::kernels {

@@ -4,7 +4,7 @@
 #pragma once
 
 #include "kernels/attention/attention.h"
-#include "kernels/attention/operand.h"
+#include "kernels/attention/cpu/operand.h"
 
 namespace mxvideo::kernels {
 

@@ -1,8 +1,8 @@
 #include "kernels/gemm_mx/gemm_mx.h"
 
 #include "base/error.h"
-#include "kernels/gemm_mx/blocked.h"
-#include "kernels/gemm_mx/mx_panels.h"
+#include "kernels/gemm_mx/cpu/blocked.h"
+#include "kernels/gemm_mx/cpu/mx_panels.h"
 
 namespace mxvideo::kernels {
 namespace {

@@ -9,8 +9,8 @@
 #include "formats/e8m0.h"
 #include "formats/int8.h"
 #include "formats/mx_block.h"
-#include "kernels/gemm_mx/blocked.h"
-#include "kernels/gemm_mx/mx_panels.h"
+#include "kernels/gemm_mx/cpu/blocked.h"
+#include "kernels/gemm_mx/cpu/mx_panels.h"
 
 namespace mxvideo::kernels {
 

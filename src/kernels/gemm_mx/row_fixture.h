@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "kernels/common/test_rows.h"
-#include "kernels/gemm_mx/blocked.h"
+#include "kernels/gemm_mx/cpu/blocked.h"
 #include "kernels/gemm_mx/test_problem.h"
 
 namespace mxvideo::kernels {

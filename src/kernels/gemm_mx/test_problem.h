@@ -9,7 +9,7 @@
 #include <random>
 #include <vector>
 
-#include "kernels/gemm_mx/mx_panels.h"
+#include "kernels/gemm_mx/cpu/mx_panels.h"
 
 namespace mxvideo::kernels::test {
 

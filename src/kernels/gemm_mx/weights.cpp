@@ -7,7 +7,7 @@
 #include "base/parallel.h"
 #include "kernels/common/thread_scratch.h"
 #include "kernels/gemm_mx/ascend.h"
-#include "kernels/gemm_mx/mx_panels.h"
+#include "kernels/gemm_mx/cpu/mx_panels.h"
 #include "kernels/quantize_mx/quantize_mx.h"
 
 namespace mxvideo::kernels {

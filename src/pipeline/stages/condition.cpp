@@ -3,7 +3,7 @@
 #include <string>
 
 #include "kernels/common/working_memory.h"
-#include "media/image_resize.h"
+#include "media/image/image_resize.h"
 #include "pipeline/image_condition.h"
 #include "pipeline/run.h"
 #include "pipeline/stages/decode.h"

@@ -9,7 +9,7 @@
 #include "base/error.h"
 #include "kernels/common/working_memory.h"
 #include "pipeline/run.h"
-#include "pipeline/text_tokenizer.h"
+#include "pipeline/text/text_tokenizer.h"
 
 namespace mxvideo::pipeline {
 namespace {

@@ -5,7 +5,7 @@
 #include <optional>
 #include <vector>
 
-#include "pipeline/text_cache.h"
+#include "pipeline/text/text_cache.h"
 #include "tokenizer/umt5_tokenizer.h"
 
 namespace mxvideo::pipeline {
