@@ -93,7 +93,8 @@ TEST(FileKind, SaysNothingOfOtherBytes) {
   EXPECT_TRUE(Checkpoint::open_file(directory.path() / "a.safetensors").tensors().empty());
   // One of 19,778 like a BMP image.
   for (const std::string& start : {"BM\0\0"s, "\0\0\1\0"s}) {
-    EXPECT_FALSE(recognise_container(std::as_bytes(std::span(start + "\0\0\0\0{\"a\": "s))));
+    const std::string header = start + "\0\0\0\0{\"a\": "s;
+    EXPECT_FALSE(recognise_container(std::as_bytes(std::span(header))));
   }
 }
 

@@ -1,7 +1,7 @@
 // How long a run takes, from its work and the rates of the machine. Pure functions.
 //
 // Seconds of a group of calls are its amount of work times the rate of its kind. The bar around it
-// has two parts, which add: the spread of the repetitions that the rate is the median of, and an
+// has two parts, which add: the spread of the repetitions whose fast ones the rate is of, and an
 // error of the model (time is linear in the work beyond the sample, caches are as full as in the
 // sample), kModelError, which tools measured runs against. Bars of groups add up as well, as what
 // is wrong with one is wrong with its likes. A group whose kind was not measured is taken by the

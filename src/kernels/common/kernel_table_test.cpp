@@ -37,6 +37,10 @@ struct Args {
   std::vector<std::string>* log = nullptr;
 };
 
+Workload workload(const Args& args) {
+  return {.work = {.flops = 0, .bytes = static_cast<double>(args.count)}};
+}
+
 const char* reject_large(const Args& args, const RunPolicy& /*policy*/) noexcept {
   return args.count > 10 ? "more than 10" : nullptr;
 }
