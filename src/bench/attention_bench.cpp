@@ -60,7 +60,7 @@ struct Layer {
 };
 
 bool has_row(AttentionProducts products, const std::string& name) {
-  const auto rows = kernels::attention_rows(products);
+  const auto rows = kernels::host_rows(kernels::attention_rows(products));
   return std::ranges::any_of(rows, [&](const auto& row) { return row.name == name; });
 }
 

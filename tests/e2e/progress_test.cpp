@@ -123,8 +123,8 @@ TEST_F(ProgressTest, EveryLineOfJsonIsJson) {
     EXPECT_GE(entry.at("seconds").get<double>(), seconds);
     seconds = entry.at("seconds");
   }
-  EXPECT_EQ(steps, 4);  // 0 and 1 of 2; after the other expert is loaded, 1 and 2
-  EXPECT_EQ(notices, 2);
+  EXPECT_EQ(steps, 4);    // 0 and 1 of 2; after the other expert is loaded, 1 and 2
+  EXPECT_EQ(notices, 3);  // request, how long it takes, summary
 }
 
 TEST_F(ProgressTest, BarRedrawsOneLine) {
@@ -134,9 +134,9 @@ TEST_F(ProgressTest, BarRedrawsOneLine) {
                   "denoise"))
       << text;
   EXPECT_TRUE(has(text, "\x1b[36m")) << "colour";
-  // One line for each of: request, text encoder, prompt, first expert, first step, second expert,
-  // second step, decode, write, summary.
-  EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 10) << text;
+  // One line for each of: request, how long it takes, text encoder, prompt, first expert, first
+  // step, second expert, second step, decode, write, summary.
+  EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 11) << text;
   // A bar wider than the terminal could not be redrawn.
   std::string visible;
   for (size_t i = 0; i < text.size(); ++i) {

@@ -135,7 +135,7 @@ struct Quantized {
 template <class Visit>
 void for_each_row(AttentionProducts products, const Visit& visit) {
   const int before = num_threads();
-  for (const auto& row : attention_rows(products)) {
+  for (const auto& row : host_rows(attention_rows(products))) {
     if (!test::require_cpu(row.requires_cpu, row.name)) continue;
     test::for_each_highway_target([&](const char* target) {
       for (const int threads : {1, 2, 7}) {

@@ -97,7 +97,7 @@ INSTANTIATE_TEST_SUITE_P(Shapes, AttentionRows, testing::ValuesIn(attention_shap
 class AttentionOps : public testing::TestWithParam<AttentionProducts> {
  protected:
   const char* op() const { return attention_op(GetParam()); }
-  std::span<const AttentionRow> rows() const { return attention_rows(GetParam()); }
+  std::span<const AttentionRow> rows() const { return host_rows(attention_rows(GetParam())); }
 };
 INSTANTIATE_TEST_SUITE_P(Products, AttentionOps,
                          testing::Values(AttentionProducts::kFp32, AttentionProducts::kInt8),

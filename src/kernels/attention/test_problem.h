@@ -229,7 +229,7 @@ inline void Expected::append(const AttentionProblem& p, int64_t head, const Scor
 inline void expect_rows_within(const AttentionProblem& p, AttentionProducts products,
                                const Expected& expected, double typical) {
   const std::vector<float> nearest(expected.values.begin(), expected.values.end());
-  for (const auto& row : attention_rows(products)) {
+  for (const auto& row : host_rows(attention_rows(products))) {
     if (!test::require_cpu(row.requires_cpu, row.name)) continue;
     test::sweep(
         {attention_op(products), row.name},
