@@ -33,9 +33,8 @@ void StandInNpu::close() {
 }
 
 std::vector<float> host_floats(const Tensor& tensor) {
-  const Tensor host =
-      &tensor.device() == &cpu_device() ? tensor.clone() : tensor.copy_to(cpu_device());
-  const Tensor floats = to_f32(host.view());
+  const OnHost host(tensor);
+  const Tensor floats = to_f32((*host).view());
   return {floats.values().begin(), floats.values().end()};
 }
 

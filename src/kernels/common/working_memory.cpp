@@ -1,9 +1,5 @@
 #include "kernels/common/working_memory.h"
 
-#include <utility>
-
-#include "device/dry_device.h"
-
 namespace mxvideo::kernels {
 
 WorkingMemory::WorkingMemory(Context& context)
@@ -21,16 +17,19 @@ WorkingMemory::~WorkingMemory() {
   try {
     context_.device().synchronize();
   } catch (...) {
-    // Whoever waits for that work next is told; the memory must outlive it in any case.
+    // Only while an error of the stage is on its way already: that one is told.
   }
 }
 
+DryContext::DryContext(const Context& like)
+    : device_(like.device()), context_(like.policy, device_) {
+  context_.cpu = like.cpu;
+}
+
 int64_t plan_working_memory(const Context& context, FunctionRef<void(Context& dry)> work) {
-  DryDevice device(context.device());
-  Context dry(context.policy, device);
-  dry.cpu = context.cpu;
-  const WorkingMemory memory(dry);
-  work(dry);
+  DryContext dry(context);
+  const WorkingMemory memory(*dry);
+  work(*dry);
   return memory.arena().extent();
 }
 

@@ -9,6 +9,7 @@
 
 #include "base/function_ref.h"
 #include "device/arena.h"
+#include "device/dry_device.h"
 #include "kernels/common/context.h"
 
 namespace mxvideo::kernels {
@@ -19,7 +20,7 @@ class WorkingMemory {
   explicit WorkingMemory(Context& context);
   // Throws Code::kOutOfMemory.
   WorkingMemory(Context& context, int64_t bytes);
-  // Waits for the work that uses it.
+  // Waits for the work that uses it; a stage waits before, where errors of its work can be told.
   ~WorkingMemory();
   WorkingMemory(const WorkingMemory&) = delete;
   WorkingMemory& operator=(const WorkingMemory&) = delete;
@@ -30,6 +31,20 @@ class WorkingMemory {
   Context& context_;
   Memory* before_;
   Arena arena_;
+};
+
+// A context like another one, of a device like its own that does not compute.
+class DryContext {
+ public:
+  explicit DryContext(const Context& like);
+  DryContext(const DryContext&) = delete;
+  DryContext& operator=(const DryContext&) = delete;
+
+  Context& operator*() { return context_; }
+
+ private:
+  DryDevice device_;
+  Context context_;
 };
 
 // Bytes of working memory that `work` takes on a device like that of `context`, with its policy.

@@ -6,7 +6,6 @@
 
 #include "base/error.h"
 #include "base/system/memory_usage.h"
-#include "device/dry_device.h"
 #include "kernels/common/working_memory.h"
 #include "kernels/sampler/guidance.h"
 #include "pipeline/image_condition.h"
@@ -43,11 +42,10 @@ WanTextContext encode_text(Run& run, const WanTransformer& model, const Tensor& 
 }
 
 int64_t step_bytes(const Run& run, int index, const WanTransformer& model) {
-  DryDevice device(run.context.device());
-  kernels::Context dry(run.context.policy, device);
+  kernels::DryContext dry(run.context);
   std::vector<int64_t> tokens = {run.text.dim(0)};
   if (run.request.guided(index)) tokens.push_back(run.negative_text.dim(0));
-  return plan_step(run, index, model, tokens, !run.condition.empty(), dry).total;
+  return plan_step(run, index, model, tokens, !run.condition.empty(), *dry).total;
 }
 
 // Holds at most one expert; asking for the other one releases it first.
